@@ -1,0 +1,54 @@
+//! Where the core writes: caller-owned byte buffers with a bound.
+
+/// A bounded byte buffer that the core appends to.
+///
+/// Implemented for [`heapless::Vec<u8, N>`] and, with the `alloc` feature, for
+/// `alloc::vec::Vec<u8>`, which has no bound of its own.
+pub trait Buffer {
+    /// Appends `bytes` whole, or nothing.
+    ///
+    /// # Errors
+    /// [`BufferFull`] when they do not fit; the buffer is unchanged.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BufferFull>;
+
+    /// Shortens the buffer to `len` bytes; longer lengths do nothing.
+    fn truncate(&mut self, len: usize);
+
+    /// What has been written so far.
+    fn as_bytes(&self) -> &[u8];
+}
+
+/// The caller's buffer has no room for what the core must write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the output buffer is full")]
+pub struct BufferFull;
+
+impl<const N: usize> Buffer for heapless::Vec<u8, N> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BufferFull> {
+        self.extend_from_slice(bytes).map_err(|_| BufferFull)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Self::truncate(self, len);
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Buffer for alloc::vec::Vec<u8> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BufferFull> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Self::truncate(self, len);
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self
+    }
+}

@@ -1,0 +1,2 @@
+//! The xiaoO daemon.
+fn main() {}

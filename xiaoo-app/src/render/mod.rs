@@ -1,0 +1,1 @@
+//! What people see: cards and answers as Feishu content.
