@@ -7,11 +7,18 @@ extern crate alloc;
 extern crate std;
 
 mod buffer;
+mod config;
+pub mod conn;
+mod endpoint;
 mod event;
 mod json;
 mod normalize;
 mod time;
 mod webhook;
+pub mod wire;
 
 pub use buffer::{Buffer, BufferFull};
+pub use config::{Config, HOST_BYTES_MAX, HostPolicy, Limits};
+pub use endpoint::{ClientConfig, EndpointReply, HandshakeRefusal, Refusal, URL_BYTES_MAX};
 pub use time::{Instant, UnixMillis};
+pub use wire::{DecodeError, DecodeErrorKind, Frame, FrameFields, Header, Headers, Method};

@@ -1,0 +1,261 @@
+//! Joining the parts of split events.
+//!
+//! Parts are keyed by the push's `message_id`, may come in any order and
+//! survive reconnects. Parts that come in order are copied once; one that
+//! comes early is moved into place when its predecessors arrive. A set that is
+//! complete, expired or contradicts itself is removed, and the ids of
+//! completed ones are remembered for a while, so that a late double part does
+//! not open a new set.
+
+use core::time::Duration;
+
+use crate::{Instant, Limits};
+
+use super::memory::{Memory, PartBytes};
+
+/// The longest `message_id` of a push that is joined. Those seen are 36 bytes.
+const PUSH_ID_BYTES_MAX: usize = 128;
+/// Parts of one event that are kept track of.
+const PARTS_TRACKED_MAX: usize = 1024;
+/// How many completed pushes are remembered, and for how long: the platform
+/// repeats a part, if ever, within moments.
+const COMPLETED_KEPT: usize = 64;
+const COMPLETED_FOR: Duration = Duration::from_secs(60);
+
+/// The parts of one split event so far. Opaque: the machine's bookkeeping in
+/// the caller's memory.
+#[derive(Debug, Default)]
+pub struct PartSet<B> {
+    state: State,
+    id: heapless::String<PUSH_ID_BYTES_MAX>,
+    sum: u32,
+    /// Index and length of each part at hand, by index; their bytes lie in
+    /// the same order in `bytes`.
+    spans: heapless::Vec<(u32, u32), PARTS_TRACKED_MAX>,
+    bytes: B,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Free,
+    Open {
+        since: Instant,
+    },
+    /// Handed up in the call before this one; free from the next call on.
+    Delivered,
+}
+
+/// One part as it came in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) id: &'a str,
+    pub(super) sum: u32,
+    pub(super) seq: u32,
+    pub(super) payload: &'a [u8],
+}
+
+/// What became of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Kept; more are to come.
+    Kept,
+    /// The event is complete: its bytes are in this set.
+    Complete(usize),
+    /// A double of one at hand, or of a completed event.
+    Double,
+    /// Not kept, and why.
+    Dropped(Discard),
+}
+
+/// Why parts of an event were thrown away. None of them was acknowledged, so
+/// Feishu pushes the event again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Two parts with one index differ, or `sum` changed.
+    Contradiction,
+    /// The rest did not come in time.
+    Expired,
+    /// `sum` or `seq` is not a number, `sum` exceeds
+    /// [`Limits::parts_max`](crate::Limits), or `seq` is not below `sum`.
+    Impossible,
+    /// No set was free, or the joined event exceeds
+    /// [`Limits::event_bytes_max`](crate::Limits) or the memory given.
+    NoRoom,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reassembly {
+    completed: heapless::Deque<(u64, Instant), COMPLETED_KEPT>,
+}
+
+impl Reassembly {
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        part: Part<'_>,
+        limits: &Limits,
+        memory: &mut impl Memory,
+    ) -> Taken {
+        if part.sum > limits.parts_max
+            || part.sum as usize > PARTS_TRACKED_MAX
+            || part.seq >= part.sum
+        {
+            return Taken::Dropped(Discard::Impossible);
+        }
+        if self.was_completed(now, part.id) {
+            return Taken::Double;
+        }
+        let sets = memory.part_sets();
+        let known = sets
+            .iter()
+            .position(|set| matches!(set.state, State::Open { .. }) && set.id == part.id);
+        let Some(index) = known.or_else(|| open(now, part, sets)) else {
+            return Taken::Dropped(Discard::NoRoom);
+        };
+        let Some(set) = sets.get_mut(index) else {
+            return Taken::Dropped(Discard::NoRoom);
+        };
+        let taken = set.insert(part, limits);
+        match taken {
+            Taken::Complete(_) => {
+                set.state = State::Delivered;
+                self.remember(now, part.id);
+                Taken::Complete(index)
+            }
+            Taken::Dropped(why) => {
+                set.release();
+                Taken::Dropped(why)
+            }
+            Taken::Kept | Taken::Double => taken,
+        }
+    }
+
+    /// Frees the set whose bytes the call before this one handed up.
+    pub(super) fn free_delivered(memory: &mut impl Memory) {
+        for set in memory.part_sets() {
+            if set.state == State::Delivered {
+                set.release();
+            }
+        }
+    }
+
+    /// Drops sets whose time is up; returns how many.
+    pub(super) fn expire(now: Instant, allowed: Duration, memory: &mut impl Memory) -> u64 {
+        let mut dropped = 0;
+        for set in memory.part_sets() {
+            if set.deadline(allowed).is_some_and(|due| due <= now) {
+                set.release();
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+
+    pub(super) fn deadline(allowed: Duration, memory: &impl Memory) -> Option<Instant> {
+        memory
+            .part_sets_ref()
+            .iter()
+            .filter_map(|set| set.deadline(allowed))
+            .min()
+    }
+
+    fn was_completed(&mut self, now: Instant, id: &str) -> bool {
+        while self
+            .completed
+            .front()
+            .is_some_and(|(_, since)| *since + COMPLETED_FOR <= now)
+        {
+            self.completed.pop_front();
+        }
+        let fingerprint = fnv1a(id.as_bytes());
+        self.completed.iter().any(|(seen, _)| *seen == fingerprint)
+    }
+
+    fn remember(&mut self, now: Instant, id: &str) {
+        if self.completed.is_full() {
+            self.completed.pop_front();
+        }
+        // There is room: one was taken out if it was full.
+        let _ = self.completed.push_back((fnv1a(id.as_bytes()), now));
+    }
+}
+
+fn open<B: PartBytes>(now: Instant, part: Part<'_>, sets: &mut [PartSet<B>]) -> Option<usize> {
+    let id = heapless::String::try_from(part.id).ok()?;
+    let index = sets.iter().position(|set| set.state == State::Free)?;
+    let set = sets.get_mut(index)?;
+    set.state = State::Open { since: now };
+    set.id = id;
+    set.sum = part.sum;
+    Some(index)
+}
+
+impl<B: PartBytes> PartSet<B> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.as_bytes()
+    }
+
+    fn insert(&mut self, part: Part<'_>, limits: &Limits) -> Taken {
+        if self.sum != part.sum {
+            return Taken::Dropped(Discard::Contradiction);
+        }
+        let at = self.spans.partition_point(|(index, _)| *index < part.seq);
+        let offset: usize = self
+            .spans
+            .iter()
+            .take(at)
+            .map(|(_, len)| *len as usize)
+            .sum();
+        if let Some((_, len)) = self.spans.get(at).filter(|(index, _)| *index == part.seq) {
+            let kept = self.bytes.as_bytes().get(offset..offset + *len as usize);
+            return if kept == Some(part.payload) {
+                Taken::Double
+            } else {
+                Taken::Dropped(Discard::Contradiction)
+            };
+        }
+        let before = self.bytes.as_bytes().len();
+        let Ok(len) = u32::try_from(part.payload.len()) else {
+            return Taken::Dropped(Discard::NoRoom);
+        };
+        if before + part.payload.len() > limits.event_bytes_max
+            || self.bytes.append(part.payload).is_err()
+            || self.spans.insert(at, (part.seq, len)).is_err()
+        {
+            return Taken::Dropped(Discard::NoRoom);
+        }
+        // Early successors are already there: this part goes before them.
+        if let Some(tail) = self.bytes.as_bytes_mut().get_mut(offset..) {
+            tail.rotate_right(part.payload.len());
+        }
+        if self.spans.len() == self.sum as usize {
+            Taken::Complete(0)
+        } else {
+            Taken::Kept
+        }
+    }
+
+    fn deadline(&self, allowed: Duration) -> Option<Instant> {
+        match self.state {
+            State::Open { since } => Some(since + allowed),
+            State::Free | State::Delivered => None,
+        }
+    }
+
+    fn release(&mut self) {
+        self.state = State::Free;
+        self.id.clear();
+        self.spans.clear();
+        self.bytes.reset();
+    }
+}
+
+/// FNV-1a: a fingerprint of ids from one peer inside one minute, where a
+/// collision would only cost a redelivery.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

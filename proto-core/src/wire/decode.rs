@@ -1,0 +1,239 @@
+//! Bytes to a borrowed frame.
+
+use core::fmt;
+
+use super::reader::{DecodeError, DecodeErrorKind, Reader, WireType};
+use super::{Method, field};
+use crate::Limits;
+
+/// One decoded frame, borrowed from the message it came in.
+///
+/// Absent and empty are kept apart: an optional field that was sent empty is
+/// `Some("")`. `Debug` prints lengths, never payloads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// `SeqID`.
+    pub seq_id: u64,
+    /// `LogID`.
+    pub log_id: u64,
+    /// `service`: the service id of the connection URL.
+    pub service: i32,
+    /// `method`.
+    pub method: Method,
+    /// `payload_encoding`: like an HTTP content encoding. Unset in everything seen.
+    pub payload_encoding: Option<&'a str>,
+    /// `payload_type`: like an HTTP content type. Unset in everything seen.
+    pub payload_type: Option<&'a str>,
+    /// `payload`.
+    pub payload: Option<&'a [u8]>,
+    /// `LogIDNew`.
+    pub log_id_new: Option<&'a str>,
+    pub(super) layout: Layout<'a>,
+}
+
+/// Where things are in the message, for the acknowledgement that echoes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout<'a> {
+    pub(super) message: &'a [u8],
+    /// From the first header's tag to the end of the last header.
+    pub(super) headers: (usize, usize),
+    /// The payload field, tag included; empty at the place for one if there is none.
+    pub(super) payload: (usize, usize),
+    /// Headers come before the payload and there is one payload field at most,
+    /// as every known encoder writes it.
+    pub(super) regular: bool,
+}
+
+/// One header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// `key`.
+    pub key: &'a str,
+    /// `value`.
+    pub value: &'a str,
+}
+
+impl<'a> Frame<'a> {
+    /// Decodes exactly one frame.
+    ///
+    /// Fields may come in any order; of a repeated scalar the last counts.
+    /// Negative `int32`s sent as longer varints keep their low 32 bits.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the message is longer than
+    /// [`Limits::frame_bytes_max`], is not well-formed, has a known field of
+    /// another wire type, a string that is not UTF-8, or lacks a required field.
+    pub fn decode(message: &'a [u8], limits: &Limits) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(message, 0);
+        if message.len() > limits.frame_bytes_max {
+            return Err(reader.error(DecodeErrorKind::TooLarge(limits.frame_bytes_max)));
+        }
+        let (mut seq_id, mut log_id, mut service, mut method) = (None, None, None, None);
+        let (mut payload_encoding, mut payload_type) = (None, None);
+        let (mut payload, mut log_id_new) = (None, None);
+        let mut headers: Option<(usize, usize)> = None;
+        let mut payload_at: Option<(usize, usize)> = None;
+        let mut first_above_headers: Option<usize> = None;
+        let mut log_id_new_at: Option<usize> = None;
+        let mut regular = true;
+
+        while !reader.is_empty() {
+            let start = reader.offset();
+            let (number, wire) = reader.tag()?;
+            if number > field::HEADERS && first_above_headers.is_none() {
+                first_above_headers = Some(start);
+            }
+            match (number, wire) {
+                (field::SEQ_ID, WireType::Varint) => seq_id = Some(reader.varint()?),
+                (field::LOG_ID, WireType::Varint) => log_id = Some(reader.varint()?),
+                (field::SERVICE, WireType::Varint) => service = Some(low_32(reader.varint()?)),
+                (field::METHOD, WireType::Varint) => method = Some(low_32(reader.varint()?)),
+                (field::HEADERS, WireType::Bytes) => {
+                    let content = reader.bytes()?;
+                    Header::decode(content, reader.offset() - content.len())?;
+                    let first = headers.map_or(start, |(first, _)| first);
+                    headers = Some((first, reader.offset()));
+                    regular &= payload_at.is_none();
+                }
+                (field::PAYLOAD_ENCODING, WireType::Bytes) => {
+                    payload_encoding = Some(reader.string(number)?);
+                }
+                (field::PAYLOAD_TYPE, WireType::Bytes) => {
+                    payload_type = Some(reader.string(number)?);
+                }
+                (field::PAYLOAD, WireType::Bytes) => {
+                    payload = Some(reader.bytes()?);
+                    regular &= payload_at.is_none();
+                    payload_at = Some((start, reader.offset()));
+                }
+                (field::LOG_ID_NEW, WireType::Bytes) => {
+                    log_id_new = Some(reader.string(number)?);
+                    log_id_new_at.get_or_insert(start);
+                }
+                (1..=9, _) => {
+                    return Err(reader.error(DecodeErrorKind::WrongWireType(number)));
+                }
+                (_, wire) => reader.skip(number, wire)?,
+            }
+        }
+
+        let missing = |name| move || reader.error(DecodeErrorKind::Missing(name));
+        let end = message.len();
+        let no_headers = first_above_headers.unwrap_or(end);
+        let headers = headers.unwrap_or((no_headers, no_headers));
+        let payload_place = log_id_new_at.filter(|at| *at >= headers.1).unwrap_or(end);
+        regular &= payload_at.is_none_or(|(start, _)| start >= headers.1);
+        Ok(Self {
+            seq_id: seq_id.ok_or_else(missing("SeqID"))?,
+            log_id: log_id.ok_or_else(missing("LogID"))?,
+            service: service.ok_or_else(missing("service"))?,
+            method: method.ok_or_else(missing("method"))?.into(),
+            payload_encoding,
+            payload_type,
+            payload,
+            log_id_new,
+            layout: Layout {
+                message,
+                headers,
+                payload: payload_at.unwrap_or((payload_place, payload_place)),
+                regular,
+            },
+        })
+    }
+
+    /// The headers, in the order they came.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'a> {
+        let (start, end) = self.layout.headers;
+        let region = self.layout.message.get(start..end).unwrap_or_default();
+        Headers {
+            reader: Reader::new(region, start),
+        }
+    }
+
+    /// The value of the first header called `key`, as the official Go, Python
+    /// and Java clients read it.
+    #[must_use]
+    pub fn header(&self, key: &str) -> Option<&'a str> {
+        self.headers()
+            .find(|header| header.key == key)
+            .map(|header| header.value)
+    }
+
+    /// The `type` header, empty when absent.
+    #[must_use]
+    pub fn kind(&self) -> &'a str {
+        self.header(super::header::TYPE).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("seq_id", &self.seq_id)
+            .field("log_id", &self.log_id)
+            .field("service", &self.service)
+            .field("method", &self.method)
+            .field("type", &self.kind())
+            .field("payload_bytes", &self.payload.map(<[u8]>::len))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Header<'a> {
+    fn decode(content: &'a [u8], offset: usize) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(content, offset);
+        let (mut key, mut value) = (None, None);
+        while !reader.is_empty() {
+            match reader.tag()? {
+                (field::HEADER_KEY, WireType::Bytes) => key = Some(reader.string(1)?),
+                (field::HEADER_VALUE, WireType::Bytes) => value = Some(reader.string(2)?),
+                (number @ 1..=2, _) => {
+                    return Err(reader.error(DecodeErrorKind::WrongWireType(number)));
+                }
+                (number, wire) => reader.skip(number, wire)?,
+            }
+        }
+        let missing = |name| move || reader.error(DecodeErrorKind::Missing(name));
+        Ok(Self {
+            key: key.ok_or_else(missing("Header.key"))?,
+            value: value.ok_or_else(missing("Header.value"))?,
+        })
+    }
+}
+
+/// Iterator over the headers of a decoded frame.
+#[derive(Clone)]
+pub struct Headers<'a> {
+    reader: Reader<'a>,
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = Header<'a>;
+
+    /// `Frame::decode` has checked the region, so an error here cannot occur;
+    /// it would end the iteration.
+    fn next(&mut self) -> Option<Header<'a>> {
+        while !self.reader.is_empty() {
+            match self.reader.tag().ok()? {
+                (field::HEADERS, WireType::Bytes) => {
+                    return Header::decode(self.reader.bytes().ok()?, 0).ok();
+                }
+                (number, wire) => self.reader.skip(number, wire).ok()?,
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// proto2's `int32` keeps the low 32 bits of whatever varint was sent.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the truncation is the format's rule")]
+const fn low_32(value: u64) -> i32 {
+    value as u32 as i32
+}

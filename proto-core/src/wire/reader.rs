@@ -1,0 +1,211 @@
+//! The only code that takes bytes off a message: every read is checked against
+//! what is left.
+
+/// Why a message is not a frame, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} at byte {offset}")]
+pub struct DecodeError {
+    /// What is wrong.
+    pub kind: DecodeErrorKind,
+    /// Offset into the message of the read that failed.
+    pub offset: usize,
+}
+
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// A group is open at the end, or closed by another group's end.
+    #[error("unbalanced group")]
+    BadGroup,
+    /// Field number 0 or above 2^29 - 1.
+    #[error("illegal field number")]
+    FieldNumber,
+    /// A required field is absent.
+    #[error("required field `{0}` is missing")]
+    Missing(&'static str),
+    /// Groups inside groups beyond [`GROUP_DEPTH_MAX`].
+    #[error("groups nested too deeply")]
+    TooDeep,
+    /// More bytes than the configured limit.
+    #[error("message longer than the limit of {0} bytes")]
+    TooLarge(usize),
+    /// The message ends inside a field, or a length runs past its enclosing message.
+    #[error("length runs past the end")]
+    Truncated,
+    /// A string field is not UTF-8.
+    #[error("field {0} is not UTF-8")]
+    Utf8(u32),
+    /// A varint longer than ten bytes or above 64 bits.
+    #[error("varint does not fit 64 bits")]
+    Varint,
+    /// Wire type 6 or 7.
+    #[error("wire type {0} does not exist")]
+    WireType(u8),
+    /// A known field with another wire type than its own.
+    #[error("field {0} has the wrong wire type")]
+    WrongWireType(u32),
+}
+
+/// How deep unknown groups may nest. Feishu sends none; the bound keeps a
+/// hostile message from using up the stack.
+pub(super) const GROUP_DEPTH_MAX: u8 = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WireType {
+    Varint,
+    Fixed64,
+    Bytes,
+    GroupStart,
+    GroupEnd,
+    Fixed32,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(input: &'a [u8], offset: usize) -> Self {
+        Self {
+            rest: input,
+            offset,
+        }
+    }
+
+    pub(super) const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(super) const fn error(&self, kind: DecodeErrorKind) -> DecodeError {
+        DecodeError {
+            kind,
+            offset: self.offset,
+        }
+    }
+
+    /// The next field's number and wire type.
+    pub(super) fn tag(&mut self) -> Result<(u32, WireType), DecodeError> {
+        let start = *self;
+        let tag = self.varint()?;
+        let wire = match tag & 7 {
+            0 => WireType::Varint,
+            1 => WireType::Fixed64,
+            2 => WireType::Bytes,
+            3 => WireType::GroupStart,
+            4 => WireType::GroupEnd,
+            5 => WireType::Fixed32,
+            other => {
+                return Err(start.error(DecodeErrorKind::WireType(
+                    u8::try_from(other).unwrap_or(u8::MAX),
+                )));
+            }
+        };
+        match u32::try_from(tag >> 3) {
+            Ok(number @ 1..=0x1fff_ffff) => Ok((number, wire)),
+            Ok(_) | Err(_) => Err(start.error(DecodeErrorKind::FieldNumber)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        if let [first @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            self.offset += 1;
+            return Ok(u64::from(*first));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0_u64;
+        for (index, byte) in self.rest.iter().take(10).enumerate() {
+            // The tenth byte holds bit 63 alone.
+            if index == 9 && *byte > 1 {
+                return Err(self.error(DecodeErrorKind::Varint));
+            }
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.advance(index + 1)?;
+                return Ok(value);
+            }
+        }
+        Err(self.error(if self.rest.len() < 10 {
+            DecodeErrorKind::Truncated
+        } else {
+            DecodeErrorKind::Varint
+        }))
+    }
+
+    /// A length-delimited field's content.
+    #[inline]
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let start = *self;
+        let len = self.varint()?;
+        let Some((content, rest)) = usize::try_from(len)
+            .ok()
+            .and_then(|len| self.rest.split_at_checked(len))
+        else {
+            return Err(start.error(DecodeErrorKind::Truncated));
+        };
+        self.rest = rest;
+        self.offset += content.len();
+        Ok(content)
+    }
+
+    #[inline]
+    pub(super) fn string(&mut self, field: u32) -> Result<&'a str, DecodeError> {
+        let start = *self;
+        core::str::from_utf8(self.bytes()?)
+            .map_err(|_| start.error(DecodeErrorKind::Utf8(field)))
+    }
+
+    /// Passes over the value of a field that nobody here knows.
+    pub(super) fn skip(&mut self, number: u32, wire: WireType) -> Result<(), DecodeError> {
+        self.skip_nested(number, wire, GROUP_DEPTH_MAX)
+    }
+
+    fn skip_nested(
+        &mut self,
+        number: u32,
+        wire: WireType,
+        depth_left: u8,
+    ) -> Result<(), DecodeError> {
+        match wire {
+            WireType::Varint => self.varint().map(|_| ()),
+            WireType::Fixed64 => self.advance(8),
+            WireType::Bytes => self.bytes().map(|_| ()),
+            WireType::Fixed32 => self.advance(4),
+            WireType::GroupEnd => Err(self.error(DecodeErrorKind::BadGroup)),
+            WireType::GroupStart => {
+                let Some(depth_left) = depth_left.checked_sub(1) else {
+                    return Err(self.error(DecodeErrorKind::TooDeep));
+                };
+                loop {
+                    if self.is_empty() {
+                        return Err(self.error(DecodeErrorKind::BadGroup));
+                    }
+                    match self.tag()? {
+                        (end, WireType::GroupEnd) if end == number => return Ok(()),
+                        (inner, wire) => self.skip_nested(inner, wire, depth_left)?,
+                    }
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, count: usize) -> Result<(), DecodeError> {
+        let Some((_, rest)) = self.rest.split_at_checked(count) else {
+            return Err(self.error(DecodeErrorKind::Truncated));
+        };
+        self.rest = rest;
+        self.offset += count;
+        Ok(())
+    }
+}
