@@ -1,1 +1,30 @@
-//! Placeholder while the workspace is laid out.
+//! Model providers, tools and the agent loop. Knows nothing of Feishu.
+//!
+//! Three layers, each usable without the one above it:
+//!
+//! * [`Model`] asks one OpenAI-compatible chat-completions server one question and reads its
+//!   answer, streamed or not. What a server may send is decided in [`model::Accumulator`], which
+//!   does no I/O.
+//! * [`Tool`] and [`ToolSet`] are what the model may call.
+//! * [`run_turn`] is the loop between the two: ask, run the tools that were asked for, ask again,
+//!   until there is an answer.
+//!
+//! Absences that are promises: nothing here keeps a conversation (the caller passes the history
+//! in and gets the new messages back), nothing is sent to a model twice after part of its answer
+//! was shown, and no API key or request header is ever logged.
+
+pub mod message;
+pub mod model;
+pub mod tool;
+pub mod turn;
+
+pub use message::{Message, ToolCall};
+pub use model::{
+    Finish, InvalidModelConfig, Model, ModelConfig, ModelError, ModelTimeouts, Provider, Reply,
+    RetryPolicy, Usage,
+};
+pub use tool::{CurrentTime, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet};
+pub use turn::{
+    Observer, Progress, RecordFailed, TurnError, TurnLimits, TurnOutcome, TurnRequest,
+    estimate_tokens, fit_history, repair_history, run_turn,
+};

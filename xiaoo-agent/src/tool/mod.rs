@@ -1,0 +1,155 @@
+//! What a model may call.
+
+mod current_time;
+
+use core::fmt;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use current_time::CurrentTime;
+
+/// Something that a model may have done.
+///
+/// A tool never fails the turn: what goes wrong is told to the model as an error output.
+pub trait Tool: Send + Sync + 'static {
+    /// What the model calls it: 1 to 64 of `a-z A-Z 0-9 _ -`.
+    fn name(&self) -> &str;
+    /// When to use it and what it gives, for the model.
+    fn description(&self) -> &str;
+    /// The JSON Schema (an object) of the arguments.
+    fn parameters(&self) -> Value;
+    /// Does it. `arguments` is a JSON object, not checked against the schema.
+    ///
+    /// The future may be dropped at any await point, when the turn is cancelled or the tool takes
+    /// too long.
+    fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput>;
+}
+
+/// What a call may know about the turn that it is part of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ToolContext {
+    /// The [`ToolCall::id`](crate::ToolCall::id).
+    pub call_id: String,
+    /// Fires when the turn is given up; for tools that started something that outlives a drop.
+    pub cancel: CancellationToken,
+}
+
+impl ToolContext {
+    /// A context for one call.
+    #[must_use]
+    pub fn new(call_id: impl Into<String>, cancel: CancellationToken) -> Self {
+        Self {
+            call_id: call_id.into(),
+            cancel,
+        }
+    }
+}
+
+/// What a tool says to the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolOutput {
+    /// The text; cut to [`TurnLimits::tool_output_bytes_max`](crate::TurnLimits) by the loop.
+    pub content: String,
+    /// Whether it went wrong.
+    pub is_error: bool,
+}
+
+impl ToolOutput {
+    /// It worked.
+    #[must_use]
+    pub fn ok(content: impl Into<String>) -> Self {
+        Self {
+            content: content.into(),
+            is_error: false,
+        }
+    }
+
+    /// It did not, and this is why.
+    #[must_use]
+    pub fn error(content: impl Into<String>) -> Self {
+        Self {
+            content: content.into(),
+            is_error: true,
+        }
+    }
+}
+
+/// The tools of a turn, by name. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct ToolSet {
+    tools: Arc<BTreeMap<String, Arc<dyn Tool>>>,
+}
+
+impl ToolSet {
+    /// No tools.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one tool.
+    ///
+    /// # Errors
+    /// When its name is not one that servers take, or is taken already.
+    pub fn with(mut self, tool: impl Tool) -> Result<Self, InvalidTool> {
+        let name = tool.name().to_owned();
+        if !is_name(&name) {
+            return Err(InvalidTool::Name(name));
+        }
+        let tools = Arc::make_mut(&mut self.tools);
+        if tools.contains_key(&name) {
+            return Err(InvalidTool::Twice(name));
+        }
+        tools.insert(name, Arc::new(tool));
+        Ok(self)
+    }
+
+    /// The tool of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        self.tools.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Tool>> {
+        self.tools.values()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+}
+
+impl fmt::Debug for ToolSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.tools.keys()).finish()
+    }
+}
+
+/// A tool that can't be offered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTool {
+    /// Servers would refuse the name.
+    #[error("tool name {0:?} is not 1 to 64 of a-z A-Z 0-9 _ -")]
+    Name(String),
+    /// There is one of that name.
+    #[error("two tools are called {0:?}")]
+    Twice(String),
+}
+
+fn is_name(name: &str) -> bool {
+    /// Longest name that OpenAI and its followers take.
+    const NAME_BYTES_MAX: usize = 64;
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}

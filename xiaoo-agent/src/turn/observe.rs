@@ -1,0 +1,85 @@
+//! What a turn tells while it runs.
+
+use core::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::message::Message;
+
+/// Who follows a turn: shows it, and keeps what must survive a crash.
+pub trait Observer: Send {
+    /// Something to show. Must not block: the model's stream waits behind it.
+    fn progress(&mut self, progress: Progress);
+
+    /// A message joins the conversation: each reply of the model before its tools run, each
+    /// tool's result as it comes, the final answer last. The user's message is not among them:
+    /// it was the caller's before the turn began. The turn goes on when the future ends.
+    ///
+    /// # Errors
+    /// When the message could not be kept; the turn ends then.
+    fn record(
+        &mut self,
+        message: &Message,
+    ) -> impl Future<Output = Result<(), RecordFailed>> + Send {
+        let _ = message;
+        core::future::ready(Ok(()))
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {
+    fn progress(&mut self, _: Progress) {}
+}
+
+/// The newest progress wins; a slow reader skips, and delays nobody.
+impl Observer for watch::Sender<Progress> {
+    fn progress(&mut self, progress: Progress) {
+        self.send_replace(progress);
+    }
+}
+
+/// What a turn is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The model was asked and has not begun to answer, or is reasoning.
+    Thinking,
+    /// The model is writing.
+    Writing {
+        /// Characters so far.
+        chars: usize,
+        /// The text of this step so far. Sent at most every [`Progress::WRITING_INTERVAL`].
+        preview: String,
+    },
+    /// A tool runs.
+    ToolStarted {
+        /// Its name, as the model called it.
+        name: String,
+    },
+    /// A tool is done.
+    ToolFinished {
+        /// Its name, as the model called it.
+        name: String,
+        /// Whether it worked.
+        ok: bool,
+    },
+    /// The model failed and will be asked again.
+    Retrying {
+        /// The number of the request that comes next; the first one was 1.
+        attempt: u32,
+        /// [`ModelError::class`](crate::ModelError::class) of what went wrong.
+        why: &'static str,
+        /// How long until then.
+        wait: Duration,
+    },
+}
+
+impl Progress {
+    /// How often [`Progress::Writing`] is sent at most: each carries the whole text so far, and
+    /// no chat card may be updated faster.
+    pub const WRITING_INTERVAL: Duration = Duration::from_millis(200);
+}
+
+/// The observer could not keep a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the step could not be recorded: {0}")]
+pub struct RecordFailed(pub String);
