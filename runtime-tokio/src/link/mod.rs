@@ -1,1 +1,116 @@
-//! Long-connection driver.
+//! The long connection on tokio: one task owns one
+//! [`Connection`](proto_core::conn::Connection) and does what it says.
+//!
+//! The core decides everything; this module has the sockets, the clock and the
+//! write batching. Every log line about the link has the words
+//! `feishu websocket`.
+
+mod dial;
+mod driver;
+mod oversize;
+
+use core::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use proto_core::conn::{LinkState, Stats};
+use tokio_util::sync::CancellationToken;
+
+use crate::Ingress;
+
+pub use dial::TlsSource;
+
+/// The call that gives a connection URL.
+pub trait EndpointSource: Send + Sync + 'static {
+    /// Calls the endpoint once. `None` when there was no HTTP answer. The
+    /// caller sets no time-out: bound it.
+    fn fetch(&self) -> impl Future<Output = Option<EndpointAnswer>> + Send;
+}
+
+/// The endpoint's HTTP answer, whatever it says.
+#[derive(Clone, Debug)]
+pub struct EndpointAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// How the link behaves beyond what the core's own configuration says.
+#[derive(Clone, Debug)]
+pub struct LinkOptions {
+    /// The core's configuration.
+    pub core: proto_core::Config,
+    /// Roots for `wss://`.
+    pub tls: TlsSource,
+}
+
+/// What the link is doing, shared with health pages.
+#[derive(Clone, Debug, Default)]
+pub struct LinkStatus(Arc<Mutex<LinkSnapshot>>);
+
+/// One look at the link.
+#[derive(Clone, Debug)]
+pub struct LinkSnapshot {
+    /// Where the machine stands.
+    pub state: LinkState,
+    /// When it came there.
+    pub since: SystemTime,
+    /// When the last event came in.
+    pub last_event: Option<SystemTime>,
+    /// When the last pong came in.
+    pub last_pong: Option<SystemTime>,
+    /// Why the last attempt or link ended, in words.
+    pub last_error: Option<String>,
+    /// The core's counters.
+    pub stats: Stats,
+    /// Messages thrown away because they were too long.
+    pub oversize: u64,
+    /// Deliveries in flight.
+    pub in_flight: u64,
+    /// Writes to the socket, and acknowledgements they carried.
+    pub flushes: u64,
+}
+
+impl Default for LinkSnapshot {
+    fn default() -> Self {
+        Self {
+            state: LinkState::Waiting,
+            since: SystemTime::UNIX_EPOCH,
+            last_event: None,
+            last_pong: None,
+            last_error: None,
+            stats: Stats::default(),
+            oversize: 0,
+            in_flight: 0,
+            flushes: 0,
+        }
+    }
+}
+
+impl LinkStatus {
+    /// The link as it was a moment ago.
+    #[must_use]
+    pub fn snapshot(&self) -> LinkSnapshot {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut LinkSnapshot)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Keeps the link up until `shutdown`, then answers what is in flight and
+/// closes with a close frame. Returns only then.
+pub async fn run(
+    options: LinkOptions,
+    endpoint: impl EndpointSource,
+    ingress: Arc<impl Ingress>,
+    status: LinkStatus,
+    shutdown: CancellationToken,
+) {
+    driver::Driver::new(options, endpoint, ingress, status)
+        .run(shutdown)
+        .await;
+}

@@ -1,0 +1,125 @@
+//! From a connection URL to an open websocket.
+
+use core::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::Uri;
+use proto_core::HandshakeRefusal;
+use proto_core::conn::CloseReason;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use super::oversize::Oversize;
+
+/// Where the TLS configuration of the dial comes from. It is asked only for a
+/// `wss://` URL, so that a daemon that talks to a local platform never loads
+/// the system's roots.
+#[derive(Clone)]
+pub struct TlsSource(Arc<dyn Fn() -> Result<Arc<rustls::ClientConfig>, String> + Send + Sync>);
+
+impl TlsSource {
+    /// A source that calls `make` at each dial.
+    pub fn new(
+        make: impl Fn() -> Result<Arc<rustls::ClientConfig>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(make))
+    }
+}
+
+impl fmt::Debug for TlsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsSource")
+    }
+}
+
+/// A byte stream to the platform, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+pub(super) type Socket = WebSocketStream<Oversize<Box<dyn Stream>>>;
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) enum DialError {
+    /// The platform answered the handshake with something else.
+    Refused(HandshakeRefusal),
+    /// The network, TLS or the answer's form.
+    Failed(CloseReason, String),
+}
+
+/// Bytes that may wait for the socket before a write counts as stuck. All
+/// acknowledgements in flight fit.
+const WRITE_BUFFER_BYTES_MAX: usize = 8 << 20;
+/// Writes below this wait for the flush that follows the batch.
+const WRITE_BUFFER_BYTES: usize = 256 << 10;
+/// What is read from the socket at once.
+const READ_BUFFER_BYTES: usize = 16 << 10;
+
+pub(super) async fn dial(
+    url: &str,
+    message_bytes_max: usize,
+    tls: &TlsSource,
+    oversize: Arc<AtomicU64>,
+) -> Result<Socket, DialError> {
+    let failed = |why: String| DialError::Failed(CloseReason::ConnectFailed, why);
+    let uri: Uri = url.parse().map_err(|_| failed("the URL cannot be parsed".into()))?;
+    let host = uri
+        .host()
+        .ok_or_else(|| failed("the URL has no host".into()))?
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let encrypted = uri.scheme_str() == Some("wss");
+    let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+
+    let tcp = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|error| failed(format!("cannot connect to {host}:{port}: {error}")))?;
+    // Acknowledgements are small and wanted at once; batching is ours.
+    tcp.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+    let stream: Box<dyn Stream> = if encrypted {
+        let config = (tls.0)().map_err(failed)?;
+        let name = ServerName::try_from(host.clone())
+            .map_err(|_| failed(format!("`{host}` is not a name for TLS")))?;
+        let stream = TlsConnector::from(config)
+            .connect(name, tcp)
+            .await
+            .map_err(|error| failed(format!("TLS with {host}: {error}")))?;
+        Box::new(stream)
+    } else {
+        Box::new(tcp)
+    };
+
+    let stream = Oversize::new(stream, message_bytes_max, oversize);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        // The filter below holds the limit; these only back it up.
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max));
+    tokio_tungstenite::client_async_with_config(url, stream, Some(config))
+        .await
+        .map(|(socket, _)| socket)
+        .map_err(|error| match error {
+            WsError::Http(answer) => DialError::Refused(refusal(&answer)),
+            other => failed(format!("websocket handshake with {host}: {other}")),
+        })
+}
+
+fn refusal<B>(answer: &http::Response<B>) -> HandshakeRefusal {
+    let number = |name: &str| {
+        let text = answer.headers().get(name)?.to_str().ok()?;
+        text.trim().parse().ok()
+    };
+    HandshakeRefusal {
+        http_status: answer.status().as_u16(),
+        status: number("handshake-status"),
+        auth_error: number("handshake-autherrcode"),
+    }
+}
