@@ -1,0 +1,263 @@
+//! What can go wrong, sorted by what the caller does about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use core::time::Duration;
+
+use rusqlite::ErrorCode;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file is a database, but pages of it are damaged.
+    #[error(
+        "the store {path} is damaged ({detail}): restore it from a backup, or move it and its -wal and -shm files away to start empty",
+        path = .path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
+    /// The directory, the file or the lock file can't be made or opened.
+    #[error(
+        "the store can't use {path}: {source}; check the path, its owner and the disk",
+        path = .path.display()
+    )]
+    Files {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is a SQLite database of some other program.
+    #[error(
+        "{path} is a database of another program: choose another path in [store] url",
+        path = .path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process, or this one, has the store open.
+    #[error(
+        "the store {path} is in use by {}: stop it first, or give this one another path in [store] url",
+        owner(*.pid),
+        path = .path.display()
+    )]
+    LockedByAnother {
+        /// The file.
+        path: PathBuf,
+        /// The process that holds it, if it said so.
+        pid: Option<u32>,
+    },
+    /// A later version has written the file.
+    #[error(
+        "the store {path} has schema {found}, this version knows up to {known}: use the newer version, or restore the backup made before the upgrade",
+        path = .path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// The file is something else altogether.
+    #[error(
+        "{path} is not a SQLite database: choose another path in [store] url, or move it away",
+        path = .path.display()
+    )]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file or its directory can't be written.
+    #[error(
+        "the store {path} can't be written: give this user write access to the file and its directory",
+        path = .path.display()
+    )]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite said something that has no case of its own.
+    #[error(
+        "the store {path} can't be opened: {detail}",
+        path = .path.display()
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        detail: String,
+    },
+}
+
+fn owner(pid: Option<u32>) -> String {
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
+
+impl OpenError {
+    /// Sorts what SQLite said while `path` was being opened.
+    pub(crate) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
+        let path = path.to_path_buf();
+        let detail = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, detail },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
+            _ => Self::Sqlite { path, detail },
+        }
+    }
+}
+
+/// Why a call was not done. Nothing of it was stored, but for the two cases that
+/// say otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another program holds the database's lock, a backup or a shell perhaps.
+    #[error("the store is locked by another program ({detail})")]
+    Busy {
+        /// What SQLite said.
+        detail: String,
+    },
+    /// The store was closed. A call that was under way may have been done.
+    #[error("the store is closed")]
+    Closed,
+    /// The conversation has as many waiting turns as it may have.
+    #[error("the conversation already has {max} waiting turns")]
+    ConversationFull {
+        /// The bound.
+        max: u64,
+    },
+    /// The file is damaged; the store takes nothing more.
+    #[error("the store is damaged: {detail}")]
+    Corrupt {
+        /// What SQLite said.
+        detail: String,
+    },
+    /// No answer within the patience of this call. The writer drops an admission
+    /// that it had not begun; one that it had begun may still be stored, which
+    /// makes the redelivery a duplicate and loses nothing.
+    #[error("the store did not answer within {} ms", after.as_millis())]
+    Deadline {
+        /// The patience.
+        after: Duration,
+    },
+    /// An earlier failure has closed the store for writes, see [`crate::Health`].
+    #[error("the store has failed and takes nothing more: {reason}")]
+    Failed {
+        /// That failure.
+        reason: String,
+    },
+    /// The disk, or the file size that the options allow, is full.
+    #[error("no room for the store: {detail}")]
+    Full {
+        /// What SQLite said.
+        detail: String,
+    },
+    /// The disk failed; the store takes nothing more.
+    #[error("the store's disk failed: {detail}")]
+    Io {
+        /// What SQLite said.
+        detail: String,
+    },
+    /// The store has as many waiting turns as it may have.
+    #[error("the store already has {max} waiting turns")]
+    QueueFull {
+        /// The bound.
+        max: u64,
+    },
+    /// The file can't be written any more.
+    #[error("the store can't be written: {detail}")]
+    ReadOnly {
+        /// What SQLite said.
+        detail: String,
+    },
+    /// SQLite said something that has no case of its own: most likely our mistake.
+    #[error("the store's database refused a command: {detail}")]
+    Sqlite {
+        /// What SQLite said.
+        detail: String,
+    },
+    /// A value exceeds a bound of [`crate::limits`].
+    #[error("{what} is too large: {size}, at most {max}")]
+    TooLarge {
+        /// Which value.
+        what: &'static str,
+        /// Its size.
+        size: usize,
+        /// The bound.
+        max: usize,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later, in this process.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Busy { .. }
+            | Self::ConversationFull { .. }
+            | Self::Deadline { .. }
+            | Self::Full { .. }
+            | Self::QueueFull { .. } => true,
+            Self::Closed
+            | Self::Corrupt { .. }
+            | Self::Failed { .. }
+            | Self::Io { .. }
+            | Self::ReadOnly { .. }
+            | Self::Sqlite { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// Whether nothing that the store does from here on can be trusted. After a
+    /// failed sync the kernel may have dropped the pages although a second sync
+    /// succeeds; so the first failure is the last word.
+    pub(crate) fn is_fatal(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Io { .. } => true,
+            Self::Busy { .. }
+            | Self::Closed
+            | Self::ConversationFull { .. }
+            | Self::Deadline { .. }
+            | Self::Failed { .. }
+            | Self::Full { .. }
+            | Self::QueueFull { .. }
+            | Self::ReadOnly { .. }
+            | Self::Sqlite { .. }
+            | Self::TooLarge { .. } => false,
+        }
+    }
+
+    pub(crate) fn from_sqlite(error: &rusqlite::Error) -> Self {
+        // The message names tables and constraints, never a bound value.
+        let detail = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { detail },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt { detail },
+            Some(ErrorCode::DiskFull) => Self::Full { detail },
+            Some(ErrorCode::SystemIoFailure) => Self::Io { detail },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::ReadOnly { detail }
+            }
+            _ => Self::Sqlite { detail },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::from_sqlite(&error)
+    }
+}

@@ -1,0 +1,135 @@
+//! Taking events in, once.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::bounded;
+use super::writer::Gauges;
+use crate::error::StoreError;
+use crate::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
+use crate::types::{Admission, DuplicateKey, NewEvent, NewTurn, TurnId};
+
+/// How many turns may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) queued_max: u64,
+    pub(crate) queued_per_conversation_max: u64,
+}
+
+/// Refuses an event that is too large to keep.
+pub(crate) fn check_event(event: &NewEvent) -> Result<(), StoreError> {
+    bounded("app", event.app.len(), NAME_BYTES_MAX)?;
+    bounded("event_id", event.event_id.len(), NAME_BYTES_MAX)?;
+    let message_id = event.message_id.as_deref().unwrap_or_default();
+    bounded("message_id", message_id.len(), NAME_BYTES_MAX)?;
+    if let Some(turn) = &event.work {
+        bounded("conversation", turn.conversation.len(), NAME_BYTES_MAX)?;
+        bounded("kind", turn.kind.len(), NAME_BYTES_MAX)?;
+        bounded("body", turn.body.len(), BODY_BYTES_MAX)?;
+    }
+    Ok(())
+}
+
+/// Records the event, and queues its turn behind those of its conversation.
+pub(crate) fn admit(
+    tx: &Connection,
+    gauges: &mut Gauges,
+    bounds: &Bounds,
+    event: &NewEvent,
+) -> Result<Admission, StoreError> {
+    // Whether it is known comes before whether there is room: a duplicate needs
+    // none, and its sender must learn that it can stop.
+    let recorded = tx
+        .prepare_cached(
+            "INSERT INTO event (app, event_id, message_id, received_ms) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            event.app,
+            event.event_id,
+            event.message_id,
+            event.received_ms
+        ])?;
+    if recorded == 0 {
+        return known(tx, event);
+    }
+    let Some(turn) = &event.work else {
+        return Ok(Admission::Recorded);
+    };
+    let row = tx.last_insert_rowid();
+    let id = enqueue(tx, gauges, bounds, event, turn)?;
+    tx.prepare_cached("UPDATE event SET turn_id = ?2 WHERE id = ?1")?
+        .execute(params![row, id.0])?;
+    Ok(Admission::New(id))
+}
+
+fn known(tx: &Connection, event: &NewEvent) -> Result<Admission, StoreError> {
+    let by_event_id: Option<Option<i64>> = tx
+        .prepare_cached("SELECT turn_id FROM event WHERE app = ?1 AND event_id = ?2")?
+        .query_row(params![event.app, event.event_id], |row| row.get(0))
+        .optional()?;
+    if let Some(turn) = by_event_id {
+        return Ok(Admission::Duplicate {
+            by: DuplicateKey::EventId,
+            turn: turn.map(TurnId),
+        });
+    }
+    let turn: Option<i64> = tx
+        .prepare_cached("SELECT turn_id FROM event WHERE app = ?1 AND message_id = ?2")?
+        .query_row(params![event.app, event.message_id], |row| row.get(0))?;
+    Ok(Admission::Duplicate {
+        by: DuplicateKey::MessageId,
+        turn: turn.map(TurnId),
+    })
+}
+
+fn enqueue(
+    tx: &Connection,
+    gauges: &mut Gauges,
+    bounds: &Bounds,
+    event: &NewEvent,
+    turn: &NewTurn,
+) -> Result<TurnId, StoreError> {
+    if gauges.queued >= bounds.queued_max {
+        return Err(StoreError::QueueFull {
+            max: bounds.queued_max,
+        });
+    }
+    let is_head = !tx
+        .prepare_cached(
+            "SELECT 1 FROM turn WHERE conversation = ?1 AND state IN ('ready', 'running')",
+        )?
+        .exists([&turn.conversation])?;
+    if !is_head {
+        let max = bounds.queued_per_conversation_max;
+        let waiting: i64 = tx
+            .prepare_cached(
+                "SELECT count(*) FROM
+                 (SELECT 1 FROM turn WHERE conversation = ?1 AND state = 'waiting' LIMIT ?2)",
+            )?
+            .query_row(params![turn.conversation, sql_limit(max)], |row| row.get(0))?;
+        if waiting >= sql_limit(max) {
+            return Err(StoreError::ConversationFull { max });
+        }
+    }
+    tx.prepare_cached(
+        "INSERT INTO turn
+         (state, app, event_id, message_id, received_ms, conversation, kind, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        if is_head { "ready" } else { "waiting" },
+        event.app,
+        event.event_id,
+        event.message_id,
+        event.received_ms,
+        turn.conversation,
+        turn.kind,
+        &*turn.body,
+    ])?;
+    gauges.queued = gauges.queued.saturating_add(1);
+    Ok(TurnId(tx.last_insert_rowid()))
+}
+
+fn sql_limit(max: u64) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,142 @@
+//! Directory, database file and lock file.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+use crate::error::OpenError;
+
+/// Longest process id that is read back from a lock file.
+const PID_BYTES_MAX: u64 = 20;
+
+/// The lock on a store; the system releases it when this is dropped, and also
+/// when the process dies in whatever way.
+pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+
+/// Makes the directory and the file if they are missing, readable for nobody
+/// else, and takes the lock.
+pub(super) fn prepare(path: &Path) -> Result<Lock, OpenError> {
+    if let Some(directory) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        make_directory(directory).map_err(|error| files_error(directory, error))?;
+    }
+    let lock = lock(path)?;
+    make_file(path).map_err(|error| files_error(path, error))?;
+    Ok(lock)
+}
+
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(directory)?;
+    sync_directory(directory.parent())
+}
+
+fn make_file(path: &Path) -> io::Result<()> {
+    match options().create_new(true).open(path) {
+        Ok(_) => sync_directory(path.parent()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, OpenError> {
+    let lock_path = lock_path(path);
+    let mut file = options()
+        .create(true)
+        .truncate(false)
+        .open(&lock_path)
+        .map_err(|error| files_error(&lock_path, error))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Only for people and error messages: the lock is the lock.
+            let written = file
+                .set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()));
+            written.map_err(|error| files_error(&lock_path, error))?;
+            Ok(Lock(file))
+        }
+        Err(TryLockError::WouldBlock) => Err(OpenError::LockedByAnother {
+            path: path.to_path_buf(),
+            pid: read_pid(&file),
+        }),
+        Err(TryLockError::Error(error)) => Err(files_error(&lock_path, error)),
+    }
+}
+
+/// `store.db` is locked by `store.db.lock`.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn read_pid(file: &File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options
+}
+
+/// A new file is only durable when its directory is.
+fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
+    let directory = match directory {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        Some(_) => Path::new("."),
+        None => return Ok(()),
+    };
+    if cfg!(unix) {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn files_error(path: &Path, source: io::Error) -> OpenError {
+    let path = path.to_path_buf();
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the kinds that mean read-only are named"
+    )]
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::ReadOnly { path }
+        }
+        _ => OpenError::Files { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_written_is_told_apart_from_what_is_not_there() {
+        for (kind, read_only) in [
+            (io::ErrorKind::PermissionDenied, true),
+            (io::ErrorKind::ReadOnlyFilesystem, true),
+            (io::ErrorKind::NotADirectory, false),
+            (io::ErrorKind::StorageFull, false),
+        ] {
+            let error = files_error(Path::new("s.db"), kind.into());
+            assert_eq!(
+                matches!(error, OpenError::ReadOnly { .. }),
+                read_only,
+                "{kind}"
+            );
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The tables, their invariants as indexes, and how a file gets from one version
+//! to the next.
+//!
+//! Two invariants are the database's own to keep, whatever the code above does:
+//!
+//! - `event`: no two rows with one `(app, event_id)` or one `(app, message_id)`.
+//! - `turn_head`, `outbox_head`: in each conversation at most one turn is at the
+//!   head, ready or running, and at most one outbox row is ready or being sent.
+//!   The others are `waiting`; who settles the head promotes the next.
+//!
+//! Every index is partial on the states that somebody asks for, so that finished
+//! rows, however many there are, cost nothing at start or claim.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::OpenError;
+
+/// Marks a file as ours: "xoOS".
+const APPLICATION_ID: i64 = 0x786f_4f53;
+
+/// The steps from each version to the next; a file's `user_version` says how many
+/// it has had. A step that was released never changes: add another.
+const MIGRATIONS: &[&str] = &[V1];
+
+const V1: &str = "
+CREATE TABLE event (
+    id          INTEGER PRIMARY KEY,
+    app         TEXT NOT NULL,
+    event_id    TEXT NOT NULL,
+    message_id  TEXT,
+    received_ms INTEGER NOT NULL,
+    turn_id     INTEGER
+) STRICT;
+CREATE UNIQUE INDEX event_by_event_id ON event (app, event_id);
+CREATE UNIQUE INDEX event_by_message_id ON event (app, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX event_by_age ON event (received_ms);
+
+CREATE TABLE turn (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    state        TEXT NOT NULL CHECK (state IN ('waiting', 'ready', 'running', 'done')),
+    epoch        INTEGER NOT NULL DEFAULT 0,
+    attempts     INTEGER NOT NULL DEFAULT 0,
+    app          TEXT NOT NULL,
+    event_id     TEXT NOT NULL,
+    message_id   TEXT,
+    received_ms  INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    body         BLOB NOT NULL,
+    reaction     TEXT,
+    card         TEXT,
+    outcome      TEXT,
+    detail       TEXT,
+    finished_ms  INTEGER
+) STRICT;
+CREATE UNIQUE INDEX turn_head ON turn (conversation) WHERE state IN ('ready', 'running');
+CREATE INDEX turn_waiting ON turn (conversation, id) WHERE state = 'waiting';
+CREATE INDEX turn_ready ON turn (id) WHERE state = 'ready';
+CREATE INDEX turn_running ON turn (id) WHERE state = 'running';
+CREATE INDEX turn_done ON turn (finished_ms) WHERE state = 'done';
+
+CREATE TABLE step (
+    id      INTEGER PRIMARY KEY,
+    turn_id INTEGER NOT NULL,
+    kind    TEXT NOT NULL,
+    body    BLOB NOT NULL
+) STRICT;
+CREATE INDEX step_by_turn ON step (turn_id, id);
+
+CREATE TABLE history (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation TEXT NOT NULL,
+    turn_id      INTEGER NOT NULL,
+    created_ms   INTEGER NOT NULL,
+    role         TEXT NOT NULL,
+    body         BLOB NOT NULL
+) STRICT;
+CREATE INDEX history_by_conversation ON history (conversation, id);
+CREATE INDEX history_by_age ON history (created_ms);
+
+CREATE TABLE outbox (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    state           TEXT NOT NULL CHECK (state IN ('waiting', 'ready', 'sending', 'done', 'dead')),
+    conversation    TEXT NOT NULL,
+    turn_id         INTEGER NOT NULL,
+    created_ms      INTEGER NOT NULL,
+    uuid            TEXT NOT NULL UNIQUE,
+    kind            TEXT NOT NULL,
+    body            BLOB NOT NULL,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    not_before_ms   INTEGER NOT NULL,
+    first_try_at_ms INTEGER,
+    error           TEXT,
+    external_id     TEXT
+) STRICT;
+CREATE UNIQUE INDEX outbox_head ON outbox (conversation) WHERE state IN ('ready', 'sending');
+CREATE INDEX outbox_waiting ON outbox (conversation, id) WHERE state = 'waiting';
+CREATE INDEX outbox_ready ON outbox (not_before_ms, id) WHERE state = 'ready';
+CREATE INDEX outbox_sending ON outbox (id) WHERE state = 'sending';
+CREATE INDEX outbox_done ON outbox (created_ms) WHERE state = 'done';
+CREATE INDEX outbox_dead ON outbox (created_ms) WHERE state = 'dead';
+";
+
+/// Checks that the file is ours and of a version we know, and brings it to the
+/// newest. Nothing is written to a file that isn't ours.
+pub(super) fn prepare(path: &Path, db: &mut Connection) -> Result<(), OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    let found = number(db, "PRAGMA user_version").map_err(sqlite)?;
+    let application_id = number(db, "PRAGMA application_id").map_err(sqlite)?;
+    let objects = number(db, "SELECT count(*) FROM sqlite_schema").map_err(sqlite)?;
+
+    let is_new = application_id == 0 && found == 0 && objects == 0;
+    if !is_new && application_id != APPLICATION_ID {
+        return Err(OpenError::Foreign {
+            path: path.to_path_buf(),
+        });
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let steps = usize::try_from(found)
+        .ok()
+        .and_then(|done| MIGRATIONS.get(done..))
+        .ok_or_else(|| OpenError::NewerSchema {
+            path: path.to_path_buf(),
+            found,
+            known,
+        })?;
+    if is_new {
+        // Only possible before the first table: pages that pruning has freed can
+        // then be given back to the disk.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+            .map_err(sqlite)?;
+    }
+    db.pragma_update(None, "journal_mode", "WAL")
+        .map_err(sqlite)?;
+    db.pragma_update(None, "journal_size_limit", super::WAL_KEPT_BYTES)
+        .map_err(sqlite)?;
+    if !steps.is_empty() {
+        migrate(db, steps, known).map_err(sqlite)?;
+    }
+    Ok(())
+}
+
+/// Bounds the file's size; past it SQLite says that the disk is full.
+pub(super) fn bound_size(db: &Connection, bytes_max: u64) -> rusqlite::Result<()> {
+    let page_bytes = u64::try_from(number(db, "PRAGMA page_size")?).unwrap_or(u64::MAX);
+    let pages = bytes_max.checked_div(page_bytes).unwrap_or(0).max(1);
+    // An existing file that is larger already is not cut, it just can't grow.
+    db.pragma_update(
+        None,
+        "max_page_count",
+        i64::try_from(pages).unwrap_or(i64::MAX),
+    )
+}
+
+/// All steps and the new version are one transaction: a crash leaves the old file.
+fn migrate(db: &mut Connection, steps: &[&str], version: i64) -> rusqlite::Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in steps {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", version)?;
+    tx.commit()
+}
+
+fn number(db: &Connection, query: &str) -> rusqlite::Result<i64> {
+    db.query_row(query, [], |row| row.get(0))
+}

@@ -1,0 +1,236 @@
+//! The life of a turn: claimed, its steps and signs noted, finished or released.
+//!
+//! Every write names the turn and the epoch of its claim; zero rows changed means
+//! that somebody else owns it now.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::writer::Gauges;
+use super::{bounded, cut, history, outbox};
+use crate::error::StoreError;
+use crate::limits::{
+    BODY_BYTES_MAX, CLAIM_MAX, DETAIL_BYTES_MAX, NAME_BYTES_MAX, TURN_HISTORY_MAX, TURN_OUTBOX_MAX,
+    TURN_STEP_BYTES_MAX, TURN_STEPS_MAX,
+};
+use crate::types::{Body, Fenced, Outcome, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
+
+/// Refuses a result that is too large to keep.
+pub(crate) fn check_result(result: &TurnResult) -> Result<(), StoreError> {
+    bounded("history", result.history.len(), TURN_HISTORY_MAX)?;
+    bounded("outbox", result.outbox.len(), TURN_OUTBOX_MAX)?;
+    for row in &result.history {
+        bounded("role", row.role.len(), NAME_BYTES_MAX)?;
+        bounded("history body", row.body.len(), BODY_BYTES_MAX)?;
+    }
+    for row in &result.outbox {
+        bounded("uuid", row.uuid.len(), NAME_BYTES_MAX)?;
+        bounded("kind", row.kind.len(), NAME_BYTES_MAX)?;
+        bounded("outbox body", row.body.len(), BODY_BYTES_MAX)?;
+    }
+    Ok(())
+}
+
+/// Refuses a sign whose id can't be one.
+pub(crate) fn check_sign(sign: &Sign) -> Result<(), StoreError> {
+    let (Sign::Reaction(id) | Sign::Card(id)) = sign;
+    bounded(
+        "sign",
+        id.as_deref().unwrap_or_default().len(),
+        NAME_BYTES_MAX,
+    )
+}
+
+/// Refuses a step that is too large to keep.
+pub(crate) fn check_step(step: &Step) -> Result<(), StoreError> {
+    bounded("kind", step.kind.len(), NAME_BYTES_MAX)?;
+    bounded("step body", step.body.len(), BODY_BYTES_MAX)
+}
+
+/// Takes the turns at the heads of their conversations, oldest first.
+pub(crate) fn claim(
+    tx: &Connection,
+    gauges: &mut Gauges,
+    max: usize,
+) -> Result<Vec<Turn>, StoreError> {
+    let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or(i64::MAX);
+    let mut turns = tx
+        .prepare_cached(
+            "UPDATE turn SET state = 'running', epoch = epoch + 1, attempts = attempts + 1
+             WHERE id IN (SELECT id FROM turn WHERE state = 'ready' ORDER BY id LIMIT ?1)
+             RETURNING id, epoch, attempts, app, event_id, message_id, received_ms,
+                       conversation, kind, body, reaction, card",
+        )?
+        .query_map([max], read_turn)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    // The order of RETURNING is not promised.
+    turns.sort_unstable_by_key(|turn| turn.key.id);
+    gauges.queued = gauges.queued.saturating_sub(turns.len() as u64);
+    Ok(turns)
+}
+
+/// Puts a running turn back at the head, with its epoch spent and its attempt not
+/// counted.
+pub(crate) fn release(
+    tx: &Connection,
+    gauges: &mut Gauges,
+    key: TurnKey,
+) -> Result<Fenced, StoreError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE turn SET state = 'ready', attempts = attempts - 1
+             WHERE id = ?1 AND epoch = ?2 AND state = 'running'",
+        )?
+        .execute(params![key.id.0, key.epoch])?;
+    if changed > 0 {
+        gauges.queued = gauges.queued.saturating_add(1);
+    }
+    Ok(fenced(changed))
+}
+
+/// Remembers a sign of life.
+pub(crate) fn note_sign(tx: &Connection, key: TurnKey, sign: &Sign) -> Result<Fenced, StoreError> {
+    let (sql, id) = match sign {
+        Sign::Reaction(id) => (
+            "UPDATE turn SET reaction = ?3 WHERE id = ?1 AND epoch = ?2 AND state = 'running'",
+            id,
+        ),
+        Sign::Card(id) => (
+            "UPDATE turn SET card = ?3 WHERE id = ?1 AND epoch = ?2 AND state = 'running'",
+            id,
+        ),
+    };
+    let changed = tx
+        .prepare_cached(sql)?
+        .execute(params![key.id.0, key.epoch, id])?;
+    Ok(fenced(changed))
+}
+
+/// Appends a step.
+pub(crate) fn note_step(tx: &Connection, key: TurnKey, step: &Step) -> Result<Fenced, StoreError> {
+    if conversation_of(tx, key)?.is_none() {
+        return Ok(Fenced::Replaced);
+    }
+    let (rows, bytes): (i64, i64) = tx
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(length(body)), 0) FROM step WHERE turn_id = ?1",
+        )?
+        .query_row([key.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let grown = |old: i64, by: usize| {
+        usize::try_from(old)
+            .unwrap_or(usize::MAX)
+            .saturating_add(by)
+    };
+    bounded("steps of the turn", grown(rows, 1), TURN_STEPS_MAX)?;
+    bounded(
+        "bytes of the turn's steps",
+        grown(bytes, step.body.len()),
+        TURN_STEP_BYTES_MAX,
+    )?;
+    tx.prepare_cached("INSERT INTO step (turn_id, kind, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![key.id.0, step.kind, &*step.body])?;
+    Ok(Fenced::Done)
+}
+
+/// A turn's steps, oldest first.
+pub(crate) fn steps(db: &Connection, turn: TurnId) -> Result<Vec<Step>, StoreError> {
+    let steps = db
+        .prepare_cached("SELECT kind, body FROM step WHERE turn_id = ?1 ORDER BY id")?
+        .query_map([turn.0], |row| {
+            Ok(Step {
+                kind: row.get(0)?,
+                body: read_body(row, 1)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(steps)
+}
+
+/// Ends a turn and lets the conversation's next one move up.
+pub(crate) fn finish(
+    tx: &Connection,
+    key: TurnKey,
+    result: &TurnResult,
+) -> Result<Fenced, StoreError> {
+    let Some(conversation) = conversation_of(tx, key)? else {
+        return Ok(Fenced::Replaced);
+    };
+    let detail = result
+        .detail
+        .as_deref()
+        .map(|text| cut(text, DETAIL_BYTES_MAX));
+    // The body has done its work; what is to be remembered is in the history.
+    tx.prepare_cached(
+        "UPDATE turn SET state = 'done', outcome = ?2, detail = ?3, finished_ms = ?4, body = x''
+         WHERE id = ?1",
+    )?
+    .execute(params![
+        key.id.0,
+        outcome_text(result.outcome),
+        detail,
+        result.finished_ms
+    ])?;
+    tx.prepare_cached("DELETE FROM step WHERE turn_id = ?1")?
+        .execute([key.id.0])?;
+    tx.prepare_cached(
+        "UPDATE turn SET state = 'ready' WHERE id =
+         (SELECT id FROM turn WHERE conversation = ?1 AND state = 'waiting' ORDER BY id LIMIT 1)",
+    )?
+    .execute([&conversation])?;
+    history::append(tx, &conversation, key.id, result)?;
+    outbox::append(tx, &conversation, key.id, result)?;
+    Ok(Fenced::Done)
+}
+
+/// The turn's conversation, if the key is still good.
+fn conversation_of(tx: &Connection, key: TurnKey) -> Result<Option<String>, StoreError> {
+    let conversation = tx
+        .prepare_cached(
+            "SELECT conversation FROM turn WHERE id = ?1 AND epoch = ?2 AND state = 'running'",
+        )?
+        .query_row(params![key.id.0, key.epoch], |row| row.get(0))
+        .optional()?;
+    Ok(conversation)
+}
+
+fn read_turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
+    Ok(Turn {
+        key: TurnKey {
+            id: TurnId(row.get(0)?),
+            epoch: row.get(1)?,
+        },
+        attempts: row.get(2)?,
+        app: row.get(3)?,
+        event_id: row.get(4)?,
+        message_id: row.get(5)?,
+        received_ms: row.get(6)?,
+        conversation: row.get(7)?,
+        kind: row.get(8)?,
+        body: read_body(row, 9)?,
+        signs: Signs {
+            reaction: row.get(10)?,
+            card: row.get(11)?,
+        },
+    })
+}
+
+pub(super) fn read_body(row: &Row<'_>, column: usize) -> rusqlite::Result<Body> {
+    row.get::<_, Vec<u8>>(column).map(Body::from)
+}
+
+pub(super) fn fenced(changed: usize) -> Fenced {
+    if changed == 0 {
+        Fenced::Replaced
+    } else {
+        Fenced::Done
+    }
+}
+
+fn outcome_text(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Answered => "answered",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+        Outcome::Refused => "refused",
+        Outcome::Silent => "silent",
+    }
+}
