@@ -198,6 +198,30 @@ impl ModelError {
         }
     }
 
+    /// The part that came from the server.
+    pub(super) fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::BadRequest { message }
+            | Self::Forbidden { message }
+            | Self::Malformed { what: message }
+            | Self::NoCredit { message }
+            | Self::NotFound { message }
+            | Self::Overloaded { message, .. }
+            | Self::Provider { message, .. }
+            | Self::RateLimited { message, .. }
+            | Self::Transport { what: message }
+            | Self::Unauthorized { message } => Some(message),
+            Self::ContextOverflow { .. }
+            | Self::Empty
+            | Self::Filtered
+            | Self::Idle { .. }
+            | Self::NoProgress { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyToolCalls { .. }
+            | Self::Truncated => None,
+        }
+    }
+
     /// A fixed word for logs and metric labels.
     #[must_use]
     pub fn class(&self) -> &'static str {

@@ -40,6 +40,17 @@ pub enum Finish {
     Unknown,
 }
 
+impl Finish {
+    /// Whether the model itself came to an end.
+    #[must_use]
+    pub fn is_proper(self) -> bool {
+        match self {
+            Self::Stop | Self::Unknown => true,
+            Self::Filtered | Self::Length => false,
+        }
+    }
+}
+
 /// Tokens, as the server counted them. The total need not be the sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

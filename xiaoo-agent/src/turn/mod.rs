@@ -2,6 +2,7 @@
 
 mod history;
 mod observe;
+mod run;
 
 use core::time::Duration;
 
@@ -101,8 +102,9 @@ pub async fn run_turn<O: Observer>(
     observer: &mut O,
     cancel: &CancellationToken,
 ) -> Result<TurnOutcome, TurnError> {
-    let _ = (model, &request);
-    observer.record(&request.user).await?;
-    cancel.cancelled().await;
-    Err(TurnError::Cancelled)
+    let turn = run::Turn::new(model, request, observer, cancel);
+    cancel
+        .run_until_cancelled(turn.run())
+        .await
+        .unwrap_or(Err(TurnError::Cancelled))
 }

@@ -1,0 +1,269 @@
+//! The wire's shapes: what we send, and the little that we require of what comes back.
+//!
+//! Servers leave out, null and retype nearly everything. Only `choices` and `usage` are looked
+//! for, and a field of an unexpected type reads as absent.
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{ModelConfig, Usage};
+use crate::message::{Message, ToolCall};
+use crate::tool::ToolSet;
+
+/// What is asked: a conversation, and what may be called.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The system prompt; left out when empty.
+    pub system: &'a str,
+    /// The conversation, oldest first; every tool call answered, see
+    /// [`repair_history`](crate::repair_history).
+    pub messages: &'a [Message],
+    /// What may be called.
+    pub tools: &'a ToolSet,
+}
+
+/// The body of a request.
+pub(super) fn request(config: &ModelConfig, question: &Question<'_>, ask_for_usage: bool) -> Value {
+    let mut body = Map::new();
+    body.insert("model".into(), json!(config.model));
+    if ask_for_usage {
+        body.insert("stream_options".into(), json!({"include_usage": true}));
+    }
+    if let Some(max) = config.max_tokens {
+        body.insert(config.provider.max_tokens_field().into(), json!(max));
+    }
+    body.extend(config.extra.clone());
+    body.insert("stream".into(), json!(true));
+    body.insert("messages".into(), messages(config, question));
+    // An empty array is refused by several servers. To forbid tools, they are left out:
+    // `tool_choice: none` is not known everywhere.
+    if question.tools.is_empty() {
+        body.remove("tools");
+        body.remove("tool_choice");
+    } else {
+        let tools = question.tools.iter().map(|tool| {
+            json!({"type": "function", "function": {
+                "name": tool.name(),
+                "description": tool.description(),
+                "parameters": tool.parameters(),
+            }})
+        });
+        body.insert("tools".into(), tools.collect());
+    }
+    Value::Object(body)
+}
+
+fn messages(config: &ModelConfig, question: &Question<'_>) -> Value {
+    let system = (!question.system.is_empty())
+        .then(|| json!({"role": "system", "content": question.system}));
+    // Thinking goes back only inside the running tool loop; older thinking is refused or wasted.
+    let loop_begins = question
+        .messages
+        .iter()
+        .rposition(|message| matches!(message, Message::User { .. }))
+        .unwrap_or(0);
+    let said = question.messages.iter().enumerate().map(|(at, message)| {
+        let send_reasoning = config.send_reasoning && at > loop_begins;
+        match message {
+            Message::User { content } => json!({"role": "user", "content": content}),
+            Message::Assistant {
+                content,
+                reasoning,
+                tool_calls,
+            } => assistant(content, send_reasoning.then_some(reasoning), tool_calls),
+            Message::Tool {
+                tool_call_id,
+                content,
+            } => json!({"role": "tool", "tool_call_id": tool_call_id, "content": content}),
+        }
+    });
+    system.into_iter().chain(said).collect()
+}
+
+fn assistant(content: &str, reasoning: Option<&String>, tool_calls: &[ToolCall]) -> Value {
+    let mut message = Map::new();
+    message.insert("role".into(), json!("assistant"));
+    // Beside tool calls "no text" is null: some gateways turn "" into an empty text block, which
+    // the model behind them refuses.
+    let content = (!content.is_empty() || tool_calls.is_empty()).then_some(content);
+    message.insert("content".into(), json!(content));
+    if tool_calls.is_empty() {
+        return Value::Object(message);
+    }
+    if let Some(reasoning) = reasoning.filter(|reasoning| !reasoning.is_empty()) {
+        message.insert("reasoning_content".into(), json!(reasoning));
+    }
+    let calls = tool_calls.iter().map(|call| {
+        json!({"id": call.id, "type": "function", "function": {
+            "name": call.name, "arguments": call.arguments,
+        }})
+    });
+    message.insert("tool_calls".into(), calls.collect());
+    Value::Object(message)
+}
+
+/// One event of a stream, or a whole answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Chunk {
+    pub(super) choices: Option<Vec<Choice>>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) usage: Option<Usage>,
+    /// An object, or a text.
+    pub(super) error: Option<Value>,
+    /// `"error"` where an older vLLM puts the error's fields at the top.
+    #[serde(deserialize_with = "lenient")]
+    object: Option<String>,
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    kind: Option<String>,
+    message: Option<Value>,
+    code: Option<Value>,
+}
+
+impl Chunk {
+    /// The error that this chunk is, wherever the server put it.
+    pub(super) fn take_error(&mut self) -> Option<Value> {
+        if let Some(error) = self.error.take() {
+            return Some(error);
+        }
+        if self.object.as_deref() == Some("error") || self.kind.as_deref() == Some("error") {
+            return Some(json!({
+                "message": self.message.take(), "code": self.code.take(), "type": self.kind.take(),
+            }));
+        }
+        self.choices
+            .iter_mut()
+            .flatten()
+            .find_map(|choice| choice.error.take())
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Choice {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) index: Option<u64>,
+    pub(super) delta: Option<Delta>,
+    /// In place of `delta` in an answer that is not streamed.
+    pub(super) message: Option<Delta>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) finish_reason: Option<String>,
+    error: Option<Value>,
+}
+
+/// What is new. Both spellings of the thinking are fields of their own: some gateways send both
+/// in one delta, which an alias would turn into a duplicate-field error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Delta {
+    pub(super) content: Option<Value>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) reasoning: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) reasoning_content: Option<String>,
+    pub(super) tool_calls: Option<Vec<ToolDelta>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ToolDelta {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) index: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    pub(super) id: Option<String>,
+    pub(super) function: Option<FunctionDelta>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FunctionDelta {
+    #[serde(deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
+    /// A piece of text, or the whole as an object.
+    pub(super) arguments: Option<Value>,
+}
+
+/// Reads what is there if it has the expected type, and nothing otherwise.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Provider;
+    use crate::tool::CurrentTime;
+
+    fn call(id: &str) -> ToolCall {
+        ToolCall {
+            id: id.into(),
+            name: "now".into(),
+            arguments: "{}".into(),
+        }
+    }
+
+    #[test]
+    fn a_request_says_what_was_said() {
+        let mut config = ModelConfig::new(Provider::Zhipu, "http://h", "glm-5");
+        config.max_tokens = Some(100);
+        config.extra.insert("temperature".into(), json!(0.5));
+        config.extra.insert("messages".into(), json!("ours win"));
+        let step = |reasoning: &str, id: &str| Message::Assistant {
+            content: String::new(),
+            reasoning: reasoning.into(),
+            tool_calls: vec![call(id)],
+        };
+        let tools = ToolSet::new().with(CurrentTime::new(0)).unwrap();
+        let question = Question {
+            system: "be kind",
+            messages: &[
+                Message::user("a"),
+                step("old", "1"),
+                Message::tool("1", "x"),
+                Message::assistant("b"),
+                Message::user("c"),
+                step("new", "2"),
+                Message::tool("2", "y"),
+            ],
+            tools: &tools,
+        };
+        let body = request(&config, &question, true);
+        let wire_call = |id: &str| json!([{"id": id, "type": "function", "function": {"name": "now", "arguments": "{}"}}]);
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "system", "content": "be kind"},
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": null, "tool_calls": wire_call("1")},
+                {"role": "tool", "tool_call_id": "1", "content": "x"},
+                {"role": "assistant", "content": "b"},
+                {"role": "user", "content": "c"},
+                {"role": "assistant", "content": null, "reasoning_content": "new", "tool_calls": wire_call("2")},
+                {"role": "tool", "tool_call_id": "2", "content": "y"},
+            ])
+        );
+        assert_eq!(body["max_tokens"], 100);
+        assert_eq!(body["temperature"], 0.5);
+        assert_eq!(body["stream_options"], json!({"include_usage": true}));
+        assert_eq!(body["tools"][0]["function"]["name"], "current_time");
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_out() {
+        let config = ModelConfig::new(Provider::OpenAi, "http://h", "m");
+        let question = Question {
+            system: "",
+            messages: &[Message::user("a")],
+            tools: &ToolSet::new(),
+        };
+        assert_eq!(
+            request(&config, &question, false),
+            json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "a"}]})
+        );
+    }
+}
