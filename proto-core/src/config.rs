@@ -99,10 +99,7 @@ impl HostPolicy {
         } else {
             return false;
         };
-        let authority = rest
-            .split(['/', '?', '#', '\\'])
-            .next()
-            .unwrap_or_default();
+        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
         if authority.contains('@') {
             return false;
         }
@@ -125,7 +122,9 @@ fn host_of(authority: &str) -> &str {
     {
         return v6;
     }
-    authority.split_once(':').map_or(authority, |(host, _)| host)
+    authority
+        .split_once(':')
+        .map_or(authority, |(host, _)| host)
 }
 
 fn is_loopback(host: &str) -> bool {

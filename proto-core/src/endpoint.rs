@@ -158,8 +158,7 @@ impl EndpointGrant {
             EndpointReply::Http { status, .. } => return Err(Refusal::HttpStatus(status)),
         };
         // The code first and alone: a refusal counts whatever `data` looks like.
-        let (head, _) =
-            serde_json_core::from_slice::<Head>(body).map_err(|_| Refusal::NoUrl)?;
+        let (head, _) = serde_json_core::from_slice::<Head>(body).map_err(|_| Refusal::NoUrl)?;
         if head.code != 0 {
             return Err(Refusal::Code(head.code));
         }
@@ -232,7 +231,9 @@ impl ClientConfig {
     /// or negative keeps its old value.
     pub(crate) fn updated(self, raw: RawClientConfig) -> Self {
         let interval = |new: Option<i64>, old| match new {
-            Some(seconds @ 1..) => Duration::from_secs(seconds.min(Self::INTERVAL_MAX).unsigned_abs()),
+            Some(seconds @ 1..) => {
+                Duration::from_secs(seconds.min(Self::INTERVAL_MAX).unsigned_abs())
+            }
             Some(_) | None => old,
         };
         Self {

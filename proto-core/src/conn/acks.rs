@@ -106,9 +106,7 @@ impl AckQueue {
         if let Some(slot) = slot_mut(memory, id.0).filter(|_| waited) {
             slot.waiting = false;
         }
-        while self.front < self.next
-            && self.front_slot(memory).is_some_and(|slot| !slot.waiting)
-        {
+        while self.front < self.next && self.front_slot(memory).is_some_and(|slot| !slot.waiting) {
             self.front += 1;
         }
         if self.front == self.next {

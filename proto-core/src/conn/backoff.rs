@@ -37,7 +37,9 @@ impl Backoff {
             nonce.min(FIRST_WAIT_MAX)
         } else {
             let doublings = (self.attempts - 1).min(16);
-            (STEP_MIN * 2_u32.pow(doublings)).min(STEP_MAX).min(interval)
+            (STEP_MIN * 2_u32.pow(doublings))
+                .min(STEP_MAX)
+                .min(interval)
         };
         self.attempts = self.attempts.saturating_add(1);
         self.below(bound)

@@ -135,7 +135,9 @@ mod heap {
             Self {
                 slots: vec![AckSlot::default(); acks].into_boxed_slice(),
                 bytes: vec![0; ack_bytes].into_boxed_slice(),
-                sets: core::iter::repeat_with(PartSet::default).take(sets).collect(),
+                sets: core::iter::repeat_with(PartSet::default)
+                    .take(sets)
+                    .collect(),
             }
         }
     }

@@ -444,7 +444,11 @@ impl<M: Memory> Connection<M> {
             | Phase::Fatal
             | Phase::Closed => {}
         }
-        if self.acks.deadline(self.config.ack_timeout, &self.memory).is_some_and(|due| due <= now) {
+        if self
+            .acks
+            .deadline(self.config.ack_timeout, &self.memory)
+            .is_some_and(|due| due <= now)
+        {
             self.refuse_until = Some(now);
         }
         let expired = Reassembly::expire(now, self.config.reassembly_timeout, &mut self.memory);
@@ -477,7 +481,9 @@ impl<M: Memory> Connection<M> {
         if self.refuse_until.is_some_and(|until| {
             // Overdue ones are refused by `poll_output`; redeeming one in
             // between must not answer it twice.
-            self.acks.overdue(until, self.config.ack_timeout, &self.memory).is_some_and(|first| first == id)
+            self.acks
+                .overdue(until, self.config.ack_timeout, &self.memory)
+                .is_some_and(|first| first == id)
         }) {
             return Err(AckError::TooLate);
         }
@@ -516,7 +522,10 @@ impl<M: Memory> Connection<M> {
             Phase::Open(_) | Phase::Dialing { .. } | Phase::Discovering { .. }
         ) {
             self.emit(Queued::Disconnect(self.epoch, CloseReason::Shutdown));
-            self.emit(Queued::Event(Event::LinkDown(self.epoch, CloseReason::Shutdown)));
+            self.emit(Queued::Event(Event::LinkDown(
+                self.epoch,
+                CloseReason::Shutdown,
+            )));
         }
         self.phase = Phase::Closed;
     }
@@ -553,7 +562,10 @@ impl<M: Memory> Connection<M> {
             }
         }
         let until = self.refuse_until?;
-        let Some(id) = self.acks.overdue(until, self.config.ack_timeout, &self.memory) else {
+        let Some(id) = self
+            .acks
+            .overdue(until, self.config.ack_timeout, &self.memory)
+        else {
             self.refuse_until = None;
             return None;
         };
@@ -586,7 +598,10 @@ impl<M: Memory> Connection<M> {
             (stable, Timer::Stable),
             (ping, Timer::Ping),
             (pong, Timer::Pong),
-            (self.acks.deadline(self.config.ack_timeout, &self.memory), Timer::Ack),
+            (
+                self.acks.deadline(self.config.ack_timeout, &self.memory),
+                Timer::Ack,
+            ),
             (
                 Reassembly::deadline(self.config.reassembly_timeout, &self.memory),
                 Timer::Reassembly,
@@ -653,8 +668,16 @@ impl<M: Memory> Connection<M> {
         let joined = if sum <= 1 {
             None
         } else {
-            let part = Part { id: tags.push_id, sum, seq, payload };
-            match self.reassembly.take(now, part, &self.config.limits, &mut self.memory) {
+            let part = Part {
+                id: tags.push_id,
+                sum,
+                seq,
+                payload,
+            };
+            match self
+                .reassembly
+                .take(now, part, &self.config.limits, &mut self.memory)
+            {
                 Taken::Complete(set) => Some(set),
                 Taken::Kept => return None,
                 Taken::Double => {
@@ -740,7 +763,10 @@ impl<M: Memory> Connection<M> {
         }
         self.server = config;
         if let Phase::Open(link) = &mut self.phase {
-            link.ping_at = link.ping_at.min(link.pinged + config.ping_interval).max(now);
+            link.ping_at = link
+                .ping_at
+                .min(link.pinged + config.ping_interval)
+                .max(now);
         }
         self.emit(Queued::Event(Event::Reconfigured(config)));
     }
@@ -770,7 +796,9 @@ impl<M: Memory> Connection<M> {
 
     fn link_down(&mut self, now: Instant, reason: CloseReason) {
         self.emit(Queued::Event(Event::LinkDown(self.epoch, reason)));
-        let wait = self.backoff.next(self.server.reconnect_nonce, self.server.reconnect_interval);
+        let wait = self
+            .backoff
+            .next(self.server.reconnect_nonce, self.server.reconnect_interval);
         self.phase = Phase::Waiting { until: now + wait };
     }
 
@@ -778,7 +806,8 @@ impl<M: Memory> Connection<M> {
     fn refuse(&mut self, now: Instant, id: DeliveryId, scratch: &mut impl Buffer) -> bool {
         let open = matches!(self.phase, Phase::Open(_));
         let written = open.then(|| {
-            self.acks.answer(now, id, AckPayload::Failure, &mut self.memory, scratch)
+            self.acks
+                .answer(now, id, AckPayload::Failure, &mut self.memory, scratch)
         });
         self.acks.settle(id, &mut self.memory);
         matches!(written, Some(Some(Ok(()))))
@@ -834,4 +863,3 @@ impl<'a> Tags<'a> {
         }
     }
 }
-

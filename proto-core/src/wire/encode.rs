@@ -130,10 +130,7 @@ pub fn encode_ping(service: i32, out: &mut impl Buffer) -> Result<(), BufferFull
     fields.encode([kind], out)
 }
 
-pub(super) fn header_field(
-    out: &mut impl Buffer,
-    header: Header<'_>,
-) -> Result<(), BufferFull> {
+pub(super) fn header_field(out: &mut impl Buffer, header: Header<'_>) -> Result<(), BufferFull> {
     let len = bytes_field_len(header.key.len()) + bytes_field_len(header.value.len());
     tag(out, field::HEADERS, 2)?;
     varint(out, len as u64)?;
@@ -197,7 +194,10 @@ const fn bytes_field_len(content: usize) -> usize {
 }
 
 /// Negative `int32`s go out as ten-byte sign-extended varints.
-#[expect(clippy::cast_sign_loss, reason = "two's complement is the format's rule")]
+#[expect(
+    clippy::cast_sign_loss,
+    reason = "two's complement is the format's rule"
+)]
 const fn sign_extended(value: i32) -> u64 {
     value as i64 as u64
 }

@@ -162,8 +162,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn string(&mut self, field: u32) -> Result<&'a str, DecodeError> {
         let start = *self;
-        core::str::from_utf8(self.bytes()?)
-            .map_err(|_| start.error(DecodeErrorKind::Utf8(field)))
+        core::str::from_utf8(self.bytes()?).map_err(|_| start.error(DecodeErrorKind::Utf8(field)))
     }
 
     /// Passes over the value of a field that nobody here knows.

@@ -68,7 +68,9 @@ pub(super) async fn dial(
     oversize: Arc<AtomicU64>,
 ) -> Result<Socket, DialError> {
     let failed = |why: String| DialError::Failed(CloseReason::ConnectFailed, why);
-    let uri: Uri = url.parse().map_err(|_| failed("the URL cannot be parsed".into()))?;
+    let uri: Uri = url
+        .parse()
+        .map_err(|_| failed("the URL cannot be parsed".into()))?;
     let host = uri
         .host()
         .ok_or_else(|| failed("the URL has no host".into()))?
@@ -81,7 +83,8 @@ pub(super) async fn dial(
         .await
         .map_err(|error| failed(format!("cannot connect to {host}:{port}: {error}")))?;
     // Acknowledgements are small and wanted at once; batching is ours.
-    tcp.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+    tcp.set_nodelay(true)
+        .map_err(|error| failed(error.to_string()))?;
     let stream: Box<dyn Stream> = if encrypted {
         let config = (tls.0)().map_err(failed)?;
         let name = ServerName::try_from(host.clone())

@@ -11,8 +11,8 @@ use futures_util::future::{FutureExt as _, OptionFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt as _, StreamExt as _};
 use proto_core::conn::{
-    AckToken, CloseReason, Connection, Delivery, Encoding, Epoch, Event, HeapMemory,
-    Outcome, Output,
+    AckToken, CloseReason, Connection, Delivery, Encoding, Epoch, Event, HeapMemory, Outcome,
+    Output,
 };
 use proto_core::{EndpointReply, Instant as CoreInstant};
 use tokio::time::Instant;
@@ -126,7 +126,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
     }
 
     async fn wait(&mut self) -> Wake {
-        let due = self.machine.poll_timeout().map(|(due, _)| self.clock.at(due));
+        let due = self
+            .machine
+            .poll_timeout()
+            .map(|(due, _)| self.clock.at(due));
         let timer = OptionFuture::from(due.map(tokio::time::sleep_until));
         let (fetching, dialing, socket) = (&mut self.fetching, &mut self.dialing, &mut self.socket);
         tokio::select! {
@@ -184,9 +187,13 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                 }
             }
             Wake::Fetched(epoch, answer) => {
-                let reply = answer.as_ref().map_or(EndpointReply::Failed, |answer| {
-                    EndpointReply::Http { status: answer.status, body: &answer.body }
-                });
+                let reply =
+                    answer
+                        .as_ref()
+                        .map_or(EndpointReply::Failed, |answer| EndpointReply::Http {
+                            status: answer.status,
+                            body: &answer.body,
+                        });
                 self.machine.handle_endpoint(now, epoch, reply);
             }
             Wake::Dialed(epoch, Ok(socket)) => {
@@ -227,16 +234,20 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map(|frame| u16::from(frame.code));
                 self.socket = None;
-                self.machine.handle_closed(now, epoch, CloseReason::Peer(code));
+                self.machine
+                    .handle_closed(now, epoch, CloseReason::Peer(code));
             }
             Some(Err(error)) => {
                 self.socket = None;
-                self.status.update(|status| status.last_error = Some(error.to_string()));
-                self.machine.handle_closed(now, epoch, CloseReason::Transport);
+                self.status
+                    .update(|status| status.last_error = Some(error.to_string()));
+                self.machine
+                    .handle_closed(now, epoch, CloseReason::Transport);
             }
             None => {
                 self.socket = None;
-                self.machine.handle_closed(now, epoch, CloseReason::Transport);
+                self.machine
+                    .handle_closed(now, epoch, CloseReason::Transport);
             }
         }
     }
@@ -244,24 +255,29 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
     fn feed_frame(&mut self, now: CoreInstant, epoch: Epoch, bytes: &Bytes) {
         let pongs = self.machine.stats().pongs;
         let event_bytes_max = self.options.core.limits.event_bytes_max;
-        let accepted = self.machine.handle_message(now, epoch, bytes).map(|delivery| {
-            debug!(
-                push_id = delivery.push_id,
-                trace_id = delivery.trace_id,
-                parts = delivery.parts,
-                bytes = delivery.payload.len(),
-                "feishu websocket: event received"
-            );
-            let payload = unpack(&delivery, bytes, event_bytes_max);
-            (delivery.token, payload)
-        });
+        let accepted = self
+            .machine
+            .handle_message(now, epoch, bytes)
+            .map(|delivery| {
+                debug!(
+                    push_id = delivery.push_id,
+                    trace_id = delivery.trace_id,
+                    parts = delivery.parts,
+                    bytes = delivery.payload.len(),
+                    "feishu websocket: event received"
+                );
+                let payload = unpack(&delivery, bytes, event_bytes_max);
+                (delivery.token, payload)
+            });
         if self.machine.stats().pongs > pongs {
-            self.status.update(|status| status.last_pong = Some(SystemTime::now()));
+            self.status
+                .update(|status| status.last_pong = Some(SystemTime::now()));
         }
         let Some((token, payload)) = accepted else {
             return;
         };
-        self.status.update(|status| status.last_event = Some(SystemTime::now()));
+        self.status
+            .update(|status| status.last_event = Some(SystemTime::now()));
         let ingress = Arc::clone(&self.ingress);
         let received = Instant::now();
         self.accepting.push(Box::pin(async move {
@@ -306,7 +322,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             };
             match output {
                 Output::FetchEndpoint(epoch) => {
-                    info!(attempt = epoch.number(), "feishu websocket: asking for the endpoint");
+                    info!(
+                        attempt = epoch.number(),
+                        "feishu websocket: asking for the endpoint"
+                    );
                     let endpoint = Arc::clone(&self.endpoint);
                     let fetch = async move { endpoint.fetch().await };
                     self.fetching = Some((epoch, Box::pin(fetch)));
@@ -356,7 +375,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         };
         let epoch = *epoch;
         self.flushes += 1;
-        if !matches!(tokio::time::timeout(WRITE_TIMEOUT, socket.flush()).await, Ok(Ok(()))) {
+        if !matches!(
+            tokio::time::timeout(WRITE_TIMEOUT, socket.flush()).await,
+            Ok(Ok(()))
+        ) {
             self.lost(epoch);
             self.drain().await;
         }
@@ -365,7 +387,8 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
     fn lost(&mut self, epoch: Epoch) {
         self.socket = None;
         let now = self.clock.now();
-        self.machine.handle_closed(now, epoch, CloseReason::Transport);
+        self.machine
+            .handle_closed(now, epoch, CloseReason::Transport);
     }
 
     async fn disconnect(&mut self, epoch: Epoch, reason: CloseReason) {
@@ -379,7 +402,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             return;
         }
         let goodbye = async {
-            let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+            let frame = CloseFrame {
+                code: CloseCode::Normal,
+                reason: "".into(),
+            };
             socket.close(Some(frame)).await?;
             while let Some(message) = socket.next().await {
                 message?;
@@ -456,7 +482,11 @@ fn report(event: Event, status: &LinkStatus) {
         Event::LinkDown(_, CloseReason::Shutdown) => info!("feishu websocket: closed"),
         Event::LinkDown(epoch, reason) => {
             let attempt = epoch.number();
-            warn!(attempt, ?reason, "feishu websocket: link down, will reconnect");
+            warn!(
+                attempt,
+                ?reason,
+                "feishu websocket: link down, will reconnect"
+            );
             if !matches!(reason, CloseReason::Refused | CloseReason::ConnectFailed) {
                 failed(format!("{reason:?}"));
             }
@@ -474,7 +504,11 @@ fn report(event: Event, status: &LinkStatus) {
         }
         Event::Reconfigured(config) => {
             let (ping, nonce) = (config.ping_interval, config.reconnect_nonce);
-            debug!(?ping, ?nonce, "feishu websocket: the platform set its intervals");
+            debug!(
+                ?ping,
+                ?nonce,
+                "feishu websocket: the platform set its intervals"
+            );
         }
         Event::AckOverdue(_) => {
             warn!("feishu websocket: an event was not made durable in time and was refused");
@@ -528,4 +562,3 @@ impl Clock {
         slept
     }
 }
-

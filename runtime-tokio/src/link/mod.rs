@@ -93,7 +93,10 @@ impl LinkStatus {
     /// The link as it was a moment ago.
     #[must_use]
     pub fn snapshot(&self) -> LinkSnapshot {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn update(&self, change: impl FnOnce(&mut LinkSnapshot)) {

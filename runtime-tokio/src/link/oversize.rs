@@ -44,7 +44,11 @@ enum Stage {
     Header,
     /// Handing a header on; so many of its bytes are handed on, then so many
     /// payload bytes pass or are thrown away.
-    EmitHeader { done: usize, pass: u64, skip: u64 },
+    EmitHeader {
+        done: usize,
+        pass: u64,
+        skip: u64,
+    },
     Pass(u64),
     Skip(u64),
 }
@@ -75,14 +79,26 @@ impl<S> Oversize<S> {
     fn filter(&mut self, out: &mut ReadBuf<'_>) {
         while out.remaining() > 0 {
             if let Stage::EmitHeader { done, pass, skip } = self.stage {
-                let header = self.header.bytes.get(done..self.header.len).unwrap_or_default();
+                let header = self
+                    .header
+                    .bytes
+                    .get(done..self.header.len)
+                    .unwrap_or_default();
                 let step = header.len().min(out.remaining());
                 out.put_slice(header.get(..step).unwrap_or_default());
                 self.stage = if done + step < self.header.len {
-                    Stage::EmitHeader { done: done + step, pass, skip }
+                    Stage::EmitHeader {
+                        done: done + step,
+                        pass,
+                        skip,
+                    }
                 } else {
                     self.header.len = 0;
-                    if skip > 0 { Stage::Skip(skip) } else { Stage::payload(pass) }
+                    if skip > 0 {
+                        Stage::Skip(skip)
+                    } else {
+                        Stage::payload(pass)
+                    }
                 };
                 continue;
             }
@@ -134,14 +150,22 @@ impl<S> Oversize<S> {
     fn judge(&mut self, len: u64) -> Stage {
         let (is_control, starts, ends) = self.header.kind();
         if is_control {
-            return Stage::EmitHeader { done: 0, pass: len, skip: 0 };
+            return Stage::EmitHeader {
+                done: 0,
+                pass: len,
+                skip: 0,
+            };
         }
         let before = if starts { 0 } else { self.message_bytes };
         let total = before.saturating_add(len);
         let fits = total <= self.message_bytes_max;
         self.message_bytes = if ends { 0 } else { total };
         if fits {
-            return Stage::EmitHeader { done: 0, pass: len, skip: 0 };
+            return Stage::EmitHeader {
+                done: 0,
+                pass: len,
+                skip: 0,
+            };
         }
         if before <= self.message_bytes_max {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -151,13 +175,21 @@ impl<S> Oversize<S> {
             return Stage::Skip(len);
         }
         self.header.set_empty();
-        Stage::EmitHeader { done: 0, pass: 0, skip: len }
+        Stage::EmitHeader {
+            done: 0,
+            pass: 0,
+            skip: len,
+        }
     }
 }
 
 impl Stage {
     const fn payload(left: u64) -> Self {
-        if left == 0 { Self::Header } else { Self::Pass(left) }
+        if left == 0 {
+            Self::Header
+        } else {
+            Self::Pass(left)
+        }
     }
 }
 
@@ -195,7 +227,11 @@ impl Header {
             return Some(u64::from(second & 0x7f));
         }
         let digits = self.bytes.get(2..2 + length_bytes)?;
-        Some(digits.iter().fold(0, |len, byte| len << 8 | u64::from(*byte)))
+        Some(
+            digits
+                .iter()
+                .fold(0, |len, byte| len << 8 | u64::from(*byte)),
+        )
     }
 
     /// The same frame without a payload.
@@ -317,7 +353,9 @@ mod tests {
                 _: &mut Context<'_>,
                 out: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                let end = (self.1 + self.2).min(self.0.len()).min(self.1 + out.remaining());
+                let end = (self.1 + self.2)
+                    .min(self.0.len())
+                    .min(self.1 + out.remaining());
                 out.put_slice(&self.0[self.1..end]);
                 self.1 = end;
                 Poll::Ready(Ok(()))
