@@ -16,6 +16,9 @@ mod turns;
 mod upkeep;
 mod writer;
 
+#[cfg(test)]
+mod cost_tests;
+
 use core::sync::atomic::AtomicU64;
 use std::io;
 use std::path::Path;
@@ -189,6 +192,24 @@ impl Engine {
     pub(crate) fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
     }
+}
+
+#[cfg(test)]
+impl Engine {
+    pub(crate) fn test_commands(&self) -> mpsc::Sender<Box<dyn Job>> {
+        self.commands.upgrade().unwrap()
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn test_call<T: Send + 'static>(
+    engine: &Engine,
+    operation: impl FnOnce(&Connection, &mut Gauges) -> Result<T, StoreError> + Send + 'static,
+) -> (
+    Box<dyn Job>,
+    tokio::sync::oneshot::Receiver<writer::Answer<T>>,
+) {
+    writer::call(Needed::Always, None, &engine.orphans, operation)
 }
 
 impl Threads {

@@ -94,11 +94,13 @@ pub(crate) fn stats(db: &Connection, counters: &Counters) -> Result<StoreStats, 
     Ok(StoreStats {
         queued: ready + waiting,
         running: count(db, "SELECT count(*) FROM turn WHERE state = 'running'")?,
-        // The head of a conversation is older than all that wait behind it, but
-        // the head may be running: so both are asked.
+        // A head is older than all that wait behind it, but it may be running: so
+        // both are asked.
         oldest_queued_ms: [
             oldest("SELECT received_ms FROM turn WHERE state = 'ready' ORDER BY id LIMIT 1")?,
-            oldest("SELECT min(received_ms) FROM turn WHERE state = 'waiting'")?,
+            oldest("SELECT received_ms FROM turn
+                    WHERE id = (SELECT min(id) FROM turn INDEXED BY turn_waiting
+                                 WHERE state = 'waiting')")?,
         ]
         .into_iter()
         .flatten()

@@ -1,0 +1,121 @@
+//! What has ended must cost nothing: the work of each hot call, counted in steps
+//! of SQLite's machine, is the same beside ten finished rows and beside twenty
+//! thousand.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::types::{NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
+
+#[test]
+fn finished_rows_do_not_slow_anything_down() {
+    let few = costs(10);
+    let many = costs(20_000);
+    for ((name, few), (_, many)) in few.into_iter().zip(many) {
+        // Trees grow by a level or two; a scan would add tens of thousands.
+        assert!(many <= few + 64, "{name}: {few} steps, then {many}");
+    }
+}
+
+/// The steps that each call takes, with so many finished rows of each table.
+fn costs(finished: u32) -> Vec<(&'static str, u64)> {
+    let mut db = Connection::open_in_memory().unwrap();
+    schema::prepare(Path::new(":memory:"), &mut db).unwrap();
+    fill(&db, finished);
+    let steps = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&steps);
+    db.progress_handler(
+        1,
+        Some(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            false
+        }),
+    )
+    .unwrap();
+
+    let mut costs = Vec::new();
+    let mut cost = |name: &'static str| costs.push((name, steps.swap(0, Ordering::Relaxed)));
+    let mut gauges = upkeep::recover(&mut db).unwrap();
+    cost("recover");
+    let bounds = Bounds {
+        queued_max: 100,
+        queued_per_conversation_max: 100,
+    };
+    for n in 0..3 {
+        admit(&db, &mut gauges, &bounds, &event(n)).unwrap();
+    }
+    cost("admit");
+    admit(&db, &mut gauges, &bounds, &event(0)).unwrap();
+    cost("admit a duplicate");
+    let turns = claim(&db, &mut gauges, 1).unwrap();
+    assert_eq!(turns.len(), 1);
+    cost("claim");
+    let result = TurnResult {
+        outcome: Outcome::Answered,
+        detail: None,
+        finished_ms: 10,
+        history: vec![NewHistory {
+            role: "user".to_owned(),
+            body: "hi".into(),
+        }],
+        outbox: vec![NewOutbox {
+            uuid: "new".to_owned(),
+            kind: "text".to_owned(),
+            body: "hi".into(),
+        }],
+    };
+    assert_eq!(finish(&db, turns[0].key, &result), Ok(crate::Fenced::Done));
+    cost("finish");
+    let rows = outbox_take(&db, 20, 10).unwrap();
+    assert_eq!(rows.len(), 1);
+    cost("outbox_take");
+    assert_eq!(
+        outbox_done(&db, rows[0].key, "om_x"),
+        Ok(crate::Fenced::Done)
+    );
+    cost("outbox_done");
+    outbox_next_ms(&db).unwrap();
+    cost("outbox_next_ms");
+    assert_eq!(history(&db, "lane", 10, 1_000).unwrap().len(), 1);
+    cost("history");
+    stats(&db, &Counters::default()).unwrap();
+    cost("stats");
+    // All is younger than two days.
+    assert_eq!(prune(&db, 1_000, 100), Ok(0));
+    cost("prune nothing");
+    costs
+}
+
+fn fill(db: &Connection, finished: u32) {
+    db.execute_batch(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {finished})
+         INSERT INTO turn (state, app, event_id, received_ms, conversation, kind, body, finished_ms)
+         SELECT 'done', 'app', 'old-' || i, i, 'old-' || (i % 100), 'k', x'', i FROM n;
+         INSERT INTO event (app, event_id, message_id, received_ms, turn_id)
+         SELECT app, event_id, event_id, received_ms, id FROM turn;
+         INSERT INTO history (conversation, turn_id, created_ms, role, body)
+         SELECT conversation, id, id, 'user', x'' FROM turn;
+         INSERT INTO outbox
+         (state, conversation, turn_id, created_ms, uuid, kind, body, not_before_ms)
+         SELECT 'done', conversation, id, id, event_id, 'k', x'', 0 FROM turn;"
+    ))
+    .unwrap();
+}
+
+fn event(n: u32) -> NewEvent {
+    NewEvent {
+        app: "app".to_owned(),
+        event_id: format!("new-{n}"),
+        message_id: Some(format!("om_{n}")),
+        received_ms: 1,
+        work: Some(NewTurn {
+            conversation: "lane".to_owned(),
+            kind: "k".to_owned(),
+            body: "b".into(),
+        }),
+    }
+}
