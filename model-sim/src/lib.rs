@@ -1,14 +1,113 @@
 //! An OpenAI-shaped model server on loopback.
 //!
-//! Without a script it answers as a friendly stand-in that says what it is. Tests queue
-//! [`Script`]s: answers, tool calls, and every fault that a real server has been seen to have.
+//! Without a script it answers as a friendly stand-in that says what it is, so that the whole
+//! product can be shown without a key. Tests queue [`Script`]s: answers, tool calls, and every
+//! fault that a real server has been seen to have.
+//!
+//! It is as strict as real servers are about what it is sent (tool calls must be answered, tool
+//! messages must answer one), so that a client that works here is not a client that only works here.
+
+mod api;
+mod demo;
+mod script;
+mod server;
+mod state;
+mod wire;
 
 use core::time::Duration;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use script::Script;
+
+use state::State;
+
+/// A running server. Stops when dropped.
+#[derive(Debug)]
+pub struct ModelSim {
+    address: SocketAddr,
+    state: Arc<State>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+impl ModelSim {
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn start(config: ModelSimConfig) -> io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State::new(config));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let router = api::router(Arc::clone(&state));
+        tasks.spawn(server::serve(listener, router, tasks.clone(), stop.clone()));
+        Ok(Self {
+            address,
+            state,
+            tasks,
+            stop: stop.drop_guard(),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to configure as `api_base`: `http://127.0.0.1:PORT/v1`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Does this with the next request that no [`ModelSim::script_for`] claims; scripts are used
+    /// in the order in which they were given, each once.
+    pub fn script(&self, script: Script) {
+        self.state.push_script(None, script);
+    }
+
+    /// Does this, once, with the next request whose last user message contains `needle`.
+    pub fn script_for(&self, needle: impl Into<String>, script: Script) {
+        self.state.push_script(Some(needle.into()), script);
+    }
+
+    /// How many scripts wait.
+    #[must_use]
+    pub fn scripts_left(&self) -> usize {
+        self.state.scripts_left()
+    }
+
+    /// The requests for an answer so far, oldest first, as far as they are remembered.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.requests()
+    }
+
+    /// Waits until so many requests for an answer have come since the start.
+    pub async fn wait_for_requests(&self, count: u64) {
+        self.state.wait_for_requests(count).await;
+    }
+
+    /// Waits until no request is being answered: each answer is whole, or its client has gone.
+    pub async fn wait_until_idle(&self) {
+        self.state.wait_until_idle().await;
+    }
+
+    /// Stops, breaks what is open, and waits until all of it has ended.
+    pub async fn shutdown(self) {
+        drop(self.stop);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
 
 /// How the server is set up.
 #[derive(Clone, Debug)]
@@ -50,65 +149,6 @@ impl ModelSimConfig {
     }
 }
 
-/// What the server does with one request.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Script {
-    /// Answers with this text.
-    Answer(String),
-    /// Asks for these calls, after some text (may be empty).
-    ToolCalls {
-        /// What is said first.
-        text: String,
-        /// Name and arguments (a JSON text, valid or not) of each.
-        calls: Vec<(String, String)>,
-    },
-    /// An HTTP status with headers and a body.
-    Status {
-        /// The status.
-        status: u16,
-        /// Name and value of each.
-        headers: Vec<(String, String)>,
-        /// The body.
-        body: String,
-    },
-    /// Status 200, this content type, and exactly these reads, each after its pause.
-    Raw {
-        /// The content type.
-        content_type: String,
-        /// Pause and bytes.
-        chunks: Vec<(Duration, Bytes)>,
-    },
-    /// No status line, ever.
-    HangBeforeHeaders,
-    /// The first `pieces` pieces of a streamed answer, then nothing, with the connection open.
-    HangMidStream {
-        /// The answer that is begun.
-        text: String,
-        /// How many pieces of it are sent.
-        pieces: usize,
-    },
-    /// The first `bytes` bytes of a streamed answer, then the connection is broken.
-    CutAfter {
-        /// The answer that is begun.
-        text: String,
-        /// How many bytes of the stream are sent.
-        bytes: usize,
-    },
-    /// Keep-alive comments for ever, and nothing else.
-    CommentsOnly {
-        /// Pause between two.
-        every: Duration,
-    },
-    /// Answers with this text and this pause between pieces.
-    Slow {
-        /// The answer.
-        text: String,
-        /// The pause.
-        chunk_delay: Duration,
-    },
-}
-
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct RecordedRequest {
@@ -118,48 +158,12 @@ pub struct RecordedRequest {
     pub had_key: bool,
 }
 
-/// A running server. Stops when dropped.
-#[derive(Debug)]
-pub struct ModelSim {
-    address: SocketAddr,
-}
-
-impl ModelSim {
-    /// Starts listening.
-    ///
-    /// # Errors
-    /// When the address can't be bound.
-    #[expect(clippy::unused_async, reason = "being written")]
-    pub async fn start(config: ModelSimConfig) -> io::Result<Self> {
-        Ok(Self {
-            address: config.listen,
-        })
-    }
-
-    /// What to configure as `api_base`: `http://127.0.0.1:PORT/v1`.
+impl RecordedRequest {
+    /// The last thing that the person said; empty when there is none.
     #[must_use]
-    pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+    pub fn last_user_message(&self) -> String {
+        let messages = api::messages(&self.body);
+        let users = messages.iter().rev().filter(|m| m["role"] == "user");
+        users.map(wire::text_of).next().unwrap_or_default()
     }
-
-    /// Does this with the next request that no [`ModelSim::script_for`] claims; scripts are used
-    /// in the order in which they were given, each once.
-    pub fn script(&self, script: Script) {
-        let _ = script;
-    }
-
-    /// Does this with the next request whose last user message contains `needle`.
-    pub fn script_for(&self, needle: impl Into<String>, script: Script) {
-        let _ = (needle.into(), script);
-    }
-
-    /// The requests so far, oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<RecordedRequest> {
-        Vec::new()
-    }
-
-    /// Stops, and waits until every connection is closed.
-    #[expect(clippy::unused_async, reason = "being written")]
-    pub async fn shutdown(self) {}
 }
