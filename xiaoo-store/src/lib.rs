@@ -1,4 +1,121 @@
-//! Placeholder doc.
+//! Durable inbox, turns, history and outbox.
+//!
+//! What this crate promises: an event that was admitted is never lost and never
+//! worked on twice; turns of one conversation run one at a time, in the order of
+//! arrival; what a turn leaves behind is stored whole or not at all; what is to be
+//! sent is sent in order, under a key that lets the platform drop the second of
+//! two equal sends. All this at any kill, crash or power cut.
+//!
+//! It knows no chat platform and no agent: payloads are bytes, kinds and roles are
+//! the caller's words. It reads no clock: times are the caller's.
+//!
+//! ```
+//! use xiaoo_store::{Admission, NewEvent, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let url = xiaoo_store::StoreUrl::sqlite(directory.path().join("store.db"));
+//! // let url = "sqlite:/var/lib/xiaoo/store.db".parse()?;
+//! let (store, guard) = Store::open(&url, StoreOptions::default())?;
+//!
+//! // In: acknowledge the event only after this.
+//! let admission = store
+//!     .admit(NewEvent {
+//!         app: "cli_a".to_owned(),
+//!         event_id: "e1".to_owned(),
+//!         message_id: Some("om_1".to_owned()),
+//!         received_ms: 1_700_000_000_000,
+//!         work: Some(NewTurn {
+//!             conversation: "oc_1".to_owned(),
+//!             kind: "message".to_owned(),
+//!             body: "what time is it?".into(),
+//!         }),
+//!     })
+//!     .await?;
+//! assert!(matches!(admission, Admission::New(_)));
+//!
+//! // Work: whoever claims a turn owns it until it ends.
+//! for turn in store.claim(8).await? {
+//!     let result = TurnResult {
+//!         outcome: Outcome::Answered,
+//!         detail: None,
+//!         finished_ms: 1_700_000_003_000,
+//!         history: vec![],
+//!         outbox: vec![NewOutbox {
+//!             uuid: "derived-from-the-event".to_owned(),
+//!             kind: "text".to_owned(),
+//!             body: "a quarter past six".into(),
+//!         }],
+//!     };
+//!     store.finish(turn.key, result).await?;
+//! }
+//!
+//! // Out: at least once here, once at the platform thanks to the uuid.
+//! for row in store.outbox_take(1_700_000_003_000, 8).await? {
+//!     store.outbox_done(row.key, "om_2").await?;
+//! }
+//! guard.close();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # States
+//!
+//! ```text
+//! event    recorded ------------------------------------------------> pruned after 48 h
+//!
+//! turn     waiting --> ready --> running --> done ------------------> pruned after 48 h
+//!             first of its  ^  claim |  finish
+//!             conversation  +--------+
+//!                           release, or the process died
+//!
+//! outbox   waiting --> ready --> sending --> done ------------------> pruned after 48 h
+//!             first of its  ^   take | \---> dead ------------------> pruned after 30 d
+//!             conversation  +--------+
+//!                           retry, or the process died
+//! ```
+//!
+//! - **Head of the line.** In each conversation one turn at most is `ready` or
+//!   `running`, and one outbox row at most `ready` or `sending`; unique indexes
+//!   hold that, not only the code. A claim looks at heads alone, so its cost does
+//!   not depend on how much waits or has ended.
+//! - **Epochs.** Each claim of a turn counts its epoch up, and each write of the
+//!   turn names the epoch. Zero rows changed is [`Fenced::Replaced`]: somebody else
+//!   owns the turn, stop quietly. Outbox rows do the same with the number of the
+//!   try.
+//! - **One transaction** holds a turn's outcome, its history rows, its outbox rows,
+//!   and the next turn's move to the head.
+//! - **After a crash** running turns are claimable again, in order and with their
+//!   signs and steps; `attempts` says how often it happened. Rows that were being
+//!   sent come again with the time of their first try: within the platform's
+//!   memory of a uuid they can simply be resent, later their fate must be looked
+//!   up.
+//!
+//! # Tables
+//!
+//! | table | one row for each | keys |
+//! | --- | --- | --- |
+//! | `event` | event ever admitted | unique `(app, event_id)`, unique `(app, message_id)` |
+//! | `turn`, `turn_body` | turn; the body goes when the turn ends | one head for each conversation |
+//! | `step` | recorded step of a running turn | |
+//! | `history` | thing that a conversation remembers | |
+//! | `outbox`, `outbox_body` | thing to send; the body goes when it is sent | unique `uuid`, one head for each conversation |
+//!
+//! # Threads
+//!
+//! [`Store`] is a handle on three threads, each with a connection of its own. The
+//! writer takes a command and what else waits, runs all in one transaction, a
+//! savepoint each, syncs once, and only then answers. The reader answers questions.
+//! The checkpointer folds the log into the file, off the way of commits. No call
+//! touches the disk on the caller's thread, and every queue and wait is bounded by
+//! a constant of [`limits`] or of the module that owns it.
+//!
+//! A failed sync is final: [`Store::health`] says so, later writes are refused, and
+//! the process should end, since nobody knows what of the last commit is on disk.
+//! Both answers to that are safe: what was stored makes the redelivery a duplicate,
+//! what wasn't makes it new.
+//!
+//! A lock file beside the database (`PATH.lock`) keeps a second process out.
 
 pub mod limits;
 

@@ -40,7 +40,8 @@ pub struct StoreOptions {
     pub queued_max: u64,
     /// Turns that may wait in one conversation.
     pub queued_per_conversation_max: u64,
-    /// Largest size of the database file; `None` leaves that to the disk.
+    /// Largest size of the database file; `None` leaves that to the disk. Events
+    /// are refused when seven eighths are used: the rest is for finishing them.
     pub file_bytes_max: Option<u64>,
 }
 
@@ -88,6 +89,7 @@ impl Store {
             bounds: Bounds {
                 queued_max: options.queued_max,
                 queued_per_conversation_max: options.queued_per_conversation_max,
+                file_bytes_max: options.file_bytes_max,
             },
             admit_deadline: options.admit_deadline,
         };

@@ -169,6 +169,9 @@ pub struct Signs {
 }
 
 /// A sign of life that was just shown or taken away (`None`).
+///
+/// Signs are for turns that run: one that is still shown when its turn finishes is
+/// the outbox's to take away, so that a crash in between doesn't leave it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sign {
     /// A reaction, by its id.

@@ -8,11 +8,16 @@ use crate::error::StoreError;
 use crate::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
 use crate::types::{Admission, DuplicateKey, NewEvent, NewTurn, TurnId};
 
-/// How many turns may wait.
+/// One part in so many of the file is kept for finishing what was admitted:
+/// answers and history need room too, and without them nothing ever leaves.
+const RESERVE_PART: u64 = 8;
+
+/// How much may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) queued_max: u64,
     pub(crate) queued_per_conversation_max: u64,
+    pub(crate) file_bytes_max: Option<u64>,
 }
 
 /// Refuses an event that is too large to keep.
@@ -51,6 +56,9 @@ pub(crate) fn admit(
         ])?;
     if recorded == 0 {
         return known(tx, event);
+    }
+    if let Some(file_bytes_max) = bounds.file_bytes_max {
+        check_room(tx, file_bytes_max)?;
     }
     let Some(turn) = &event.work else {
         return Ok(Admission::Recorded);
@@ -113,8 +121,8 @@ fn enqueue(
     }
     tx.prepare_cached(
         "INSERT INTO turn
-         (state, app, event_id, message_id, received_ms, conversation, kind, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+         (state, app, event_id, message_id, received_ms, conversation, kind)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         if is_head { "ready" } else { "waiting" },
@@ -124,10 +132,28 @@ fn enqueue(
         event.received_ms,
         turn.conversation,
         turn.kind,
-        &*turn.body,
     ])?;
+    let id = tx.last_insert_rowid();
+    tx.prepare_cached("INSERT INTO turn_body (turn_id, body) VALUES (?1, ?2)")?
+        .execute(params![id, &*turn.body])?;
     gauges.queued = gauges.queued.saturating_add(1);
-    Ok(TurnId(tx.last_insert_rowid()))
+    Ok(TurnId(id))
+}
+
+/// Refuses an event when only the room that finishing needs is left.
+fn check_room(tx: &Connection, file_bytes_max: u64) -> Result<(), StoreError> {
+    let number = |sql: &str| -> rusqlite::Result<u64> {
+        let number: i64 = tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    };
+    let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+    let used = pages.saturating_mul(number("PRAGMA page_size")?);
+    if used > file_bytes_max.saturating_sub(file_bytes_max / RESERVE_PART) {
+        return Err(StoreError::Full {
+            detail: format!("{used} bytes are used of {file_bytes_max}"),
+        });
+    }
+    Ok(())
 }
 
 fn sql_limit(max: u64) -> i64 {

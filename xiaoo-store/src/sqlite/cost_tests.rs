@@ -44,6 +44,7 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     let bounds = Bounds {
         queued_max: 100,
         queued_per_conversation_max: 100,
+        file_bytes_max: Some(1 << 40),
     };
     for n in 0..3 {
         admit(&db, &mut gauges, &bounds, &event(n)).unwrap();
@@ -93,15 +94,15 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
 fn fill(db: &Connection, finished: u32) {
     db.execute_batch(&format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {finished})
-         INSERT INTO turn (state, app, event_id, received_ms, conversation, kind, body, finished_ms)
-         SELECT 'done', 'app', 'old-' || i, i, 'old-' || (i % 100), 'k', x'', i FROM n;
+         INSERT INTO turn (state, app, event_id, received_ms, conversation, kind, finished_ms)
+         SELECT 'done', 'app', 'old-' || i, i, 'old-' || (i % 100), 'k', i FROM n;
          INSERT INTO event (app, event_id, message_id, received_ms, turn_id)
          SELECT app, event_id, event_id, received_ms, id FROM turn;
          INSERT INTO history (conversation, turn_id, created_ms, role, body)
          SELECT conversation, id, id, 'user', x'' FROM turn;
          INSERT INTO outbox
-         (state, conversation, turn_id, created_ms, uuid, kind, body, not_before_ms)
-         SELECT 'done', conversation, id, id, event_id, 'k', x'', 0 FROM turn;"
+         (state, conversation, turn_id, created_ms, uuid, kind, not_before_ms)
+         SELECT 'done', conversation, id, id, event_id, 'k', 0 FROM turn;"
     ))
     .unwrap();
 }

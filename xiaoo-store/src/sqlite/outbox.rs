@@ -16,11 +16,14 @@ pub(super) fn append(
     turn: TurnId,
     result: &TurnResult,
 ) -> Result<(), StoreError> {
+    // Due at once, whatever a clock that may be set back later says.
     let mut insert = tx.prepare_cached(
         "INSERT INTO outbox
-         (state, conversation, turn_id, created_ms, uuid, kind, body, not_before_ms)
-         VALUES ('waiting', ?1, ?2, ?3, ?4, ?5, ?6, ?3) ON CONFLICT (uuid) DO NOTHING",
+         (state, conversation, turn_id, created_ms, uuid, kind, not_before_ms)
+         VALUES ('waiting', ?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (uuid) DO NOTHING",
     )?;
+    let mut insert_body =
+        tx.prepare_cached("INSERT INTO outbox_body (outbox_id, body) VALUES (?1, ?2)")?;
     for row in &result.outbox {
         let added = insert.execute(params![
             conversation,
@@ -28,9 +31,10 @@ pub(super) fn append(
             result.finished_ms,
             row.uuid,
             row.kind,
-            &*row.body,
         ])?;
-        if added == 0 {
+        if added > 0 {
+            insert_body.execute(params![tx.last_insert_rowid(), &*row.body])?;
+        } else {
             tracing::warn!(%turn, uuid = row.uuid, "a send that is in the outbox already was not added again");
         }
     }
@@ -50,7 +54,8 @@ pub(crate) fn outbox_take(
                     first_try_at_ms = coalesce(first_try_at_ms, ?1)
              WHERE id IN (SELECT id FROM outbox WHERE state = 'ready' AND not_before_ms <= ?1
                           ORDER BY not_before_ms, id LIMIT ?2)
-             RETURNING id, attempts, turn_id, conversation, uuid, kind, body, first_try_at_ms, error",
+             RETURNING id, attempts, turn_id, conversation, uuid, kind, first_try_at_ms, error,
+                       (SELECT body FROM outbox_body WHERE outbox_id = outbox.id)",
         )?
         .query_map(params![now_ms, max], |row| {
             Ok(OutboxRow {
@@ -62,9 +67,9 @@ pub(crate) fn outbox_take(
                 conversation: row.get(3)?,
                 uuid: row.get(4)?,
                 kind: row.get(5)?,
-                body: read_body(row, 6)?,
-                first_try_at_ms: row.get(7)?,
-                error: row.get(8)?,
+                first_try_at_ms: row.get(6)?,
+                error: row.get(7)?,
+                body: read_body(row, 8)?,
             })
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -105,11 +110,15 @@ pub(crate) fn outbox_done(
 ) -> Result<Fenced, StoreError> {
     let conversation = tx
         .prepare_cached(
-            "UPDATE outbox SET state = 'done', external_id = ?3, error = NULL, body = x''
+            "UPDATE outbox SET state = 'done', external_id = ?3, error = NULL
              WHERE id = ?1 AND attempts = ?2 AND state = 'sending' RETURNING conversation",
         )?
         .query_row(params![key.id, key.attempt, external_id], |row| row.get(0))
         .optional()?;
+    if conversation.is_some() {
+        tx.prepare_cached("DELETE FROM outbox_body WHERE outbox_id = ?1")?
+            .execute([key.id])?;
+    }
     settled(tx, conversation)
 }
 

@@ -8,6 +8,9 @@
 //!   head, ready or running, and at most one outbox row is ready or being sent.
 //!   The others are `waiting`; who settles the head promotes the next.
 //!
+//! Bodies have tables of their own: SQLite writes a whole row anew when one column
+//! of it changes, and a state changes more often than it is worth a megabyte.
+//!
 //! Every index is partial on the states that somebody asks for, so that finished
 //! rows, however many there are, cost nothing at start or claim.
 
@@ -48,7 +51,6 @@ CREATE TABLE turn (
     received_ms  INTEGER NOT NULL,
     conversation TEXT NOT NULL,
     kind         TEXT NOT NULL,
-    body         BLOB NOT NULL,
     reaction     TEXT,
     card         TEXT,
     outcome      TEXT,
@@ -60,6 +62,10 @@ CREATE INDEX turn_waiting ON turn (conversation, id) WHERE state = 'waiting';
 CREATE INDEX turn_ready ON turn (id) WHERE state = 'ready';
 CREATE INDEX turn_running ON turn (id) WHERE state = 'running';
 CREATE INDEX turn_done ON turn (finished_ms) WHERE state = 'done';
+CREATE TABLE turn_body (
+    turn_id INTEGER PRIMARY KEY,
+    body    BLOB NOT NULL
+) STRICT;
 
 CREATE TABLE step (
     id      INTEGER PRIMARY KEY,
@@ -88,7 +94,6 @@ CREATE TABLE outbox (
     created_ms      INTEGER NOT NULL,
     uuid            TEXT NOT NULL UNIQUE,
     kind            TEXT NOT NULL,
-    body            BLOB NOT NULL,
     attempts        INTEGER NOT NULL DEFAULT 0,
     not_before_ms   INTEGER NOT NULL,
     first_try_at_ms INTEGER,
@@ -101,6 +106,10 @@ CREATE INDEX outbox_ready ON outbox (not_before_ms, id) WHERE state = 'ready';
 CREATE INDEX outbox_sending ON outbox (id) WHERE state = 'sending';
 CREATE INDEX outbox_done ON outbox (created_ms) WHERE state = 'done';
 CREATE INDEX outbox_dead ON outbox (created_ms) WHERE state = 'dead';
+CREATE TABLE outbox_body (
+    outbox_id INTEGER PRIMARY KEY,
+    body      BLOB NOT NULL
+) STRICT;
 ";
 
 /// Checks that the file is ours and of a version we know, and brings it to the

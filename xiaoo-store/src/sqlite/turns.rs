@@ -58,7 +58,8 @@ pub(crate) fn claim(
             "UPDATE turn SET state = 'running', epoch = epoch + 1, attempts = attempts + 1
              WHERE id IN (SELECT id FROM turn WHERE state = 'ready' ORDER BY id LIMIT ?1)
              RETURNING id, epoch, attempts, app, event_id, message_id, received_ms,
-                       conversation, kind, body, reaction, card",
+                       conversation, kind, reaction, card,
+                       (SELECT body FROM turn_body WHERE turn_id = turn.id)",
         )?
         .query_map([max], read_turn)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -158,9 +159,8 @@ pub(crate) fn finish(
         .detail
         .as_deref()
         .map(|text| cut(text, DETAIL_BYTES_MAX));
-    // The body has done its work; what is to be remembered is in the history.
     tx.prepare_cached(
-        "UPDATE turn SET state = 'done', outcome = ?2, detail = ?3, finished_ms = ?4, body = x''
+        "UPDATE turn SET state = 'done', outcome = ?2, detail = ?3, finished_ms = ?4
          WHERE id = ?1",
     )?
     .execute(params![
@@ -169,6 +169,9 @@ pub(crate) fn finish(
         detail,
         result.finished_ms
     ])?;
+    // These have done their work; what is to be remembered is in the history.
+    tx.prepare_cached("DELETE FROM turn_body WHERE turn_id = ?1")?
+        .execute([key.id.0])?;
     tx.prepare_cached("DELETE FROM step WHERE turn_id = ?1")?
         .execute([key.id.0])?;
     tx.prepare_cached(
@@ -205,11 +208,11 @@ fn read_turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
         received_ms: row.get(6)?,
         conversation: row.get(7)?,
         kind: row.get(8)?,
-        body: read_body(row, 9)?,
         signs: Signs {
-            reaction: row.get(10)?,
-            card: row.get(11)?,
+            reaction: row.get(9)?,
+            card: row.get(10)?,
         },
+        body: read_body(row, 11)?,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX};
 use crate::types::StoreStats;
 
 /// Free pages given back to the disk by one pruning; few, as each is moved.
-const FREED_PAGES_MAX: usize = 256;
+const FREED_PAGES_MAX: u32 = 256;
 
 /// Puts back what a dead process had under way: we hold the lock, so whoever
 /// claimed it is gone. Epochs and tries are not touched, so late writes of a
@@ -61,6 +61,13 @@ pub(crate) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
         ),
         (
             DEAD_KEPT,
+            // Before the rows, and both choose the same ones.
+            "DELETE FROM outbox_body WHERE outbox_id IN
+             (SELECT id FROM outbox WHERE state = 'dead' AND created_ms < ?1
+              ORDER BY created_ms LIMIT ?2)",
+        ),
+        (
+            DEAD_KEPT,
             "DELETE FROM outbox WHERE id IN
              (SELECT id FROM outbox WHERE state = 'dead' AND created_ms < ?1
               ORDER BY created_ms LIMIT ?2)",
@@ -75,7 +82,8 @@ pub(crate) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
         removed += tx.prepare_cached(sql)?.execute(params![before_ms, batch])?;
     }
     if removed > 0 {
-        tx.execute_batch(&format!("PRAGMA incremental_vacuum({FREED_PAGES_MAX})"))?;
+        // One row a page: it ends when all rows have been asked for.
+        tx.pragma(None, "incremental_vacuum", FREED_PAGES_MAX, |_| Ok(()))?;
     }
     Ok(removed)
 }
@@ -98,9 +106,11 @@ pub(crate) fn stats(db: &Connection, counters: &Counters) -> Result<StoreStats, 
         // both are asked.
         oldest_queued_ms: [
             oldest("SELECT received_ms FROM turn WHERE state = 'ready' ORDER BY id LIMIT 1")?,
-            oldest("SELECT received_ms FROM turn
+            oldest(
+                "SELECT received_ms FROM turn
                     WHERE id = (SELECT min(id) FROM turn INDEXED BY turn_waiting
-                                 WHERE state = 'waiting')")?,
+                                 WHERE state = 'waiting')",
+            )?,
         ]
         .into_iter()
         .flatten()

@@ -1,0 +1,204 @@
+//! Turns: one at a time in a conversation, in order; ended once, all or nothing.
+
+use xiaoo_store::limits::{CONVERSATION_HISTORY_MAX, TURN_OUTBOX_MAX, TURN_STEPS_MAX};
+use xiaoo_store::{Fenced, Sign, Signs, Step, StoreError, TurnResult};
+
+use crate::rig::{Rig, ids, result, said, sending};
+
+#[tokio::test]
+async fn conversations_run_side_by_side_and_each_in_order() {
+    let rig = Rig::new();
+    for (conversation, n) in [("a", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5)] {
+        rig.admit(conversation, n).await;
+    }
+    let first = rig.store.claim(2).await.unwrap();
+    assert_eq!(ids(&first), ["e1", "e3"]);
+    assert_eq!(rig.claim_ids(9).await, ["e5"]);
+    assert!(rig.claim_ids(9).await.is_empty());
+
+    rig.finish(first[0].key, &[]).await;
+    let second = rig.store.claim(9).await.unwrap();
+    assert_eq!(ids(&second), ["e2"]);
+    rig.finish(second[0].key, &[]).await;
+    assert_eq!(rig.claim_ids(9).await, ["e4"]);
+}
+
+#[tokio::test]
+async fn a_claim_brings_all_that_was_admitted() {
+    let rig = Rig::new();
+    let id = rig.admit("oc_1", 7).await;
+    let turns = rig.store.claim(1).await.unwrap();
+    let [turn] = turns.as_slice() else {
+        panic!("{turns:?}");
+    };
+    assert_eq!(turn.key.id, id);
+    assert_eq!(turn.attempts, 1);
+    assert_eq!(turn.app, "cli_a");
+    assert_eq!(turn.event_id, "e7");
+    assert_eq!(turn.message_id.as_deref(), Some("om_7"));
+    assert_eq!(turn.received_ms, 7);
+    assert_eq!(turn.conversation, "oc_1");
+    assert_eq!(turn.kind, "message");
+    assert_eq!(&*turn.body, b"body 7");
+    assert_eq!(turn.signs, Signs::default());
+}
+
+#[tokio::test]
+async fn a_released_turn_comes_first_again_and_its_old_key_is_void() {
+    let rig = Rig::new();
+    rig.admit("a", 1).await;
+    rig.admit("a", 2).await;
+    let old = rig.store.claim(9).await.unwrap()[0].key;
+    assert_eq!(rig.store.release(old).await, Ok(Fenced::Done));
+
+    let again = rig.store.claim(9).await.unwrap();
+    assert_eq!(ids(&again), ["e1"]);
+    // Handing back in good order is not a failed try.
+    assert_eq!(again[0].attempts, 1);
+
+    let store = &rig.store;
+    let sign = Sign::Card(Some("om_card".to_owned()));
+    let step = Step {
+        kind: "tool".to_owned(),
+        body: "{}".into(),
+    };
+    assert_eq!(store.release(old).await, Ok(Fenced::Replaced));
+    assert_eq!(store.note_sign(old, sign).await, Ok(Fenced::Replaced));
+    assert_eq!(store.note_step(old, step).await, Ok(Fenced::Replaced));
+    let late = store.finish(old, result(1, &["late"])).await;
+    assert_eq!(late, Ok(Fenced::Replaced));
+    assert!(store.steps(old.id).await.unwrap().is_empty());
+    assert!(store.outbox_take(9, 9).await.unwrap().is_empty());
+    rig.finish(again[0].key, &[]).await;
+    assert_eq!(rig.claim_ids(9).await, ["e2"]);
+}
+
+#[tokio::test]
+async fn a_turn_ends_once() {
+    let rig = Rig::new();
+    rig.admit("a", 1).await;
+    let key = rig.store.claim(1).await.unwrap()[0].key;
+    rig.finish(key, &["u1"]).await;
+    let second = rig.store.finish(key, result(2_000, &["u2"])).await;
+    assert_eq!(second, Ok(Fenced::Replaced));
+    assert_eq!(rig.store.release(key).await, Ok(Fenced::Replaced));
+    let rows = rig.store.outbox_take(9_000, 9).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert!(rig.claim_ids(9).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_large_leaves_nothing_behind() {
+    let rig = Rig::new();
+    rig.admit("a", 1).await;
+    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let outbox = (0..=TURN_OUTBOX_MAX)
+        .map(|n| sending(&format!("u{n}")))
+        .collect();
+    let too_many = TurnResult {
+        history: vec![said("user", "hi")],
+        outbox,
+        ..result(1, &[])
+    };
+    let refused = rig.store.finish(key, too_many).await;
+    assert!(matches!(
+        refused,
+        Err(StoreError::TooLarge { what: "outbox", .. })
+    ));
+    assert!(rig.store.history("a", 9, 99).await.unwrap().is_empty());
+    assert!(rig.store.outbox_take(9, 9).await.unwrap().is_empty());
+    rig.finish(key, &["u0"]).await;
+}
+
+#[tokio::test]
+async fn steps_are_kept_in_order_until_the_turn_ends() {
+    let rig = Rig::new();
+    rig.admit("a", 1).await;
+    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let step = |n: usize| Step {
+        kind: format!("k{n}"),
+        body: format!("step {n}").into(),
+    };
+    for n in 0..TURN_STEPS_MAX {
+        assert_eq!(rig.store.note_step(key, step(n)).await, Ok(Fenced::Done));
+    }
+    let over = rig.store.note_step(key, step(TURN_STEPS_MAX)).await;
+    assert!(matches!(over, Err(StoreError::TooLarge { .. })));
+    let steps = rig.store.steps(key.id).await.unwrap();
+    assert_eq!(steps, (0..TURN_STEPS_MAX).map(step).collect::<Vec<_>>());
+
+    rig.finish(key, &[]).await;
+    assert!(rig.store.steps(key.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn history_gives_the_newest_that_fit_without_a_gap() {
+    let rig = Rig::new();
+    rig.admit("a", 1).await;
+    rig.admit("b", 2).await;
+    let turns = rig.store.claim(2).await.unwrap();
+    let with = |texts: &[&str]| TurnResult {
+        history: texts.iter().map(|text| said("user", text)).collect(),
+        ..result(5, &[])
+    };
+    let texts = ["tiny", "rather long", "mid", "ok"];
+    rig.store.finish(turns[0].key, with(&texts)).await.unwrap();
+    rig.store
+        .finish(turns[1].key, with(&["elsewhere"]))
+        .await
+        .unwrap();
+
+    for (rows_max, bytes_max, expected) in [
+        (9, 99, &texts[..]),
+        (2, 99, &["mid", "ok"]),
+        (9, 5, &["mid", "ok"]),
+        // "tiny" would fit, but not without what follows it.
+        (9, 10, &["mid", "ok"]),
+        (9, 4, &["ok"]),
+        (9, 1, &[]),
+        (0, 99, &[]),
+    ] {
+        let rows = rig.store.history("a", rows_max, bytes_max).await.unwrap();
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| str::from_utf8(&row.body).unwrap())
+            .collect();
+        assert_eq!(found, expected, "{rows_max} rows, {bytes_max} bytes");
+    }
+    let row = &rig.store.history("b", 9, 99).await.unwrap()[0];
+    assert_eq!((row.turn, row.created_ms), (turns[1].key.id, 5));
+    assert_eq!(row.role, "user");
+
+    assert_eq!(rig.store.clear_conversation("a").await, Ok(4));
+    assert!(rig.store.history("a", 9, 99).await.unwrap().is_empty());
+    assert_eq!(rig.store.history("b", 9, 99).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_conversation_keeps_its_newest_rows_only() {
+    let rig = Rig::new();
+    let per_turn = CONVERSATION_HISTORY_MAX / 2;
+    for n in 0..3 {
+        rig.admit("a", n).await;
+        let key = rig.store.claim(1).await.unwrap()[0].key;
+        let history = (0..per_turn)
+            .map(|row| said("user", &format!("{n}-{row}")))
+            .collect();
+        let result = TurnResult {
+            history,
+            ..result(1, &[])
+        };
+        rig.store.finish(key, result).await.unwrap();
+    }
+    let rows = rig
+        .store
+        .history("a", usize::MAX, usize::MAX)
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), CONVERSATION_HISTORY_MAX);
+    assert_eq!(&*rows[0].body, b"1-0");
+    assert_eq!(
+        rig.store.clear_conversation("a").await,
+        Ok(CONVERSATION_HISTORY_MAX)
+    );
+}
