@@ -1,5 +1,10 @@
 //! The server as a client sees it, over a plain socket.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that can't go on fails the test"
+)]
+
 use model_sim::{ModelSim, ModelSimConfig, Script};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

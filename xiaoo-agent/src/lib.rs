@@ -9,6 +9,29 @@
 //! * [`run_turn`] is the loop between the two: ask, run the tools that were asked for, ask again,
 //!   until there is an answer.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tokio_util::sync::CancellationToken;
+//! use xiaoo_agent::{
+//!     CurrentTime, Message, Model, ModelConfig, Provider, ToolSet, TurnLimits, TurnRequest, run_turn,
+//! };
+//!
+//! let config = ModelConfig::new(Provider::Ollama, "http://127.0.0.1:11434/v1", "qwen3");
+//! let model = Model::new(reqwest::Client::new(), config)?;
+//! let request = TurnRequest {
+//!     system: "Answer briefly.",
+//!     history: &[],
+//!     user: Message::user("What day is it?"),
+//!     resume: Vec::new(),
+//!     tools: &ToolSet::new().with(CurrentTime::new(480))?,
+//!     limits: TurnLimits::default(),
+//! };
+//! let outcome = run_turn(&model, request, &mut (), &CancellationToken::new()).await?;
+//! println!("{}", outcome.answer);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Absences that are promises: nothing here keeps a conversation (the caller passes the history
 //! in and gets the new messages back), nothing is sent to a model twice after part of its answer
 //! was shown, and no API key or request header is ever logged.

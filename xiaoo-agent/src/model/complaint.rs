@@ -36,10 +36,8 @@ impl Complaint {
             Some(Value::Number(number)) => number.to_string(),
             _ => String::new(),
         };
-        let message = match error {
-            Value::String(message) => message.clone(),
-            _ => text("message"),
-        };
+        let bare = error.as_str().map(str::to_owned);
+        let message = bare.unwrap_or_else(|| text("message"));
         let metadata = error.get("metadata");
         let retry_after = metadata.and_then(|metadata| {
             let direct = metadata.get("retry_after_seconds");
@@ -246,10 +244,8 @@ fn window_in(message: &str) -> Option<u64> {
 
 /// A wait given as a number of seconds, or as a text of one.
 fn seconds(value: &Value) -> Option<Duration> {
-    let seconds = match value {
-        Value::String(text) => text.parse().ok()?,
-        _ => value.as_f64()?,
-    };
+    let in_text = || value.as_str()?.parse().ok();
+    let seconds = value.as_f64().or_else(in_text)?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 

@@ -113,6 +113,10 @@ pub(super) fn transport(error: reqwest::Error) -> ModelError {
 }
 
 fn undecodable(error: sse_stream::Error) -> ModelError {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "not our enum, and non-exhaustive: the rest is one case to us"
+    )]
     match error {
         // Ours, from `reads`, on its way through the decoder.
         sse_stream::Error::Body(error) => match error.downcast::<ModelError>() {

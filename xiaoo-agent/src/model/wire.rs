@@ -77,7 +77,24 @@ fn messages(config: &ModelConfig, question: &Question<'_>) -> Value {
             } => json!({"role": "tool", "tool_call_id": tool_call_id, "content": content}),
         }
     });
-    system.into_iter().chain(said).collect()
+    let is_user = |message: &Value| message.get("role").is_some_and(|role| role == "user");
+    let text = |message: &Value| match message.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let mut messages: Vec<Value> = Vec::with_capacity(question.messages.len() + 1);
+    for message in system.into_iter().chain(said) {
+        match messages.last_mut() {
+            // A turn that failed leaves a question without an answer, and some chat templates
+            // insist that the roles alternate.
+            Some(last) if is_user(last) && is_user(&message) => {
+                let both = [text(last), text(&message)].join("\n\n");
+                *last = json!({"role": "user", "content": both});
+            }
+            _ => messages.push(message),
+        }
+    }
+    Value::Array(messages)
 }
 
 fn assistant(content: &str, reasoning: Option<&String>, tool_calls: &[ToolCall]) -> Value {
@@ -226,6 +243,7 @@ mod tests {
                 step("old", "1"),
                 Message::tool("1", "x"),
                 Message::assistant("b"),
+                Message::user("never answered"),
                 Message::user("c"),
                 step("new", "2"),
                 Message::tool("2", "y"),
@@ -242,7 +260,7 @@ mod tests {
                 {"role": "assistant", "content": null, "tool_calls": wire_call("1")},
                 {"role": "tool", "tool_call_id": "1", "content": "x"},
                 {"role": "assistant", "content": "b"},
-                {"role": "user", "content": "c"},
+                {"role": "user", "content": "never answered\n\nc"},
                 {"role": "assistant", "content": null, "reasoning_content": "new", "tool_calls": wire_call("2")},
                 {"role": "tool", "tool_call_id": "2", "content": "y"},
             ])

@@ -90,6 +90,18 @@ pub enum TurnError {
     Record(#[from] RecordFailed),
 }
 
+impl TurnError {
+    /// A fixed word for logs and metric labels.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Model(error) => error.class(),
+            Self::Record(_) => "record",
+        }
+    }
+}
+
 /// Runs one turn to its end.
 ///
 /// Dropping the future, or cancelling, closes the connection to the model at once.
