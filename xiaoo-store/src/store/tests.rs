@@ -89,6 +89,27 @@ async fn an_admission_that_waited_too_long_is_refused_and_not_stored() {
     assert!(matches!(again, Ok(Admission::New(_))), "{again:?}");
 }
 
+/// No kill of a process shows whether commits are synced, only a power cut would;
+/// so the settings themselves are pinned.
+#[tokio::test]
+async fn commits_are_synced_and_caches_are_small() {
+    let rig = Rig::open(StoreOptions::default());
+    let (journal, synchronous, cache_kib): (String, i64, i64) = rig
+        .store
+        .always(|tx, _| {
+            Ok((
+                tx.pragma_query_value(None, "journal_mode", |row| row.get(0))?,
+                tx.pragma_query_value(None, "synchronous", |row| row.get(0))?,
+                tx.pragma_query_value(None, "cache_size", |row| row.get(0))?,
+            ))
+        })
+        .await
+        .unwrap();
+    let full = 2;
+    assert_eq!((journal.as_str(), synchronous), ("wal", full));
+    assert_eq!(cache_kib, -1_024);
+}
+
 #[tokio::test]
 async fn a_failed_disk_ends_the_store() {
     let rig = Rig::open(StoreOptions::default());
