@@ -205,6 +205,21 @@ async fn every_silence_has_a_deadline() {
         ask(&model).await.result,
         Err(ModelError::NoProgress { waited: SHORT })
     );
+
+    let empty_chunk = || {
+        (
+            Duration::from_millis(5),
+            "data: {\"choices\":[]}\n\n".into(),
+        )
+    };
+    sim.script(Script::Raw {
+        content_type: "text/event-stream".into(),
+        chunks: std::iter::repeat_with(empty_chunk).take(400).collect(),
+    });
+    assert_eq!(
+        ask(&model).await.result,
+        Err(ModelError::NoProgress { waited: SHORT })
+    );
     // None of them is left behind on the server.
     sim.wait_until_idle().await;
 }

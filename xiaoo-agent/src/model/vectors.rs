@@ -135,6 +135,30 @@ fn limits_hold_at_their_edge() {
 }
 
 #[test]
+fn fields_of_a_strange_type_read_as_absent() {
+    let strange = [
+        r#"{"choices":[{"index":"0","delta":{"content":7,"reasoning":[]},"finish_reason":3}],"usage":"n/a","object":{}}"#,
+        r#"{"choices":null,"usage":true}"#,
+        r#"{"choices":[{"delta":{"tool_calls":null,"content":[{"type":"text","text":"好"},{"type":"image"}]},"finish_reason":"stop"}]}"#,
+    ];
+    let mut answer = accumulator();
+    for event in strange {
+        answer.event(None, event).unwrap();
+    }
+    let reply = answer.finish().unwrap();
+    assert_eq!((reply.text.as_str(), reply.usage), ("好", None));
+}
+
+#[test]
+fn nothing_after_the_end_marker_counts() {
+    let mut answer = accumulator();
+    answer.event(None, "[DONE]").unwrap();
+    let late = r#"{"choices":[{"delta":{"content":"late"}}],"error":"late"}"#;
+    assert!(answer.event(None, late).unwrap().done);
+    assert_eq!(answer.finish().unwrap().text, "");
+}
+
+#[test]
 fn calls_without_an_id_get_one_that_no_other_answer_makes() {
     let event = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"a"}},{"index":1,"function":{"name":"b"}}]},"finish_reason":"stop"}]}"#;
     let ids = |seed| {
