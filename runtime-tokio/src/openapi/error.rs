@@ -1,0 +1,123 @@
+//! What can go wrong with a call.
+
+use std::time::Duration;
+
+use super::codes::{self, Advice};
+
+/// A call that did not succeed, after all its tries.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The platform answered with a code.
+    #[error(
+        "Feishu refused {call} with code {code} ({meaning}): {msg} [HTTP {http_status}, log id {log_id}]",
+        meaning = meaning(*.code)
+    )]
+    Code {
+        /// The call, as method and path.
+        call: String,
+        /// Feishu's code.
+        code: i64,
+        /// Feishu's words.
+        msg: String,
+        /// What Feishu's support asks for.
+        log_id: String,
+        /// The HTTP status.
+        http_status: u16,
+        /// How long the platform asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is not what the call promises.
+    #[error("the answer to {call} cannot be read: {detail} [HTTP {http_status}, log id {log_id}]")]
+    Malformed {
+        /// The call.
+        call: String,
+        /// What is wrong.
+        detail: String,
+        /// The HTTP status.
+        http_status: u16,
+        /// What Feishu's support asks for.
+        log_id: String,
+    },
+    /// The answer is longer than such answers are.
+    #[error("the answer to {call} is longer than {max} bytes")]
+    TooLarge {
+        /// The call.
+        call: String,
+        /// The bound.
+        max: usize,
+    },
+    /// No answer: DNS, TCP, TLS, a time-out or a connection that broke.
+    #[error("no answer to {call}: {detail}")]
+    Transport {
+        /// The call.
+        call: String,
+        /// What happened.
+        detail: String,
+    },
+}
+
+impl ApiError {
+    /// Whether the same call may succeed later. Unknown codes are not tried
+    /// again, unless the HTTP status says that it was the server's fault.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Transport { .. } => true,
+            Self::Malformed { http_status, .. } => is_server_trouble(*http_status),
+            Self::TooLarge { .. } => false,
+            Self::Code { code, http_status, .. } => match codes::lookup(*code) {
+                Some(known) => matches!(known.advice, Advice::Slow | Advice::Retry | Advice::NewToken),
+                None => is_server_trouble(*http_status),
+            },
+        }
+    }
+
+    /// How long the platform wants us to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Code { retry_after, .. } => *retry_after,
+            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Transport { .. } => None,
+        }
+    }
+
+    /// Whether the message, chat or person is gone for this bot.
+    #[must_use]
+    pub fn target_is_gone(&self) -> bool {
+        self.advice() == Some(Advice::TargetGone)
+    }
+
+    /// Whether another form of the content might be taken.
+    #[must_use]
+    pub fn is_content_refused(&self) -> bool {
+        self.advice() == Some(Advice::Content)
+    }
+
+    /// Whether a person must mend the app's id, secret or settings.
+    #[must_use]
+    pub fn is_fatal_config(&self) -> bool {
+        self.advice() == Some(Advice::Configuration)
+    }
+
+    /// Feishu's code, if it answered with one.
+    #[must_use]
+    pub fn code(&self) -> Option<i64> {
+        match self {
+            Self::Code { code, .. } => Some(*code),
+            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Transport { .. } => None,
+        }
+    }
+
+    pub(super) fn advice(&self) -> Option<Advice> {
+        codes::lookup(self.code()?).map(|known| known.advice)
+    }
+}
+
+fn is_server_trouble(status: u16) -> bool {
+    status == 429 || status >= 500
+}
+
+fn meaning(code: i64) -> &'static str {
+    codes::lookup(code).map_or("not a documented code", |known| known.meaning)
+}

@@ -1,0 +1,273 @@
+//! One request, its tries, and the reading of its answer.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Method, RequestBuilder, Response, header};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::codes::Advice;
+use super::{ApiError, ApiStats, OpenApi};
+
+/// Answers to JSON calls are at most this long; the largest, a page of a
+/// chat's history, has some hundred KB.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Feishu's words in an error, as far as they are kept.
+const MSG_CHARS_MAX: usize = 300;
+
+/// One call of the API.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    /// The path with its ids, for the request.
+    pub(super) path: String,
+    /// The path without ids, for counts and errors.
+    pub(super) name: &'static str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) body: Option<serde_json::Value>,
+}
+
+/// Marks a call that carries the app's secret instead of a token.
+pub(super) struct Unauthorized;
+
+/// How every answer begins.
+#[derive(Deserialize)]
+struct Head {
+    code: i64,
+    #[serde(default)]
+    msg: String,
+    #[serde(default)]
+    error: Option<ErrorDetail>,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    #[serde(default)]
+    log_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WithData<T> {
+    data: T,
+}
+
+impl OpenApi {
+    /// Makes the call and returns what is under `data`.
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
+        let answer = self.attempt_until_done(&call).await?;
+        parse::<WithData<T>>(&answer, call.name).map(|answer| answer.data)
+    }
+
+    /// Makes the call; its answer has no data that anyone needs.
+    pub(super) async fn call_for_effect(&self, call: Call<'_>) -> Result<(), ApiError> {
+        self.attempt_until_done(&call).await.map(drop)
+    }
+
+    /// Makes the call and returns the whole answer, for calls that put their
+    /// result beside `code`.
+    pub(super) async fn call_flat<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
+        let answer = self.attempt_until_done(&call).await?;
+        parse(&answer, call.name)
+    }
+
+    /// The one call that fetches tokens.
+    pub(super) async fn call_without_token<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        body: &serde_json::Value,
+        _: Unauthorized,
+    ) -> Result<T, ApiError> {
+        let name = "POST /auth/v3/tenant_access_token/internal";
+        let url = format!("{}{path}", self.0.config.base_url);
+        let answer = self
+            .with_patience(name, || {
+                let request = self.0.http.post(&url).json(body);
+                async move { self.exchange(request, name).await }
+            })
+            .await?;
+        parse(&answer, name)
+    }
+
+    async fn attempt_until_done(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        self.with_patience(call.name, || self.attempt(call)).await
+    }
+
+    /// One try, and one more with a new token if the old one is not taken.
+    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+        for first in [true, false] {
+            let token = self.token().await?;
+            let url = format!("{}{}", self.0.config.base_url, call.path);
+            let mut request = self
+                .0
+                .http
+                .request(call.method.clone(), url)
+                .query(call.query)
+                .bearer_auth(token.value.expose_secret());
+            if let Some(body) = &call.body {
+                request = request.json(body);
+            }
+            match self.exchange(request, call.name).await {
+                Err(error) if first && error.advice() == Some(Advice::NewToken) => {
+                    debug!("a token was not taken; fetching a new one");
+                    self.forget_token(&token);
+                }
+                result => return result,
+            }
+        }
+        Err(ApiError::Transport {
+            call: call.name.to_owned(),
+            detail: "two tokens in a row were not taken".into(),
+        })
+    }
+
+    /// Tries until it succeeds, cannot succeed, or patience ends.
+    async fn with_patience<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        name: &str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, ApiError> {
+        let patience = self.0.config.patience;
+        let mut tried = 0;
+        loop {
+            let error = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            tried += 1;
+            if tried >= patience.tries_max
+                || !error.is_retryable()
+                || error.advice() == Some(Advice::NewToken)
+            {
+                return Err(error);
+            }
+            let doubled = patience.backoff.saturating_mul(1 << (tried - 1).min(10));
+            let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
+            let wait = match (error.retry_after(), error.advice()) {
+                (Some(told), _) => told.max(jittered.min(Duration::from_millis(50))),
+                (None, Some(Advice::Slow)) => jittered.max(patience.too_fast),
+                (None, _) => jittered,
+            };
+            if wait > patience.wait_max {
+                return Err(error);
+            }
+            debug!(call = name, ?wait, tried, "trying again: {error}");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One HTTP exchange: sent, read to its end, judged.
+    async fn exchange(&self, request: RequestBuilder, name: &str) -> Result<Answer, ApiError> {
+        let deadline = Instant::now() + self.0.config.patience.call_timeout;
+        let exchanged = tokio::time::timeout_at(deadline, async {
+            let response = request.send().await.map_err(|error| transport(name, &error))?;
+            Answer::read(response, name, ANSWER_BYTES_MAX).await
+        })
+        .await;
+        let result = match exchanged {
+            Ok(Ok(answer)) => answer.judge(name),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ApiError::Transport {
+                call: name.to_owned(),
+                detail: "it took too long".into(),
+            }),
+        };
+        let code = match &result {
+            Ok(_) => 0,
+            Err(error) => error.code().unwrap_or(ApiStats::NO_ANSWER),
+        };
+        self.0.stats.count(name, code);
+        result
+    }
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    status: u16,
+    log_id: String,
+    retry_after: Option<Duration>,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(super) async fn read(
+        mut response: Response,
+        name: &str,
+        bytes_max: usize,
+    ) -> Result<Self, ApiError> {
+        let text = |name: &str| {
+            let value = response.headers().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let log_id = text("x-tt-logid").unwrap_or_default();
+        let retry_after = text("x-ogw-ratelimit-reset")
+            .or_else(|| text(header::RETRY_AFTER.as_str()))
+            .and_then(|seconds| seconds.trim().parse().ok())
+            .map(Duration::from_secs);
+        let status = response.status().as_u16();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport(name, &error))? {
+            if body.len() + chunk.len() > bytes_max {
+                return Err(ApiError::TooLarge { call: name.to_owned(), max: bytes_max });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self { status, log_id, retry_after, body: body.freeze() })
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(super) fn into_body(self) -> Bytes {
+        self.body
+    }
+
+    fn judge(self, name: &str) -> Result<Self, ApiError> {
+        let head = parse::<Head>(&self, name)?;
+        if head.code == 0 {
+            return Ok(self);
+        }
+        let log_id = head
+            .error
+            .and_then(|error| error.log_id)
+            .unwrap_or_else(|| self.log_id.clone());
+        Err(ApiError::Code {
+            call: name.to_owned(),
+            code: head.code,
+            msg: head.msg.chars().take(MSG_CHARS_MAX).collect(),
+            log_id,
+            http_status: self.status,
+            retry_after: self.retry_after,
+        })
+    }
+}
+
+fn parse<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<T, ApiError> {
+    serde_json::from_slice(&answer.body).map_err(|error| ApiError::Malformed {
+        call: name.to_owned(),
+        detail: error.to_string(),
+        http_status: answer.status,
+        log_id: answer.log_id.clone(),
+    })
+}
+
+/// reqwest's errors name the URL; ours name the call, which holds no ids.
+pub(super) fn transport(name: &str, error: &reqwest::Error) -> ApiError {
+    use std::error::Error as _;
+    let mut detail = if error.is_timeout() {
+        "it took too long".to_owned()
+    } else if error.is_connect() {
+        "cannot connect".to_owned()
+    } else {
+        "the connection broke".to_owned()
+    };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        detail = format!("{detail}: {cause}");
+        source = cause.source();
+    }
+    ApiError::Transport { call: name.to_owned(), detail }
+}
