@@ -1,1 +1,324 @@
-//! Config.
+//! From a TOML file and the environment to a checked [`Config`].
+//!
+//! Nothing is bound or dialled before the whole configuration is known to be
+//! good, and everything that is wrong is said at once, each with its line, its
+//! key and the nearest right name.
+//!
+//! | step | module |
+//! | --- | --- |
+//! | which keys there are, of which kind, with which default | [`schema`] |
+//! | text to sections, with positions; unknown keys, wrong types | `document` |
+//! | sections and environment to a [`Config`] | `check` |
+//! | how problems read | [`problem`] |
+//! | the schema as a commented file | [`reference`](mod@reference) |
+//!
+//! Relative paths are relative to the directory of the configuration file, so
+//! that a daemon does the same from wherever it is started; `~/` is the home
+//! directory. Secrets are never in the file: a key that ends in `_env` names
+//! the environment variable.
+
+mod check;
+mod document;
+pub mod environment;
+pub mod problem;
+pub mod reference;
+pub mod schema;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proto_core::HostPolicy;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use xiaoo_agent::{ModelConfig, Provider};
+use xiaoo_store::StoreUrl;
+
+pub use environment::{Env, ProcessEnv, locate};
+pub use problem::{ConfigErrors, Problem, Warning};
+
+use document::Source;
+
+/// Everything an operator can set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The model: `[llm]`.
+    pub llm: LlmConfig,
+    /// The Feishu channel: `[channels.feishu]`; `None` when it is not enabled.
+    pub feishu: Option<FeishuConfig>,
+    /// The agent that answers: the default one of `[[agents.list]]`.
+    pub agent: AgentConfig,
+    /// `[skills]`.
+    pub skills: SkillsConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
+    /// `[limits]`.
+    pub limits: LimitsConfig,
+    /// `[http]`.
+    pub http: HttpConfig,
+}
+
+/// The model and how it is asked.
+#[derive(Clone, Debug)]
+pub struct LlmConfig {
+    /// Whose dialect is spoken.
+    pub provider: Provider,
+    /// Up to and including the version part, without a slash at its end.
+    pub api_base: String,
+    /// The model's name; an agent may have its own.
+    pub model: String,
+    /// `None` for servers that want none.
+    pub api_key: Option<SecretString>,
+    /// Upper limit for one answer, in tokens; the server's default when `None`.
+    pub max_tokens: Option<u32>,
+    /// How long the model may send nothing at all.
+    pub timeout: Duration,
+    /// Tokens that the model can read; the agent's default bound when `None`.
+    pub context_window: Option<u32>,
+    /// Models to ask when this one fails.
+    pub fallback_models: Vec<String>,
+    /// Further fields of the request body.
+    pub extra_body: Map<String, Value>,
+}
+
+/// The Feishu app and how its bot behaves.
+#[derive(Clone, Debug)]
+pub struct FeishuConfig {
+    /// How events come in.
+    pub transport: Transport,
+    /// `cli_…`.
+    pub app_id: String,
+    /// The app's secret.
+    pub app_secret: SecretString,
+    /// What webhook bodies must carry.
+    pub verification_token: Option<SecretString>,
+    /// What webhook bodies are encrypted and signed with.
+    pub encrypt_key: Option<SecretString>,
+    /// Webhook events without any proof of their origin are taken in. Only ever
+    /// true when the operator wrote so.
+    pub accept_unverified_events: bool,
+    /// Where the OpenAPI is, without a slash at its end.
+    pub base_url: String,
+    /// Whether [`FeishuConfig::base_url`] is on this machine; then the long
+    /// connection may go there too, unencrypted.
+    pub base_url_is_loopback: bool,
+    /// The first part of every conversation's id; `feishu` unless set.
+    pub instance: String,
+    /// Who is answered.
+    pub access: AccessConfig,
+    /// The reaction shown while a turn runs; `None` for none.
+    pub reaction: Option<String>,
+    /// What is shown of a turn while it runs.
+    pub progress: ProgressStyle,
+    /// Further certificate authorities (PEM), for proxies with their own.
+    pub ca_file: Option<PathBuf>,
+    /// Where the long connection may go beside the vendor's own hosts.
+    pub allowed_ws_hosts: Vec<String>,
+}
+
+/// How events come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Feishu posts to a public URL.
+    Webhook,
+    /// The daemon opens a long connection.
+    Websocket,
+}
+
+/// What is shown of a turn while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgressStyle {
+    /// A card that says what happens and turns green or red.
+    Card,
+    /// The answer itself, as it grows.
+    Stream,
+    /// Nothing; the reaction alone.
+    Off,
+}
+
+/// Who is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// Direct messages.
+    pub dm_policy: Access,
+    /// Groups.
+    pub group_policy: Access,
+    /// In groups, answer only when the bot is mentioned.
+    pub require_mention: bool,
+    /// A mention of everyone counts as a mention of the bot.
+    pub respond_to_all: bool,
+    /// Open ids (`ou_…`) that an allow list lets in.
+    pub allow_users: Vec<String>,
+    /// Chat ids (`oc_…`) that an allow list lets in.
+    pub allow_chats: Vec<String>,
+    /// Open ids that pass every rule but the mention.
+    pub admins: Vec<String>,
+    /// Exceptions for single chats.
+    pub chats: Vec<ChatConfig>,
+}
+
+/// Who gets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone.
+    Open,
+    /// Those on the list.
+    Allowlist,
+    /// Nobody.
+    Disabled,
+}
+
+/// An exception for one chat; `None` leaves the general rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatConfig {
+    /// `oc_…`.
+    pub chat_id: String,
+    /// `false` switches the bot off there, `true` on.
+    pub enabled: Option<bool>,
+    /// Overrides [`AccessConfig::require_mention`].
+    pub require_mention: Option<bool>,
+    /// Overrides [`AccessConfig::respond_to_all`].
+    pub respond_to_all: Option<bool>,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Its name.
+    pub id: String,
+    /// The directory it works in.
+    pub workspace: Option<PathBuf>,
+    /// The directory of its own data.
+    pub agent_dir: Option<PathBuf>,
+    /// Overrides [`LlmConfig::model`].
+    pub model: Option<String>,
+    /// Overrides the built-in prompt.
+    pub system_prompt: Option<String>,
+}
+
+/// Where skills are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SkillsConfig {
+    /// Directories, in order of precedence.
+    pub dirs: Vec<PathBuf>,
+}
+
+/// Where what must not be lost is kept.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The store's address; relative paths are resolved already.
+    pub url: StoreUrl,
+}
+
+/// What may be used up at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Turns that run at once.
+    pub max_concurrent_turns: usize,
+    /// How long one turn may take.
+    pub turn_timeout: Duration,
+    /// Questions to the model in one turn.
+    pub max_steps: u32,
+    /// Turns that may wait in one conversation.
+    pub max_queue_per_conversation: u64,
+    /// Turns that may wait in all.
+    pub max_queue: u64,
+    /// How long an event may wait to be durable before it is refused.
+    pub ack_deadline: Duration,
+    /// How long running turns may go on after the daemon was told to stop.
+    pub shutdown_grace: Duration,
+}
+
+/// The HTTP surface.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// What callers of everything but health and events must present.
+    pub bearer_token: Option<SecretString>,
+    /// Whether `/metrics` answers.
+    pub metrics: bool,
+    /// Whether `/` shows the dashboard.
+    pub dashboard: bool,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn load(path: &Path, env: &dyn Env) -> Result<(Self, Vec<Warning>), ConfigErrors> {
+        match read(path) {
+            Ok(text) => Self::parse(path, &text, env),
+            Err(why) => Err(ConfigErrors::unreadable(path, &why)),
+        }
+    }
+
+    /// Checks `text` as if it had been read from `path`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        env: &dyn Env,
+    ) -> Result<(Self, Vec<Warning>), ConfigErrors> {
+        check::check(&Source::new(path, text), env)
+    }
+
+    /// What the agent's model client wants to know, with the agent's own model.
+    #[must_use]
+    pub fn model_config(&self) -> ModelConfig {
+        let llm = &self.llm;
+        let model = self.agent.model.as_ref().unwrap_or(&llm.model);
+        let mut config =
+            ModelConfig::new(llm.provider, &llm.api_base, model).with_api_key(llm.api_key.clone());
+        config.max_tokens = llm.max_tokens;
+        config.extra = llm.extra_body.clone();
+        config.timeouts.headers = llm.timeout;
+        config.timeouts.idle = llm.timeout;
+        config.timeouts.no_progress = config.timeouts.no_progress.max(llm.timeout);
+        config
+    }
+}
+
+impl FeishuConfig {
+    /// Where the long connection may go.
+    #[must_use]
+    pub fn host_policy(&self) -> HostPolicy {
+        HostPolicy {
+            loopback: self.base_url_is_loopback,
+            also: self
+                .allowed_ws_hosts
+                .first()
+                .and_then(|host| host.as_str().try_into().ok()),
+        }
+    }
+}
+
+impl Transport {
+    /// The name used in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Websocket => "websocket",
+        }
+    }
+}
+
+/// Bytes of a configuration file. A thousand chats with their own rules fit
+/// many times; a log file given by mistake does not.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!(
+            "longer than {FILE_BYTES_MAX} bytes, which no configuration is"
+        )));
+    }
+    Ok(text)
+}

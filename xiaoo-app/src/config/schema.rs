@@ -1,0 +1,437 @@
+//! Every key that a configuration file may have: its kind, its default, its
+//! meaning. One table, from which files are checked, hints are made and the
+//! reference is written.
+
+/// The keys of one section.
+#[derive(Debug)]
+pub struct Table {
+    /// In the order of the reference.
+    pub keys: &'static [Key],
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// As written in the file.
+    pub name: &'static str,
+    /// What its value may be.
+    pub kind: Kind,
+    /// Whether a section that is in use must have it.
+    pub required: bool,
+    /// Its meaning, for the reference: one sentence or two.
+    pub doc: &'static str,
+    /// What to write, for the reference: a TOML value.
+    pub example: &'static str,
+}
+
+/// What a value may be.
+#[derive(Debug)]
+pub enum Kind {
+    /// `true` or `false`.
+    Flag {
+        /// The value of an absent key; `None` where absence has its own meaning.
+        default: Option<bool>,
+    },
+    /// A whole number.
+    Count {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+        /// The value of an absent key.
+        default: Option<u64>,
+    },
+    /// Any text.
+    Text {
+        /// The value of an absent key.
+        default: Option<&'static str>,
+    },
+    /// One of a few words.
+    Choice {
+        /// The words.
+        of: &'static [&'static str],
+        /// The value of an absent key.
+        default: &'static str,
+    },
+    /// Text that is never shown again.
+    Secret,
+    /// The name of an environment variable that holds a secret.
+    Variable,
+    /// A file or directory.
+    Path,
+    /// A list of texts.
+    Texts,
+    /// Anything that JSON can say too.
+    Free,
+    /// A section of its own.
+    Section(&'static Table),
+    /// `[[several]]` sections.
+    Sections(&'static Table),
+    /// Sections with names of the operator's own.
+    NamedSections(&'static Table),
+    /// Known, and without effect here: a warning says why.
+    Ignored(&'static str),
+}
+
+/// The whole file.
+pub static ROOT: Table = Table {
+    keys: &[
+        Key::new("llm", Kind::Section(&LLM), "The model that answers.").required(),
+        Key::new(
+            "channels",
+            Kind::Section(&CHANNELS),
+            "Where people talk to it.",
+        ),
+        Key::new("agents", Kind::Section(&AGENTS), "Who it is."),
+        Key::new("skills", Kind::Section(&SKILLS), "What it can read up on."),
+        Key::new(
+            "store",
+            Kind::Section(&STORE),
+            "Where what must not be lost is kept.",
+        ),
+        Key::new(
+            "limits",
+            Kind::Section(&LIMITS),
+            "What may be used up at once.",
+        ),
+        Key::new("http", Kind::Section(&HTTP), "The daemon's own pages."),
+        Key::new(
+            "tools",
+            Kind::Ignored("there are no tools to configure yet"),
+            "",
+        ),
+        Key::new("agent", UPSTREAM, ""),
+        Key::new("subagent", UPSTREAM, ""),
+        Key::new("paths", UPSTREAM, ""),
+        Key::new("trace", UPSTREAM, ""),
+        Key::new("compact", UPSTREAM, ""),
+        Key::new("hooker", UPSTREAM, ""),
+        Key::new("lsp", UPSTREAM, ""),
+        Key::new("operation_backend", UPSTREAM, ""),
+        Key::new("memory", UPSTREAM, ""),
+        Key::new("mcp", UPSTREAM, ""),
+        Key::new("cron", UPSTREAM, ""),
+    ],
+};
+
+/// Parts of the upstream system whose configuration is met in the wild.
+const UPSTREAM: Kind = Kind::Ignored("this program has no such part");
+
+static LLM: Table = Table {
+    keys: &[
+        Key::new("provider", TEXT, "Whose dialect is spoken: openrouter, deepseek, zhipu, moonshot, openai, ollama, llamacpp, litellm, vllm, or compatible for any other OpenAI-compatible server.")
+            .required()
+            .example("\"openrouter\""),
+        Key::new("api_base", TEXT, "Where it answers, up to and including the version part. Needed where the provider has no address of its own.")
+            .example("\"https://openrouter.ai/api/v1\""),
+        Key::new("model", TEXT, "The model's name, as the server knows it.")
+            .required()
+            .example("\"z-ai/glm-5\""),
+        Key::new("api_key_env", Kind::Variable, "The variable that holds the key. Local servers need none.")
+            .example("\"OPENROUTER_API_KEY\""),
+        Key::new("max_tokens", Kind::Count { min: 1, max: 10_000_000, default: None }, "Tokens of one answer; the server's own default when absent.")
+            .example("8192"),
+        Key::new("timeout_secs", Kind::Count { min: 1, max: 3600, default: Some(120) }, "Seconds in which the model must send something. There is no limit on a whole answer: one that keeps coming is a good one."),
+        Key::new("context_window", Kind::Count { min: 1024, max: 100_000_000, default: None }, "Tokens that the model can read; bounds how much of a conversation is sent.")
+            .example("131072"),
+        Key::new("fallback_models", Kind::Ignored("other models are not asked yet when this one fails"), ""),
+        Key::new("extra_body", Kind::Free, "Further fields of the request, as the provider documents them.")
+            .example("{ temperature = 0.3 }"),
+        Key::new("kvcache_enabled", UPSTREAM, ""),
+        Key::new("kvcache_debug_enabled", UPSTREAM, ""),
+    ],
+};
+
+static CHANNELS: Table = Table {
+    keys: &[
+        Key::new("feishu", Kind::Section(&FEISHU), "The Feishu or Lark app."),
+        Key::new("telegram", UPSTREAM, ""),
+        Key::new("interaction_timeout_secs", UPSTREAM, ""),
+    ],
+};
+
+static FEISHU: Table = Table {
+    keys: &[
+        Key::new("enabled", Kind::Flag { default: Some(true) }, "false leaves the channel off; its other keys are then not demanded."),
+        Key::new("transport", Kind::Choice { of: &["webhook", "websocket"], default: "webhook" }, "How events come in: Feishu posts them to a public URL, or the daemon opens a long connection."),
+        Key::new("app_id", TEXT, "App ID, from the app's credentials page.")
+            .required()
+            .example("\"cli_a1b2c3d4e5f60001\""),
+        Key::new("app_secret_env", Kind::Variable, "The variable that holds the App Secret.")
+            .required()
+            .example("\"FEISHU_APP_SECRET\""),
+        Key::new("verification_token", Kind::Secret, "Verification Token, from the app's event page; proves the origin of webhook events.")
+            .example("\"…\""),
+        Key::new("encrypt_key_env", Kind::Variable, "The variable that holds the Encrypt Key, if the app has one: webhook events are then encrypted and signed.")
+            .example("\"FEISHU_ENCRYPT_KEY\""),
+        Key::new("accept_unverified_events", Kind::Flag { default: Some(false) }, "true runs a webhook with neither token nor key: anyone who finds the URL can speak as anyone."),
+        Key::new("domain", Kind::Choice { of: &["feishu", "lark"], default: "feishu" }, "Whose cloud: open.feishu.cn or open.larksuite.com."),
+        Key::new("base_url", TEXT, "Where the OpenAPI is, if not at the domain's own address: a private deployment, or a simulator on this machine.")
+            .example("\"https://open.feishu.cn\""),
+        Key::new("channel_instance_id", Kind::Text { default: Some("feishu") }, "The first part of every conversation's id; tells two bots in one store apart."),
+        Key::new("reaction", Kind::Text { default: Some("Get") }, "The reaction on a message while it is worked on, one of Feishu's emoji names; \"off\" for none."),
+        Key::new("progress", Kind::Choice { of: &["card", "stream", "off"], default: "card" }, "What is shown while a turn runs: a card, the growing answer, or nothing."),
+        Key::new("require_mention", Kind::Flag { default: Some(true) }, "In groups, answer only when the bot is mentioned."),
+        Key::new("respond_to_all", Kind::Flag { default: Some(false) }, "A mention of everyone counts as a mention of the bot."),
+        Key::new("dm_policy", ACCESS, "Who may talk to the bot directly; allowlist means allow_users."),
+        Key::new("group_policy", ACCESS, "In which groups it answers; allowlist means allow_chats."),
+        Key::new("allow_users", Kind::Texts, "Open ids.").example("[\"ou_…\"]"),
+        Key::new("allow_chats", Kind::Texts, "Chat ids.").example("[\"oc_…\"]"),
+        Key::new("admins", Kind::Texts, "Open ids that are always let in.").example("[\"ou_…\"]"),
+        Key::new("ca_file", Kind::Path, "Further certificate authorities (PEM), for a proxy with its own.")
+            .example("\"/etc/ssl/corp.pem\""),
+        Key::new("allowed_ws_hosts", Kind::Texts, "One host, or suffix with a leading dot, that the long connection may go to beside the vendor's own.")
+            .example("[\".gateway.example.com\"]"),
+        Key::new("chats", Kind::NamedSections(&CHAT), "Exceptions for single chats."),
+    ],
+};
+
+const ACCESS: Kind = Kind::Choice {
+    of: &["open", "allowlist", "disabled"],
+    default: "open",
+};
+
+static CHAT: Table = Table {
+    keys: &[
+        Key::new(
+            "enabled",
+            Kind::Flag { default: None },
+            "false: not here; true: here, whatever group_policy says.",
+        )
+        .example("true"),
+        Key::new(
+            "require_mention",
+            Kind::Flag { default: None },
+            "Overrides the channel's.",
+        )
+        .example("false"),
+        Key::new(
+            "respond_to_all",
+            Kind::Flag { default: None },
+            "Overrides the channel's.",
+        )
+        .example("true"),
+    ],
+};
+
+static AGENTS: Table = Table {
+    keys: &[
+        Key::new(
+            "default_agent_id",
+            TEXT,
+            "Which agent answers; else the one with default = true, else the first.",
+        )
+        .example("\"main\""),
+        Key::new("list", Kind::Sections(&AGENT), "The agents."),
+    ],
+};
+
+static AGENT: Table = Table {
+    keys: &[
+        Key::new("id", TEXT, "Its name.")
+            .required()
+            .example("\"main\""),
+        Key::new(
+            "default",
+            Kind::Flag {
+                default: Some(false),
+            },
+            "Whether it answers when default_agent_id does not say.",
+        ),
+        Key::new("workspace", Kind::Path, "The directory it works in.")
+            .example("\"/opt/xiaoo/app\""),
+        Key::new(
+            "agent_dir",
+            Kind::Path,
+            "The directory of its own data; the store is here unless [store] says otherwise.",
+        )
+        .example("\"/var/lib/xiaoo/agents/main\""),
+        Key::new("model", TEXT, "Its own model instead of [llm]'s.").example("\"z-ai/glm-5\""),
+        Key::new(
+            "system_prompt",
+            TEXT,
+            "Its own instructions instead of the built-in ones.",
+        )
+        .example("\"You are the help desk of …\""),
+    ],
+};
+
+static SKILLS: Table = Table {
+    keys: &[
+        Key::new("dirs", Kind::Ignored("skills are not read yet"), ""),
+        Key::new("allow_scripts", UPSTREAM, ""),
+    ],
+};
+
+static STORE: Table = Table {
+    keys: &[
+        Key::new("url", TEXT, "sqlite:PATH; xiaoo.db in the default agent's agent_dir when absent, else in ~/.local/state/xiaoo.")
+            .example("\"sqlite:/var/lib/xiaoo/xiaoo.db\""),
+    ],
+};
+
+static LIMITS: Table = Table {
+    keys: &[
+        Key::new(
+            "max_concurrent_turns",
+            Kind::Count {
+                min: 1,
+                max: 1024,
+                default: Some(8),
+            },
+            "Turns that run at once, over all conversations.",
+        ),
+        Key::new(
+            "turn_timeout_secs",
+            Kind::Count {
+                min: 1,
+                max: 86_400,
+                default: Some(600),
+            },
+            "Seconds that one turn may take.",
+        ),
+        Key::new(
+            "max_steps",
+            Kind::Count {
+                min: 1,
+                max: 1000,
+                default: Some(20),
+            },
+            "Questions to the model in one turn.",
+        ),
+        Key::new(
+            "max_queue_per_conversation",
+            Kind::Count {
+                min: 1,
+                max: 100_000,
+                default: Some(xiaoo_store::limits::QUEUED_PER_CONVERSATION_MAX),
+            },
+            "Messages that may wait in one conversation; more are refused, and Feishu sends them again later.",
+        ),
+        Key::new(
+            "max_queue",
+            Kind::Count {
+                min: 1,
+                max: 10_000_000,
+                default: Some(xiaoo_store::limits::QUEUED_MAX),
+            },
+            "Messages that may wait in all.",
+        ),
+        Key::new(
+            "ack_deadline_ms",
+            Kind::Count {
+                min: 50,
+                max: 2500,
+                default: Some(1500),
+            },
+            "Milliseconds in which an event must be durable, or it is refused and sent again. Feishu gives up after 3000.",
+        ),
+        Key::new(
+            "shutdown_grace_secs",
+            Kind::Count {
+                min: 0,
+                max: 3600,
+                default: Some(20),
+            },
+            "Seconds that running turns may go on after the daemon was told to stop; what is left goes on at the next start.",
+        ),
+    ],
+};
+
+static HTTP: Table = Table {
+    keys: &[
+        Key::new("bearer_token_env", Kind::Variable, "The variable that holds the token for everything but health and events; without it those pages are open to whoever reaches the port.")
+            .example("\"XIAOO_HTTP_TOKEN\""),
+        Key::new("metrics", Kind::Flag { default: Some(true) }, "Whether /metrics answers."),
+        Key::new("dashboard", Kind::Flag { default: Some(true) }, "Whether / shows the dashboard."),
+        Key::new("rate_limit", UPSTREAM, ""),
+    ],
+};
+
+const TEXT: Kind = Kind::Text { default: None };
+
+impl Table {
+    /// The key of that name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl Key {
+    const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            required: false,
+            doc,
+            example: "",
+        }
+    }
+
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+}
+
+/// The known name that `word` was probably meant to be.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::normalized_damerau_levenshtein(&word, name), name))
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+/// Below this a hint misleads more often than it helps; `api_key` for
+/// `api_key_env` is 0.64.
+const LIKENESS_MIN: f64 = 0.6;
+
+/// The sections that have a key of this name, as paths.
+#[must_use]
+pub fn sections_with(name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_sections_with(name, &ROOT, "", &mut found);
+    found
+}
+
+fn collect_sections_with(name: &str, table: &Table, path: &str, found: &mut Vec<String>) {
+    for key in table.keys {
+        let below = if path.is_empty() {
+            key.name.to_owned()
+        } else {
+            format!("{path}.{}", key.name)
+        };
+        match &key.kind {
+            Kind::Section(inner) | Kind::Sections(inner) => {
+                if inner
+                    .key(name)
+                    .is_some_and(|key| !matches!(key.kind, Kind::Ignored(_)))
+                {
+                    found.push(below.clone());
+                }
+                collect_sections_with(name, inner, &below, found);
+            }
+            Kind::Flag { .. }
+            | Kind::Count { .. }
+            | Kind::Text { .. }
+            | Kind::Choice { .. }
+            | Kind::Secret
+            | Kind::Variable
+            | Kind::Path
+            | Kind::Texts
+            | Kind::Free
+            | Kind::NamedSections(_)
+            | Kind::Ignored(_) => {}
+        }
+    }
+}
