@@ -1,1 +1,207 @@
-//! Arguments.
+//! Arguments. Their documentation is the help text; nothing is decided here.
+//!
+//! Usage errors exit with status 2, as clap does by itself.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// An LLM agent in Feishu and Lark.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "xiaoo-app",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run: receive messages from Feishu and answer them
+    Daemon(DaemonArgs),
+    /// Try it on this machine: a simulated Feishu with a chat page, and a model
+    ///
+    /// Opens nothing to the network and needs neither an app nor a key. Without
+    /// --model-base a scripted stand-in plays the model.
+    Demo(DemoArgs),
+    /// Look into what Feishu sends: one item a line on stdin, one JSON object a line on stdout
+    #[command(subcommand)]
+    Inspect(InspectCommand),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Arguments of `daemon`.
+#[derive(Args, Clone, Debug)]
+pub struct DaemonArgs {
+    /// The configuration file [default: $XIAOO_CONFIG, else ~/.config/xiaoo/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address to listen on; keep it local behind nginx
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 18080)]
+    pub port: u16,
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// How the simulated Feishu delivers events
+    #[arg(long, value_enum, default_value_t = DemoTransport::Websocket)]
+    pub transport: DemoTransport,
+    /// An OpenAI-compatible server to use as the model, with its version part
+    #[arg(long, value_name = "URL", requires = "model")]
+    pub model_base: Option<String>,
+    /// The model's name at that server
+    #[arg(long, value_name = "NAME", requires = "model_base")]
+    pub model: Option<String>,
+    /// The environment variable that holds the server's key, if it wants one
+    #[arg(long, value_name = "NAME", requires = "model_base")]
+    pub api_key_env: Option<String>,
+    /// The port of the chat page; 0 takes a free one
+    #[arg(long, default_value_t = 18090)]
+    pub port: u16,
+    /// The language of the chat page and of notices
+    #[arg(long, value_enum)]
+    pub lang: Option<Lang>,
+}
+
+/// How the simulated Feishu delivers events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoTransport {
+    /// Over a long connection that the daemon opens
+    Websocket,
+    /// By posting to the daemon
+    Webhook,
+}
+
+/// A language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// 中文
+    Zh,
+    /// English
+    En,
+}
+
+/// What to look into.
+#[derive(Clone, Debug, Subcommand)]
+pub enum InspectCommand {
+    /// Frames of the long connection, in hex
+    Frame,
+    /// Event bodies: a webhook's after decryption, or a frame's payload
+    Event(InspectEventArgs),
+    /// Encrypted webhook bodies: {"encrypt":"…"}
+    Decrypt(InspectDecryptArgs),
+}
+
+/// Arguments of `inspect event`.
+#[derive(Args, Clone, Debug)]
+pub struct InspectEventArgs {
+    /// The bot's open id, to tell its mentions and its own messages
+    #[arg(long, value_name = "ou_…", default_value = "")]
+    pub bot_open_id: String,
+    /// The app's id, to tell its own messages
+    #[arg(long, value_name = "cli_…", default_value = "")]
+    pub app_id: String,
+}
+
+/// Arguments of `inspect decrypt`.
+#[derive(Args, Clone, Debug)]
+pub struct InspectDecryptArgs {
+    /// The environment variable that holds the Encrypt Key
+    #[arg(long, value_name = "NAME")]
+    pub encrypt_key_env: String,
+}
+
+/// Arguments of `completions`.
+#[derive(Args, Clone, Debug)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Writes the completion script for `shell`.
+///
+/// # Errors
+/// When `out` can't be written to.
+pub fn write_completions(shell: Shell, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "xiaoo-app", &mut script);
+    out.write_all(&script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_published_command_lines_parse() {
+        for line in [
+            "xiaoo-app daemon",
+            "xiaoo-app daemon --config /opt/xiaoo/config/config.toml --host 127.0.0.1 --port 18080",
+            "xiaoo-app demo",
+            "xiaoo-app demo --transport webhook --port 0 --lang zh",
+            "xiaoo-app demo --model-base http://127.0.0.1:11434/v1 --model qwen3 --api-key-env KEY",
+            "xiaoo-app inspect frame",
+            "xiaoo-app inspect event --bot-open-id ou_1 --app-id cli_1",
+            "xiaoo-app inspect decrypt --encrypt-key-env KEY",
+            "xiaoo-app completions bash",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+        let Command::Daemon(daemon) = parse("xiaoo-app daemon").unwrap().command else {
+            panic!("not the daemon");
+        };
+        assert_eq!(daemon.host.to_string(), "127.0.0.1");
+        assert_eq!(daemon.port, 18080);
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_status_2() {
+        for line in [
+            "xiaoo-app",
+            "xiaoo-app demon",
+            "xiaoo-app daemon --port 99999",
+            "xiaoo-app daemon --host example.com:80",
+            "xiaoo-app demo --model qwen3",
+            "xiaoo-app inspect",
+            "xiaoo-app inspect decrypt",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        for line in ["xiaoo-app --version", "xiaoo-app daemon --help"] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 0, "{line}");
+        }
+    }
+
+    #[test]
+    fn completions_name_the_commands() {
+        let mut script = Vec::new();
+        write_completions(Shell::Bash, &mut script).unwrap();
+        let script = String::from_utf8(script).unwrap();
+        for word in ["daemon", "demo", "inspect", "--encrypt-key-env"] {
+            assert!(script.contains(word), "{word}");
+        }
+    }
+}

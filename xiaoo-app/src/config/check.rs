@@ -34,7 +34,7 @@ pub(super) fn check(
     let mut checker = Checker {
         source,
         env,
-        directory: source.path.parent().unwrap_or(Path::new("")),
+        directory: source.path.parent().unwrap_or_else(|| Path::new("")),
         report,
     };
     let config = checker.config(&root);

@@ -88,29 +88,17 @@ impl<'a> Source<'a> {
 
     fn walk_value(&self, key: &Key, value: &DeValue<'_>, spot: &Spot<()>, report: &mut Report) {
         match (&key.kind, value) {
-            (Kind::Section(schema), DeValue::Table(entries)) => {
-                self.walk(&Section::at(spot, schema, entries), report);
-            }
+            (Kind::Section(schema), _) => self.walk_section(schema, value, spot, report),
             (Kind::Sections(schema), DeValue::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     let spot = self.item_spot(spot, index, item);
-                    match item.get_ref() {
-                        DeValue::Table(entries) => {
-                            self.walk(&Section::at(&spot, schema, entries), report);
-                        }
-                        other => report.error(self.problem(&spot, wrong_type("a section", other))),
-                    }
+                    self.walk_section(schema, item.get_ref(), &spot, report);
                 }
             }
             (Kind::NamedSections(schema), DeValue::Table(entries)) => {
                 for (name, value) in entries {
                     let spot = self.named_spot(spot, name);
-                    match value.get_ref() {
-                        DeValue::Table(entries) => {
-                            self.walk(&Section::at(&spot, schema, entries), report);
-                        }
-                        other => report.error(self.problem(&spot, wrong_type("a section", other))),
-                    }
+                    self.walk_section(schema, value.get_ref(), &spot, report);
                 }
             }
             (Kind::Texts, DeValue::Array(items)) => {
@@ -149,6 +137,19 @@ impl<'a> Source<'a> {
             (kind, other) => {
                 report.error(self.problem(spot, wrong_type(expected(kind), other)));
             }
+        }
+    }
+
+    fn walk_section(
+        &self,
+        schema: &'static Table,
+        value: &DeValue<'_>,
+        spot: &Spot<()>,
+        report: &mut Report,
+    ) {
+        match value.as_table() {
+            Some(entries) => self.walk(&Section::at(spot, schema, entries), report),
+            None => report.error(self.problem(spot, wrong_type("a section", value))),
         }
     }
 

@@ -58,11 +58,10 @@ pub struct ConfigErrors {
 
 impl ConfigErrors {
     pub(super) fn unreadable(path: &Path, why: &io::Error) -> Self {
-        let hint = match why.kind() {
-            io::ErrorKind::NotFound => {
-                "; name the file with --config or XIAOO_CONFIG, or start from deploy/examples/"
-            }
-            _ => "",
+        let hint = if why.kind() == io::ErrorKind::NotFound {
+            "; name the file with --config or XIAOO_CONFIG, or start from deploy/examples/"
+        } else {
+            ""
         };
         Self {
             problems: vec![Problem {
