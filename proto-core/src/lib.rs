@@ -12,6 +12,7 @@ pub mod conn;
 mod endpoint;
 mod event;
 mod json;
+#[cfg(feature = "alloc")]
 mod normalize;
 mod time;
 mod webhook;
@@ -20,5 +21,11 @@ pub mod wire;
 pub use buffer::{Buffer, BufferFull};
 pub use config::{Config, HOST_BYTES_MAX, HostPolicy, Limits};
 pub use endpoint::{ClientConfig, EndpointReply, HandshakeRefusal, Refusal, URL_BYTES_MAX};
+pub use event::{Event, EventError, EventKind};
+pub use json::{Json, JsonError, JsonErrorKind, JsonStr};
+#[cfg(feature = "alloc")]
+pub use normalize::{
+    Identity, InboundMessage, Mention, Resource, ResourceKind, inspect_event_json,
+};
 pub use time::{Instant, UnixMillis};
 pub use wire::{DecodeError, DecodeErrorKind, Frame, FrameFields, Header, Headers, Method};

@@ -1,0 +1,274 @@
+//! One event as one flat JSON object: for bug reports, and for anyone who
+//! wants to check this decoder from outside.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Identity, InboundMessage};
+use crate::Buffer as _;
+use crate::event::{Event, EventKind};
+use crate::json::{Json, JsonStr, write_escaped};
+
+/// Reads an event and tells what was understood: `{"ok":true,"kind":…}` with
+/// null where the event has nothing, or `{"ok":false,"error":"…"}`.
+#[must_use]
+pub fn inspect_event_json(body: &[u8], identity: &Identity) -> String {
+    let mut out = Object::default();
+    match Event::parse(body) {
+        Ok(event) => write_event(&event, identity, &mut out),
+        Err(error) => {
+            out.raw("ok", "false");
+            out.text("error", Some(&alloc::format!("{error}")));
+        }
+    }
+    out.finish()
+}
+
+fn write_event(event: &Event<'_>, identity: &Identity, out: &mut Object) {
+    out.raw("ok", "true");
+    out.text("kind", Some(kind_name(&event.kind)));
+    out.text("schema", event.schema);
+    out.string("event_id", event.event_id);
+    out.string("event_type", event.event_type);
+    out.string("tenant_key", event.tenant_key);
+    out.string("app_id", event.app_id);
+    out.string("dedup_key", event.dedup_key());
+    if !matches!(event.kind, EventKind::Message(_)) {
+        out.number("create_time_ms", event.create_time_ms);
+    }
+    match event.kind {
+        EventKind::Message(_) => match InboundMessage::from_event(event, identity) {
+            Some(message) => write_message(&message, out),
+            None => out.raw("message_id", "null"),
+        },
+        EventKind::UrlVerification(challenge) => {
+            out.string("token", event.token);
+            let mut response = Object::default();
+            response.string("challenge", Some(challenge));
+            out.raw("response", &response.finish());
+        }
+        EventKind::CardAction(object) => write_card_action(object, out),
+        EventKind::ReactionAdded(object) | EventKind::ReactionRemoved(object) => {
+            write_reaction(object, identity, out);
+        }
+        EventKind::MessageRead(object) => {
+            out.value("message_ids", object.get("message_id_list"));
+            let reader = object
+                .get("reader")
+                .and_then(|reader| reader.get("reader_id"));
+            out.string(
+                "reader_open_id",
+                reader.and_then(|id| id.get_str("open_id")),
+            );
+            not_a_message(out);
+        }
+        EventKind::Menu(object) => {
+            out.string("event_key", object.get_str("event_key"));
+            let operator = object
+                .get("operator")
+                .and_then(|operator| operator.get("operator_id"));
+            out.string(
+                "operator_open_id",
+                operator.and_then(|id| id.get_str("open_id")),
+            );
+            not_a_message(out);
+        }
+        EventKind::BotAdded(object)
+        | EventKind::BotRemoved(object)
+        | EventKind::MembersAdded(object)
+        | EventKind::P2pEntered(object)
+        | EventKind::Recalled(object)
+        | EventKind::ChatDisbanded(object)
+        | EventKind::ChatUpdated(object)
+        | EventKind::Unknown(object) => {
+            out.string("message_id", object.get_str("message_id"));
+            out.string("chat_id", object.get_str("chat_id"));
+            let operator = object.get("operator_id");
+            out.string(
+                "operator_open_id",
+                operator.and_then(|id| id.get_str("open_id")),
+            );
+            out.string("chat_name", object.get_str("name"));
+            out.string("recall_type", object.get_str("recall_type"));
+            not_a_message(out);
+        }
+    }
+}
+
+fn write_message(message: &InboundMessage, out: &mut Object) {
+    out.text("message_id", Some(&message.message_id));
+    out.text("chat_id", Some(&message.chat_id));
+    out.text("chat_type", Some(&message.chat_type));
+    out.text("root_id", message.root_id.as_deref());
+    out.text("parent_id", message.parent_id.as_deref());
+    out.text("thread_id", message.thread_id.as_deref());
+    out.number("create_time_ms", Some(message.create_time_ms));
+    out.text("sender_open_id", Some(&message.sender_open_id));
+    out.flag("sender_is_bot", message.sender_is_bot);
+    out.flag("self_sent", message.self_sent);
+    out.text("message_type", Some(&message.message_type));
+    out.text("text", Some(&message.text));
+    out.flag("mentions_bot", message.mentions_bot);
+    out.flag("mentions_all", message.mentions_all);
+    out.list(
+        "mentioned_open_ids",
+        message
+            .mentions
+            .iter()
+            .filter(|mention| !mention.open_id.is_empty())
+            .map(|mention| quoted(&mention.open_id)),
+    );
+    out.flag("addressed", message.addressed);
+    out.flag("needs_fetch", message.needs_fetch);
+    out.list(
+        "resources",
+        message.resources.iter().map(|resource| {
+            let mut object = Object::default();
+            object.text("type", Some(resource.kind.name()));
+            object.text("file_key", Some(&resource.file_key));
+            object.text("file_name", resource.file_name.as_deref());
+            object.number("duration_ms", resource.duration_ms);
+            object.text("cover_image_key", resource.cover_image_key.as_deref());
+            object.text("download_type", Some(resource.kind.download_type()));
+            object.finish()
+        }),
+    );
+}
+
+fn write_card_action(object: Json<'_>, out: &mut Object) {
+    let context = object.get("context");
+    let place = |new: &str, old: &str| {
+        context
+            .and_then(|context| context.get_str(new))
+            .or_else(|| object.get_str(old))
+    };
+    out.string("message_id", place("open_message_id", "open_message_id"));
+    out.string("chat_id", place("open_chat_id", "open_chat_id"));
+    let operator = object.get("operator").unwrap_or(object);
+    out.string("operator_open_id", operator.get_str("open_id"));
+    let action = object.get("action");
+    let member = |key: &str| action.and_then(|action| action.get(key));
+    out.string("action_tag", member("tag").and_then(Json::as_str));
+    out.string("action_name", member("name").and_then(Json::as_str));
+    out.string("action_option", member("option").and_then(Json::as_str));
+    // Some clients send the value with the behaviour that was triggered.
+    let behaviour = member("behaviors").and_then(|list| list.items().next()?.get("value"));
+    out.value("action_value", member("value").or(behaviour));
+    out.value("form_value", member("form_value"));
+    out.string("card_token", object.get_str("token"));
+    not_a_message(out);
+}
+
+fn write_reaction(object: Json<'_>, identity: &Identity, out: &mut Object) {
+    out.string("message_id", object.get_str("message_id"));
+    let emoji = object
+        .get("reaction_type")
+        .and_then(|kind| kind.get_str("emoji_type"));
+    out.string("emoji_type", emoji);
+    out.string("operator_type", object.get_str("operator_type"));
+    let operator = object.get("user_id").and_then(|id| id.get_str("open_id"));
+    out.string("operator_open_id", operator);
+    let app = object.get_str("app_id");
+    out.string("operator_app_id", app);
+    let own =
+        |id: Option<JsonStr<'_>>, own: &str| id.is_some_and(|id| !id.is_empty() && id == *own);
+    out.flag(
+        "self_sent",
+        own(operator, &identity.open_id) || own(app, &identity.app_id),
+    );
+    out.flag("mentions_bot", false);
+}
+
+fn not_a_message(out: &mut Object) {
+    out.flag("self_sent", false);
+    out.flag("mentions_bot", false);
+}
+
+const fn kind_name(kind: &EventKind<'_>) -> &'static str {
+    match kind {
+        EventKind::Message(_) => "message",
+        EventKind::CardAction(_) => "card_action",
+        EventKind::ReactionAdded(_) => "reaction_added",
+        EventKind::ReactionRemoved(_) => "reaction_removed",
+        EventKind::BotAdded(_) => "bot_added",
+        EventKind::BotRemoved(_) => "bot_removed",
+        EventKind::MembersAdded(_) => "members_added",
+        EventKind::P2pEntered(_) => "p2p_entered",
+        EventKind::Recalled(_) => "recalled",
+        EventKind::MessageRead(_) => "message_read",
+        EventKind::Menu(_) => "menu",
+        EventKind::ChatDisbanded(_) => "chat_disbanded",
+        EventKind::ChatUpdated(_) => "chat_updated",
+        EventKind::UrlVerification(_) => "url_verification",
+        EventKind::Unknown(_) => "unknown",
+    }
+}
+
+/// A JSON object that is being written.
+#[derive(Default)]
+struct Object(Vec<u8>);
+
+impl Object {
+    fn key(&mut self, key: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.0.extend_from_slice(quoted(key).as_bytes());
+        self.0.push(b':');
+    }
+
+    fn raw(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn text(&mut self, key: &str, value: Option<&str>) {
+        self.raw(key, &value.map_or_else(|| "null".into(), quoted));
+    }
+
+    fn string(&mut self, key: &str, value: Option<JsonStr<'_>>) {
+        self.text(key, value.map(JsonStr::to_text).as_deref());
+    }
+
+    fn value(&mut self, key: &str, value: Option<Json<'_>>) {
+        self.raw(key, value.map_or("null", Json::raw));
+    }
+
+    fn number(&mut self, key: &str, value: Option<i64>) {
+        self.raw(
+            key,
+            &value.map_or_else(|| "null".into(), |value| alloc::format!("{value}")),
+        );
+    }
+
+    fn flag(&mut self, key: &str, value: bool) {
+        self.raw(key, if value { "true" } else { "false" });
+    }
+
+    fn list(&mut self, key: &str, items: impl Iterator<Item = String>) {
+        self.key(key);
+        self.0.push(b'[');
+        for (at, item) in items.enumerate() {
+            if at > 0 {
+                self.0.push(b',');
+            }
+            self.0.extend_from_slice(item.as_bytes());
+        }
+        self.0.push(b']');
+    }
+
+    fn finish(mut self) -> String {
+        if self.0.is_empty() {
+            self.0.push(b'{');
+        }
+        self.0.push(b'}');
+        // Written from strings alone.
+        String::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    // A Vec has no bound.
+    let _ = write_escaped(text.chars(), &mut out);
+    debug_assert!(!out.as_bytes().is_empty());
+    String::from_utf8(out).unwrap_or_default()
+}

@@ -1,0 +1,278 @@
+//! Every recorded event against what it means.
+
+use proto_core::{Event, Identity, InboundMessage, inspect_event_json};
+use serde_json::{Value, json};
+
+fn identity() -> Identity {
+    Identity {
+        open_id: "ou_bot_0000000000000000000000000000".into(),
+        app_id: "cli_a1b2c3d4e5f60001".into(),
+    }
+}
+
+fn inspect(body: &Value) -> Value {
+    let line = inspect_event_json(body.to_string().as_bytes(), &identity());
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+#[test]
+fn every_event_is_understood_as_its_vector_says() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/events");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let vector: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let name = vector["name"].as_str().unwrap();
+        let ours = inspect(&vector["body"]);
+        assert_eq!(ours["ok"], json!(true), "{name}");
+        for (key, expected) in vector["expect"].as_object().unwrap() {
+            compare(name, key, expected, &ours, &vector["expect"]);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 47);
+}
+
+/// The comparison rules of the vectors' README.
+fn compare(name: &str, key: &str, expected: &Value, ours: &Value, expect: &Value) {
+    let text = || ours["text"].as_str().unwrap_or_default();
+    let strings = || {
+        expected
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| part.as_str().unwrap())
+    };
+    match key {
+        "note" | "alternative" | "text_should_contain" | "resources_optional" => {}
+        "text" if expect.get("text_any_of").is_some() => {}
+        "text_any_of" => {
+            assert!(strings().any(|one| one == text()), "{name}: {:?}", text());
+        }
+        "text_contains" => {
+            let mut rest = text();
+            for part in strings() {
+                let at = rest
+                    .find(part)
+                    .unwrap_or_else(|| panic!("{name}: {part:?} in {:?}", text()));
+                rest = &rest[at + part.len()..];
+            }
+        }
+        "text_not_contains" => {
+            for part in strings() {
+                assert!(!text().contains(part), "{name}: {part:?} in {:?}", text());
+            }
+        }
+        "text_chars" => assert_eq!(json!(text().chars().count()), *expected, "{name}"),
+        "text_utf8_bytes" => assert_eq!(json!(text().len()), *expected, "{name}"),
+        "text_sha256" => {
+            use sha2::{Digest as _, Sha256};
+            let digest: String = Sha256::digest(text())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            assert_eq!(json!(digest), *expected, "{name}");
+        }
+        "addressed" | "chat_type" | "mentioned_open_ids" if expected.is_null() => {}
+        "resources" if expected.is_null() => {}
+        "resources" => {
+            let (ours, expected) = (
+                ours["resources"].as_array().unwrap(),
+                expected.as_array().unwrap(),
+            );
+            assert_eq!(ours.len(), expected.len(), "{name}: {ours:?}");
+            for (ours, expected) in ours.iter().zip(expected) {
+                for (key, value) in expected.as_object().unwrap() {
+                    assert_eq!(ours[key], *value, "{name}: {key}");
+                }
+                let kind = if expected["type"] == "image" {
+                    "image"
+                } else {
+                    "file"
+                };
+                assert_eq!(ours["download_type"], kind, "{name}");
+            }
+        }
+        "root_id" | "parent_id" | "thread_id" | "action_value" | "schema" if expected.is_null() => {
+            let empty = ours[key].is_null() || ours[key] == "";
+            assert!(empty, "{name}: {key} is {}", ours[key]);
+        }
+        _ => assert_eq!(ours[key], *expected, "{name}: {key}"),
+    }
+}
+
+#[test]
+fn what_is_no_event_says_why() {
+    for (body, part) in [
+        ("", "too early"),
+        ("{", "too early"),
+        ("nonsense", "unexpected"),
+        ("[1]", "no event"),
+        ("{}", "no event"),
+        (r#"{"header":3}"#, "no event"),
+        (r#"{"type":"url_verification"}"#, "no event"),
+    ] {
+        let line = inspect_event_json(body.as_bytes(), &identity());
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(answer["ok"], json!(false), "{body}");
+        assert!(
+            answer["error"].as_str().unwrap().contains(part),
+            "{body}: {answer}"
+        );
+    }
+    let line = inspect_event_json(&[b'"', 0xff, b'"'], &identity());
+    assert!(line.contains("UTF-8"), "{line}");
+}
+
+#[test]
+fn an_unknown_chat_type_counts_as_a_group() {
+    for (chat_type, direct) in [
+        ("p2p", true),
+        ("private", true),
+        ("group", false),
+        ("topic_group", false),
+        ("", false),
+        ("P2P", false),
+    ] {
+        let body = json!({
+            "schema": "2.0",
+            "header": {"event_id": "e", "event_type": "im.message.receive_v1"},
+            "event": {"message": {"message_id": "om_1", "chat_type": chat_type, "message_type": "text", "content": "{\"text\":\"x\"}"}}
+        })
+        .to_string();
+        let event = Event::parse(body.as_bytes()).unwrap();
+        let message = InboundMessage::from_event(&event, &identity()).unwrap();
+        assert_eq!(message.is_direct, direct, "{chat_type}");
+        assert_eq!(message.addressed, direct, "{chat_type}");
+    }
+}
+
+#[test]
+fn long_input_takes_time_in_proportion_to_its_length() {
+    // Work that grew with the square of the length would not end in a test's time.
+    let mentions: Vec<_> = (0..20_000)
+        .map(|number| json!({"key": format!("@_user_{number}"), "id": {"open_id": format!("ou_{number}")}, "name": format!("N{number}")}))
+        .collect();
+    let text: String = (0..200_000)
+        .map(|number| format!("@_user_{} ", number % 25_000))
+        .collect();
+    let template = "{a}".repeat(200_000);
+    let deep = format!(
+        "{}{}{}",
+        "{\"elements\":[".repeat(60),
+        "{\"text\":\"w\"},".repeat(50_000),
+        "1"
+    );
+    let card = deep + &"]}".repeat(60);
+    for (kind, content) in [
+        ("text", json!({"text": text}).to_string()),
+        (
+            "system",
+            json!({"template": template, "a": "b"}).to_string(),
+        ),
+        ("interactive", card),
+    ] {
+        let body = json!({
+            "schema": "2.0",
+            "header": {"event_id": "e", "event_type": "im.message.receive_v1"},
+            "event": {"message": {"message_id": "om_1", "chat_type": "p2p", "message_type": kind, "content": content, "mentions": mentions}}
+        });
+        assert_eq!(inspect(&body)["kind"], "message");
+    }
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TYPES: [&str; 22] = [
+        "text",
+        "post",
+        "image",
+        "file",
+        "audio",
+        "media",
+        "video",
+        "sticker",
+        "folder",
+        "interactive",
+        "share_chat",
+        "share_user",
+        "hongbao",
+        "location",
+        "system",
+        "calendar",
+        "general_calendar",
+        "share_calendar_event",
+        "video_chat",
+        "todo",
+        "vote",
+        "merge_forward",
+    ];
+
+    fn content() -> impl Strategy<Value = Value> {
+        let key = prop::sample::select(vec![
+            "text",
+            "title",
+            "content",
+            "elements",
+            "tag",
+            "template",
+            "a",
+            "file_key",
+            "image_key",
+            "summary",
+            "options",
+            "topic",
+            "duration",
+            "start_time",
+            "style",
+            "user_id",
+            "header",
+            "body",
+            "name",
+        ]);
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Into::into),
+            "[@_a-z0-9{} <>\"\\\\中😀]{0,16}".prop_map(Into::into),
+            prop::sample::select(vec!["text", "at", "img", "@_all", "@_user_1", "code_block"])
+                .prop_map(Into::into),
+        ];
+        leaf.prop_recursive(5, 40, 5, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                proptest::collection::btree_map(key.clone(), inner, 0..5).prop_map(|map| map
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn strange_content_never_loses_the_message(kind in prop::sample::select(&TYPES[..]), content in content(), raw: bool) {
+            let content = if raw { content } else { Value::String(content.to_string()) };
+            let body = json!({
+                "schema": "2.0",
+                "header": {"event_id": "e", "event_type": "im.message.receive_v1"},
+                "event": {"message": {"message_id": "om_1", "chat_type": "p2p", "message_type": kind, "content": content,
+                    "mentions": [{"key": "@_user_1", "id": {"open_id": "ou_bot_0000000000000000000000000000"}, "name": "b"}]}}
+            });
+            let ours = inspect(&body);
+            prop_assert_eq!(&ours["kind"], "message");
+            prop_assert_eq!(&ours["message_id"], "om_1");
+        }
+
+        #[test]
+        fn arbitrary_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..128)) {
+            let line = inspect_event_json(&bytes, &identity());
+            prop_assert!(serde_json::from_str::<Value>(&line).is_ok());
+        }
+    }
+}
