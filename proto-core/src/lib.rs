@@ -28,4 +28,8 @@ pub use normalize::{
     Identity, InboundMessage, Mention, Resource, ResourceKind, inspect_event_json,
 };
 pub use time::{Instant, UnixMillis};
+pub use webhook::{
+    AGE_MAX, AHEAD_MAX, Challenge, Rejection, SECRET_BYTES_MAX, SecretTooLong, SignatureHeaders,
+    Undecryptable, Verdict, Verified, Verifier, decrypt,
+};
 pub use wire::{DecodeError, DecodeErrorKind, Frame, FrameFields, Header, Headers, Method};
