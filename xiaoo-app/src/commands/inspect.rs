@@ -7,8 +7,47 @@
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
-use proto_core::{Frame, FrameFields, Limits};
+use anyhow::{Context as _, bail};
+use proto_core::{Frame, FrameFields, Identity, Json, Limits};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+
+use crate::cli::InspectCommand;
+use crate::config::Env;
+
+/// Runs one of the `inspect` commands until its input ends.
+///
+/// # Errors
+/// When the Encrypt Key is not in the environment, `input` can't be read or
+/// `output` can't be written to. What is wrong with a line is in its answer.
+pub fn run(
+    command: &InspectCommand,
+    env: &dyn Env,
+    input: impl Read,
+    output: impl Write,
+) -> anyhow::Result<()> {
+    match command {
+        InspectCommand::Frame => frames(input, output)?,
+        InspectCommand::Event(args) => {
+            let identity = Identity {
+                open_id: args.bot_open_id.clone(),
+                app_id: args.app_id.clone(),
+            };
+            events(&identity, input, output)?;
+        }
+        InspectCommand::Decrypt(args) => {
+            let name = &args.encrypt_key_env;
+            let value = env.var(name);
+            let value = value.with_context(|| format!("the variable {name} is not set"))?;
+            let key = value.trim();
+            if key.is_empty() {
+                bail!("the variable {name} is empty");
+            }
+            bodies(&SecretString::from(key), input, output)?;
+        }
+    }
+    Ok(())
+}
 
 /// Answers each line of hex with the frame it holds.
 ///
@@ -18,6 +57,41 @@ pub fn frames(input: impl Read, output: impl Write) -> io::Result<()> {
     let mut inspector = FrameInspector::default();
     answer_lines(input, output, LINE_BYTES_MAX, |line, answer| {
         inspector.answer(line, answer);
+    })
+}
+
+/// Answers each event body with what the daemon understands of it.
+///
+/// # Errors
+/// When `input` can't be read or `output` can't be written to.
+pub fn events(identity: &Identity, input: impl Read, output: impl Write) -> io::Result<()> {
+    answer_lines(input, output, LINE_BYTES_MAX, |line, answer| {
+        let event = proto_core::inspect_event_json(line, identity);
+        answer.extend_from_slice(event.as_bytes());
+    })
+}
+
+/// Answers each encrypted webhook body with its plain text.
+///
+/// # Errors
+/// When `input` can't be read or `output` can't be written to.
+pub fn bodies(encrypt_key: &SecretString, input: impl Read, output: impl Write) -> io::Result<()> {
+    let mut plain = Vec::new();
+    answer_lines(input, output, LINE_BYTES_MAX, |line, answer| {
+        plain.clear();
+        match decrypt(encrypt_key, line, &mut plain) {
+            Ok(document) => {
+                answer.extend_from_slice(br#"{"ok":true,"plain":"#);
+                // Between tokens alone can there be a line break in JSON.
+                let one_line = document.raw().bytes().map(|byte| match byte {
+                    b'\n' | b'\r' => b' ',
+                    other => other,
+                });
+                answer.extend(one_line);
+                answer.push(b'}');
+            }
+            Err(why) => refuse(&why, answer),
+        }
     })
 }
 
@@ -85,6 +159,18 @@ fn written(result: io::Result<()>) -> Option<io::Result<()>> {
         Err(why) if why.kind() == ErrorKind::BrokenPipe => Some(Ok(())),
         Err(why) => Some(Err(why)),
     }
+}
+
+fn decrypt<'a>(
+    key: &SecretString,
+    line: &[u8],
+    plain: &'a mut Vec<u8>,
+) -> Result<Json<'a>, String> {
+    let body = Json::parse(line).map_err(|why| format!("not JSON: {why}"))?;
+    let encrypted = body.get_str("encrypt");
+    let encrypted = encrypted.ok_or("there is no text under `encrypt`")?;
+    proto_core::decrypt(key.expose_secret(), encrypted, plain).map_err(|why| why.to_string())?;
+    Json::parse(plain).map_err(|why| format!("decrypted, but not JSON: {why}"))
 }
 
 /// Its buffers are used again for each line.

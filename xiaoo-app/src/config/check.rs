@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proto_core::{HOST_BYTES_MAX, SECRET_BYTES_MAX};
 use reqwest::Url;
 use secrecy::SecretString;
 use xiaoo_agent::Provider;
@@ -59,7 +60,7 @@ impl<'a> Checker<'a> {
         let channels = root.section(self.source, "channels");
         let feishu = self.feishu(&channels.section(self.source, "feishu"));
         let agent = self.agent(&root.section(self.source, "agents"));
-        let skills = SkillsConfig::default();
+        let skills = self.skills(&root.section(self.source, "skills"));
         let limits = limits(&root.section(self.source, "limits"));
         let http = self.http(&root.section(self.source, "http"));
         let store = self.store(&root.section(self.source, "store"), agent.as_ref());
@@ -83,13 +84,17 @@ impl<'a> Checker<'a> {
         let provider = self.provider(section, api_base.is_some());
         let api_base = match api_base {
             Some(written) => self.api_base(&written),
-            None => provider?.default_api_base().map(str::to_owned),
+            None => provider
+                .and_then(Provider::default_api_base)
+                .map(str::to_owned),
         };
-        let api_key = self.secret(section, "api_key_env");
-        if provider?.needs_api_key() && section.text(self.source, "api_key_env").is_none() {
+        let api_key = self.secret(section, "api_key_env", KEY_BYTES_MAX);
+        if let Some(provider) = provider
+            && provider.needs_api_key()
+            && !section.has_or_means("api_key_env")
+        {
             let message = format!(
-                "missing; {} wants a key: name the environment variable that holds it",
-                provider?
+                "missing; {provider} wants a key: name the environment variable that holds it"
             );
             self.error(&section.missing("api_key_env"), message);
         }
@@ -161,14 +166,15 @@ impl<'a> Checker<'a> {
         }
         self.source.demand_required(section, &mut self.report);
         let transport = match section.choice("transport") {
-            "websocket" => Transport::Websocket,
-            _ => Transport::Webhook,
+            "webhook" => Some(Transport::Webhook),
+            "websocket" => Some(Transport::Websocket),
+            _ => None,
         };
         let app_id = self.app_id(section);
-        let app_secret = self.secret(section, "app_secret_env");
+        let app_secret = self.secret(section, "app_secret_env", KEY_BYTES_MAX);
         let verification_token = self.verification_token(section);
-        let encrypt_key = self.secret(section, "encrypt_key_env");
-        if transport == Transport::Webhook {
+        let encrypt_key = self.secret(section, "encrypt_key_env", SECRET_BYTES_MAX);
+        if transport == Some(Transport::Webhook) {
             self.origin_is_proven(section);
         }
         let base_url = self.base_url(section);
@@ -178,7 +184,7 @@ impl<'a> Checker<'a> {
         let allowed_ws_hosts = self.allowed_ws_hosts(section);
         let (base_url, base_url_is_loopback) = base_url?;
         Some(Some(FeishuConfig {
-            transport,
+            transport: transport?,
             app_id: app_id?,
             app_secret: app_secret?,
             verification_token,
@@ -221,13 +227,18 @@ impl<'a> Checker<'a> {
 
     fn verification_token(&mut self, section: &Section<'_>) -> Option<SecretString> {
         let written = section.text(self.source, "verification_token")?;
+        let fits = written.value.len() <= SECRET_BYTES_MAX;
+        if !fits {
+            let message = format!("longer than {SECRET_BYTES_MAX} bytes, which no token is");
+            self.error(&written, message);
+        }
         let token = self.not_blank(written)?;
-        Some(SecretString::from(token))
+        fits.then(|| SecretString::from(token))
     }
 
     /// Guarantee: nobody can speak as somebody else, unless the operator wrote so.
     fn origin_is_proven(&mut self, section: &Section<'_>) {
-        let has = |name| section.text(self.source, name).is_some();
+        let has = |name| section.has_or_means(name);
         if has("verification_token") || has("encrypt_key_env") {
             return;
         }
@@ -360,7 +371,7 @@ impl<'a> Checker<'a> {
         for host in &written {
             let name = host.value.strip_prefix('.').unwrap_or(host.value);
             let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-            let fits = (1..proto_core::HOST_BYTES_MAX).contains(&name.len());
+            let fits = (1..HOST_BYTES_MAX).contains(&name.len());
             if !fits || name.starts_with('.') || !name.bytes().all(is_host) {
                 let message = format!(
                     "{:?} is no host name; leave scheme and port out",
@@ -461,6 +472,20 @@ impl<'a> Checker<'a> {
         }
     }
 
+    fn skills(&mut self, section: &Section<'_>) -> SkillsConfig {
+        let written = section.texts(self.source, "dirs");
+        if let Some(first) = written.first() {
+            let spot = first.with(());
+            self.warn(
+                &spot,
+                "skills are not read yet; the directories have no effect",
+            );
+        }
+        SkillsConfig {
+            dirs: written.iter().map(|dir| self.resolve(dir.value)).collect(),
+        }
+    }
+
     fn store(&mut self, section: &Section<'_>, agent: Option<&AgentConfig>) -> Option<StoreConfig> {
         if let Some(written) = section.text(self.source, "url") {
             return match written.value.parse() {
@@ -491,7 +516,7 @@ impl<'a> Checker<'a> {
 
     fn http(&mut self, section: &Section<'_>) -> HttpConfig {
         HttpConfig {
-            bearer_token: self.secret(section, "bearer_token_env"),
+            bearer_token: self.secret(section, "bearer_token_env", KEY_BYTES_MAX),
             metrics: section.flag("metrics"),
             dashboard: section.flag("dashboard"),
         }
@@ -499,7 +524,12 @@ impl<'a> Checker<'a> {
 
     /// What the variable holds that the key names. Whoever mistakes the key for
     /// the place of the secret itself must not find it in the log.
-    fn secret(&mut self, section: &Section<'_>, name: &str) -> Option<SecretString> {
+    fn secret(
+        &mut self,
+        section: &Section<'_>,
+        name: &str,
+        bytes_max: usize,
+    ) -> Option<SecretString> {
         let written = section.text(self.source, name)?;
         let variable = written.value;
         if !is_variable_name(variable) || looks_like_a_secret(variable) {
@@ -516,6 +546,11 @@ impl<'a> Checker<'a> {
         let trimmed = value.trim();
         if trimmed.is_empty() {
             let message = format!("the environment variable {variable} is empty");
+            self.error(&written, message);
+            return None;
+        }
+        if trimmed.len() > bytes_max {
+            let message = format!("the value of {variable} is longer than {bytes_max} bytes");
             self.error(&written, message);
             return None;
         }
@@ -587,6 +622,9 @@ impl AgentConfig {
 
 /// Names become parts of ids and file names.
 const NAME_BYTES_MAX: usize = 64;
+/// Keys travel in one header line, and servers take 8 KiB of those; a whole
+/// file pasted into a variable is no key.
+const KEY_BYTES_MAX: usize = 8 << 10;
 /// It is sent with every question; longer ones would leave no room for the answer.
 const SYSTEM_PROMPT_BYTES_MAX: usize = 64 << 10;
 /// What the long-connection machine has room for.

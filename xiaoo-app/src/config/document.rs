@@ -156,7 +156,7 @@ impl<'a> Source<'a> {
     /// The required keys that a section in use lacks.
     pub(super) fn demand_required(&self, section: &Section<'_>, report: &mut Report) {
         for key in section.schema.keys.iter().filter(|key| key.required) {
-            if section.get(key.name).is_none() {
+            if !section.has_or_means(key.name) {
                 let example = match (&key.kind, key.example) {
                     (Kind::Section(_), _) => "; the section is required".to_owned(),
                     (_, "") => String::new(),
@@ -256,6 +256,18 @@ impl<'a> Section<'a> {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// Whether the key is there, or one that is probably a misspelling of it:
+    /// that is reported already, and enough.
+    pub(super) fn has_or_means(&self, name: &str) -> bool {
+        self.has(name)
+            || self.entries.is_some_and(|entries| {
+                let mut unknown = entries
+                    .keys()
+                    .filter(|key| self.schema.key(key.get_ref()).is_none());
+                unknown.any(|key| self.schema.nearest(key.get_ref()) == Some(name))
+            })
     }
 
     pub(super) fn is_present(&self) -> bool {
@@ -464,9 +476,7 @@ impl<T> Spot<T> {
 const LIST_ITEMS_MAX: usize = 10_000;
 
 fn unknown(section: &Section<'_>, name: &str) -> String {
-    let siblings = section.schema.keys.iter();
-    let siblings = siblings.filter(|key| !matches!(key.kind, Kind::Ignored(_)));
-    if let Some(meant) = schema::nearest(name, siblings.map(|key| key.name)) {
+    if let Some(meant) = section.schema.nearest(name) {
         return format!("unknown key; did you mean `{meant}`?");
     }
     let homes = schema::sections_with(name);

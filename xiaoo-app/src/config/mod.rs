@@ -32,7 +32,7 @@ use std::time::Duration;
 use proto_core::HostPolicy;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use xiaoo_agent::{ModelConfig, Provider};
+use xiaoo_agent::{ModelConfig, Provider, TurnLimits};
 use xiaoo_store::StoreUrl;
 
 pub use environment::{Env, ProcessEnv, locate};
@@ -279,6 +279,21 @@ impl Config {
         config.timeouts.no_progress = config.timeouts.no_progress.max(llm.timeout);
         config
     }
+
+    /// The bounds of one turn of the agent loop.
+    #[must_use]
+    pub fn turn_limits(&self) -> TurnLimits {
+        let mut limits = TurnLimits::default();
+        limits.steps_max = self.limits.max_steps;
+        if let Some(window) = self.llm.context_window {
+            // What the answer may take is not there for the question; without
+            // a limit for it, a quarter.
+            let answer = self.llm.max_tokens.unwrap_or(window / 4);
+            let tokens = window.saturating_sub(answer) as usize;
+            limits.history_bytes_max = tokens.saturating_mul(BYTES_PER_TOKEN);
+        }
+        limits
+    }
 }
 
 impl FeishuConfig {
@@ -305,6 +320,10 @@ impl Transport {
         }
     }
 }
+
+/// The agent's own estimate: three bytes are one Chinese character, and rather
+/// less than one English word.
+const BYTES_PER_TOKEN: usize = 3;
 
 /// Bytes of a configuration file. A thousand chats with their own rules fit
 /// many times; a log file given by mistake does not.

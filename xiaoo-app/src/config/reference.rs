@@ -42,9 +42,10 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
             | Kind::Free
             | Kind::Ignored(_) => continue,
         };
-        let has_own_keys = inner.keys.iter().any(|key| !is_section(&key.kind));
-        if has_own_keys {
-            let _ = write!(out, "\n# {}\n#{header}\n", key.doc);
+        if inner.keys.iter().any(|key| is_shown(&key.kind)) {
+            out.push('\n');
+            write_comment(out, key.doc);
+            let _ = writeln!(out, "#{header}");
             write_keys(out, inner);
         }
         write_sections(out, inner, &below);
@@ -53,7 +54,7 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
 
 fn write_keys(out: &mut String, table: &Table) {
     for key in table.keys {
-        if is_section(&key.kind) || matches!(key.kind, Kind::Ignored(_)) {
+        if !is_shown(&key.kind) {
             continue;
         }
         let value = match &key.kind {
@@ -81,23 +82,39 @@ fn write_keys(out: &mut String, table: &Table) {
             | Kind::NamedSections(_)
             | Kind::Ignored(_) => key.example.to_owned(),
         };
-        let mut notes = String::new();
+        let mut meaning = key.doc.to_owned();
         if let Kind::Choice { of, .. } = &key.kind {
-            let _ = write!(notes, " One of {}.", of.join(", "));
+            let _ = write!(meaning, " One of {}.", of.join(", "));
         }
         if let Kind::Count { min, max, .. } = &key.kind {
-            let _ = write!(notes, " From {min} to {max}.");
+            let _ = write!(meaning, " From {min} to {max}.");
         }
         if key.required {
-            notes.push_str(" Required.");
+            meaning.push_str(" Required.");
         }
-        let _ = write!(out, "\n# {}{notes}\n#{} = {value}\n", key.doc, key.name);
+        out.push('\n');
+        write_comment(out, &meaning);
+        let _ = writeln!(out, "#{} = {value}", key.name);
     }
 }
 
-fn is_section(kind: &Kind) -> bool {
+/// Broken between words, for terminals of the usual width.
+fn write_comment(out: &mut String, text: &str) {
+    const WIDTH: usize = 80;
+    let mut line = String::from("#");
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            let _ = writeln!(out, "{line}");
+            line = String::from("#");
+        }
+        let _ = write!(line, " {word}");
+    }
+    let _ = writeln!(out, "{line}");
+}
+
+fn is_shown(kind: &Kind) -> bool {
     match kind {
-        Kind::Section(_) | Kind::Sections(_) | Kind::NamedSections(_) => true,
+        Kind::Section(_) | Kind::Sections(_) | Kind::NamedSections(_) | Kind::Ignored(_) => false,
         Kind::Flag { .. }
         | Kind::Count { .. }
         | Kind::Text { .. }
@@ -106,7 +123,6 @@ fn is_section(kind: &Kind) -> bool {
         | Kind::Variable
         | Kind::Path
         | Kind::Texts
-        | Kind::Free
-        | Kind::Ignored(_) => false,
+        | Kind::Free => true,
     }
 }

@@ -258,7 +258,12 @@ static AGENT: Table = Table {
 
 static SKILLS: Table = Table {
     keys: &[
-        Key::new("dirs", Kind::Ignored("skills are not read yet"), ""),
+        Key::new(
+            "dirs",
+            Kind::Texts,
+            "Directories of skills, in order of precedence. Not read yet.",
+        )
+        .example("[\"/opt/xiaoo/adt/skills\"]"),
         Key::new("allow_scripts", UPSTREAM, ""),
     ],
 };
@@ -355,6 +360,14 @@ impl Table {
     #[must_use]
     pub fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// The name that `word` was probably meant to be, of those that do something.
+    #[must_use]
+    pub fn nearest(&self, word: &str) -> Option<&'static str> {
+        let keys = self.keys.iter();
+        let of_use = keys.filter(|key| !matches!(key.kind, Kind::Ignored(_)));
+        nearest(word, of_use.map(|key| key.name))
     }
 }
 

@@ -1,0 +1,324 @@
+//! Configurations that load, and what they load as.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use xiaoo_agent::Provider;
+use xiaoo_app::config::{
+    Access, AgentConfig, ChatConfig, Config, ProgressStyle, Transport, Warning,
+};
+
+fn env(name: &str) -> Option<String> {
+    let value = match name {
+        "FEISHU_APP_SECRET" => "planted-app-secret",
+        "OPENROUTER_API_KEY" => "planted-api-key",
+        "FEISHU_ENCRYPT_KEY" => " planted-encrypt-key\n",
+        "HTTP_TOKEN" => "planted-http-token",
+        "HOME" => "/home/me",
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+fn load(text: &str) -> (Config, Vec<String>) {
+    let path = Path::new("/etc/xiaoo/config.toml");
+    let (config, warnings) = Config::parse(path, text, &env).unwrap_or_else(|why| panic!("{why}"));
+    (config, warnings.iter().map(Warning::to_string).collect())
+}
+
+const LEAST: &str = r#"
+[llm]
+provider = "openrouter"
+model = "z-ai/glm-5"
+api_key_env = "OPENROUTER_API_KEY"
+
+[channels.feishu]
+transport = "websocket"
+app_id = "cli_a1b2c3d4e5f60001"
+app_secret_env = "FEISHU_APP_SECRET"
+"#;
+
+#[test]
+fn the_published_examples_load() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples");
+    for (name, transport, store) in [
+        (
+            "webhook.toml",
+            Transport::Webhook,
+            "sqlite:/var/lib/xiaoo/agents/main/xiaoo.db",
+        ),
+        (
+            "websocket.toml",
+            Transport::Websocket,
+            "sqlite:/var/lib/xiaoo/agents/main/xiaoo.db",
+        ),
+        (
+            "local.toml",
+            Transport::Websocket,
+            "sqlite:/home/me/.local/state/xiaoo/xiaoo.db",
+        ),
+    ] {
+        let loaded = Config::load(&directory.join(name), &env);
+        let (config, _) = loaded.unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_eq!(config.llm.provider, Provider::OpenRouter, "{name}");
+        assert_eq!(
+            config.llm.api_base, "https://openrouter.ai/api/v1",
+            "{name}"
+        );
+        assert_eq!(config.llm.model, "z-ai/glm-5", "{name}");
+        assert_eq!(config.llm.max_tokens, Some(8192), "{name}");
+        assert_eq!(config.agent.id, "main", "{name}");
+        assert_eq!(config.store.url.to_string(), store, "{name}");
+        let skills: &[PathBuf] = match name {
+            "local.toml" => &[],
+            _ => &["/opt/xiaoo/adt/skills".into()],
+        };
+        assert_eq!(config.skills.dirs, skills, "{name}");
+        let feishu = config.feishu.unwrap();
+        assert_eq!(feishu.transport, transport, "{name}");
+        assert_eq!(feishu.app_id, "cli_xxxxxxxxxxxxx", "{name}");
+        assert_eq!(feishu.app_secret.expose_secret(), "planted-app-secret");
+        assert_eq!(feishu.base_url, "https://open.feishu.cn", "{name}");
+    }
+}
+
+#[test]
+fn the_least_configuration_has_the_documented_defaults() {
+    let (config, warnings) = load(LEAST);
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(config.llm.api_base, "https://openrouter.ai/api/v1");
+    assert_eq!(config.llm.timeout, Duration::from_secs(120));
+    assert_eq!(config.agent, AgentConfig::plain("main"));
+    assert_eq!(config.limits.max_concurrent_turns, 8);
+    assert_eq!(config.limits.turn_timeout, Duration::from_secs(600));
+    assert_eq!(config.limits.max_queue_per_conversation, 100);
+    assert_eq!(config.limits.ack_deadline, Duration::from_millis(1500));
+    assert!(config.http.metrics && config.http.dashboard);
+    assert!(config.http.bearer_token.is_none());
+    let feishu = config.feishu.unwrap();
+    assert_eq!(feishu.base_url, "https://open.feishu.cn");
+    assert_eq!(feishu.instance, "feishu");
+    assert_eq!(feishu.reaction.as_deref(), Some("Get"));
+    assert_eq!(feishu.progress, ProgressStyle::Card);
+    assert!(feishu.access.require_mention && !feishu.access.respond_to_all);
+    assert_eq!(feishu.access.group_policy, Access::Open);
+    assert!(!feishu.host_policy().allows("ws://127.0.0.1:9/ws"));
+}
+
+#[test]
+fn every_key_arrives() {
+    let (config, warnings) = load(
+        r#"
+[llm]
+provider = "my-gateway"
+api_base = "http://10.0.0.7:8000/v1/"
+model = "big"
+max_tokens = 4_096
+timeout_secs = 30
+context_window = 0x20000
+extra_body = { temperature = 0.5, stop = ["x"], thinking = { type = "enabled" } }
+
+[channels.feishu]
+transport = "webhook"
+app_id = "cli_a1b2c3d4e5f60001"
+app_secret_env = "FEISHU_APP_SECRET"
+encrypt_key_env = "FEISHU_ENCRYPT_KEY"
+base_url = "http://127.0.0.1:9000/"
+channel_instance_id = "desk-2"
+reaction = "off"
+progress = "off"
+require_mention = false
+respond_to_all = true
+dm_policy = "allowlist"
+group_policy = "disabled"
+allow_users = ["ou_1"]
+allow_chats = ["oc_1"]
+admins = ["ou_2"]
+ca_file = "ca.pem"
+allowed_ws_hosts = [".gateway.example.com"]
+
+[channels.feishu.chats."oc_2"]
+enabled = true
+require_mention = false
+
+[agents]
+default_agent_id = "b"
+[[agents.list]]
+id = "a"
+[[agents.list]]
+id = "b"
+workspace = "~/work"
+agent_dir = "../data"
+model = "small"
+system_prompt = "Be kind."
+
+[store]
+url = "sqlite:data/x.db"
+
+[limits]
+max_concurrent_turns = 2
+turn_timeout_secs = 60
+max_steps = 5
+max_queue_per_conversation = 10
+max_queue = 20
+ack_deadline_ms = 1000
+shutdown_grace_secs = 0
+
+[http]
+bearer_token_env = "HTTP_TOKEN"
+metrics = false
+dashboard = false
+"#,
+    );
+    assert_eq!(
+        warnings,
+        [
+            "/etc/xiaoo/config.toml:3: llm.provider: \"my-gateway\" is not known by name; spoken to as \"compatible\"",
+            "/etc/xiaoo/config.toml:15: channels.feishu.encrypt_key_env: the value of FEISHU_ENCRYPT_KEY has blanks around it; left out",
+            "/etc/xiaoo/config.toml:37: agents.list[0].id: not used: `b` is the agent that answers",
+        ]
+    );
+    let model = config.model_config();
+    assert_eq!(model.provider, Provider::Compatible);
+    assert_eq!(model.api_base, "http://10.0.0.7:8000/v1");
+    assert_eq!(model.model, "small");
+    assert_eq!(model.max_tokens, Some(4096));
+    assert_eq!(model.timeouts.idle, Duration::from_secs(30));
+    assert_eq!(config.llm.context_window, Some(131_072));
+    assert_eq!(config.turn_limits().steps_max, 5);
+    assert_eq!(config.turn_limits().history_bytes_max, (131_072 - 4096) * 3);
+    assert_eq!(
+        serde_json::Value::from(model.extra),
+        serde_json::json!({"temperature": 0.5, "stop": ["x"], "thinking": {"type": "enabled"}})
+    );
+    assert_eq!(
+        config.agent,
+        AgentConfig {
+            id: "b".to_owned(),
+            workspace: Some("/home/me/work".into()),
+            agent_dir: Some("/etc/xiaoo/../data".into()),
+            model: Some("small".to_owned()),
+            system_prompt: Some("Be kind.".to_owned()),
+        }
+    );
+    assert_eq!(config.store.url.to_string(), "sqlite:/etc/xiaoo/data/x.db");
+    assert_eq!(config.limits.max_concurrent_turns, 2);
+    assert_eq!(config.limits.turn_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.max_steps, 5);
+    assert_eq!(config.limits.max_queue_per_conversation, 10);
+    assert_eq!(config.limits.max_queue, 20);
+    assert_eq!(config.limits.ack_deadline, Duration::from_secs(1));
+    assert_eq!(config.limits.shutdown_grace, Duration::ZERO);
+    assert!(!config.http.metrics && !config.http.dashboard);
+    assert_eq!(
+        config.http.bearer_token.unwrap().expose_secret(),
+        "planted-http-token"
+    );
+
+    let feishu = config.feishu.unwrap();
+    assert_eq!(
+        feishu.encrypt_key.as_ref().unwrap().expose_secret(),
+        "planted-encrypt-key"
+    );
+    assert_eq!(feishu.base_url, "http://127.0.0.1:9000");
+    assert_eq!(feishu.instance, "desk-2");
+    assert_eq!(feishu.reaction, None);
+    assert_eq!(feishu.progress, ProgressStyle::Off);
+    assert_eq!(
+        feishu.ca_file.as_deref(),
+        Some(Path::new("/etc/xiaoo/ca.pem"))
+    );
+    assert_eq!(feishu.access.dm_policy, Access::Allowlist);
+    assert_eq!(feishu.access.group_policy, Access::Disabled);
+    assert_eq!(feishu.access.allow_users, ["ou_1"]);
+    assert_eq!(feishu.access.allow_chats, ["oc_1"]);
+    assert_eq!(feishu.access.admins, ["ou_2"]);
+    assert!(!feishu.access.require_mention && feishu.access.respond_to_all);
+    assert_eq!(
+        feishu.access.chats,
+        [ChatConfig {
+            chat_id: "oc_2".to_owned(),
+            enabled: Some(true),
+            require_mention: Some(false),
+            respond_to_all: None,
+        }]
+    );
+    let hosts = feishu.host_policy();
+    assert!(hosts.allows("ws://127.0.0.1:9000/ws"));
+    assert!(hosts.allows("wss://a.gateway.example.com/ws"));
+    assert!(!hosts.allows("wss://a.example.com/ws"));
+}
+
+#[test]
+fn a_channel_that_is_off_demands_nothing() {
+    let (config, warnings) = load(
+        "[llm]\nprovider = \"ollama\"\nmodel = \"qwen3\"\n[channels.feishu]\nenabled = false\n",
+    );
+    assert!(config.feishu.is_none());
+    assert_eq!(
+        warnings,
+        [
+            "/etc/xiaoo/config.toml:4: channels.feishu: no channel is enabled; nobody will be answered"
+        ]
+    );
+}
+
+#[test]
+fn parts_that_this_program_does_not_have_are_warnings() {
+    let text = format!(
+        "{LEAST}\n[trace]\nstorage_backend = \"noop\"\n[hooker]\n[skills]\nallow_scripts = true\n"
+    );
+    let (_, warnings) = load(&text);
+    assert_eq!(
+        warnings,
+        [
+            "/etc/xiaoo/config.toml:12: trace: ignored: this program has no such part",
+            "/etc/xiaoo/config.toml:14: hooker: ignored: this program has no such part",
+            "/etc/xiaoo/config.toml:16: skills.allow_scripts: ignored: this program has no such part",
+        ]
+    );
+}
+
+#[test]
+fn a_file_from_windows_loads() {
+    let text = format!("\u{feff}{}", LEAST.replace('\n', "\r\n"));
+    assert!(load(&text).0.feishu.is_some());
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let token = "verification_token = \"planted-token\"";
+    let (config, _) =
+        load(&LEAST.replace("[channels.feishu]", &format!("[channels.feishu]\n{token}")));
+    assert!(config.feishu.as_ref().unwrap().verification_token.is_some());
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("planted"), "{shown}");
+}
+
+#[test]
+fn the_reference_is_up_to_date_and_loads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples/reference.toml");
+    let generated = xiaoo_app::config::reference::reference();
+    if std::env::var_os("XIAOO_UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "deploy/examples/reference.toml is out of date: run this test with XIAOO_UPDATE_REFERENCE=1"
+    );
+    let uncommented: String = generated
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(code) if !code.starts_with(' ') => format!("{code}\n"),
+            Some(_) | None => format!("{line}\n"),
+        })
+        .collect();
+    let everything = |name: &str| match name {
+        "HOME" => Some("/home/me".to_owned()),
+        _ => Some("a value".to_owned()),
+    };
+    let loaded = Config::parse(Path::new("reference.toml"), &uncommented, &everything);
+    assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+}
