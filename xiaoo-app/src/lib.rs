@@ -1,7 +1,10 @@
 //! The xiaoO daemon for Feishu and Lark.
 
+pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod pipeline;
 pub mod render;
+pub mod routes;
 pub mod telemetry;

@@ -1,2 +1,72 @@
-//! The xiaoO daemon.
-fn main() {}
+//! `xiaoo-app`: arguments in, exit status out.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::runtime::Builder;
+use xiaoo_app::cli::{Cli, Command, write_completions};
+use xiaoo_app::commands::{daemon, demo, inspect};
+use xiaoo_app::config::{Config, ProcessEnv, locate};
+use xiaoo_app::telemetry;
+
+/// Usage and configuration errors; the same number as clap's.
+const BAD_USAGE: u8 = 2;
+/// Threads for sockets and turns; the database has its own. Two carry tens of
+/// thousands of events a second, and each costs memory.
+const WORKERS: usize = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let env = ProcessEnv;
+    let ended = match &cli.command {
+        Command::Daemon(args) => {
+            let path = locate(args.config.as_deref(), &env);
+            let (config, warnings) = match Config::load(&path, &env) {
+                Ok(loaded) => loaded,
+                Err(errors) => {
+                    say(&errors.to_string());
+                    return ExitCode::from(BAD_USAGE);
+                }
+            };
+            log();
+            in_runtime(daemon::run(args, config, &warnings))
+        }
+        Command::Demo(args) => {
+            log();
+            in_runtime(demo::run(args, &env, &mut io::stdout()))
+        }
+        Command::Inspect(command) => {
+            inspect::run(command, &env, io::stdin().lock(), io::stdout().lock()).map_err(Into::into)
+        }
+        Command::Completions(args) => {
+            write_completions(args.shell, &mut io::stdout()).map_err(Into::into)
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("xiaoo-app: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log() {
+    if let Err(error) = telemetry::init(&ProcessEnv) {
+        say(&format!("xiaoo-app: {error}"));
+    }
+}
+
+fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// To the person at the terminal. Nothing can be done if that fails.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", text.trim_end());
+}

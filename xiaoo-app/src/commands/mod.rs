@@ -1,2 +1,5 @@
-//! Commands.
+//! One module for each command.
+
+pub mod daemon;
+pub mod demo;
 pub mod inspect;

@@ -7,7 +7,9 @@
 //! | step | module |
 //! | --- | --- |
 //! | which keys there are, of which kind, with which default | [`schema`] |
-//! | text to sections, with positions; unknown keys, wrong types | `document` |
+//! | text to tables, with positions | `source` |
+//! | unknown keys, wrong types | `walk` |
+//! | typed access, with defaults | `section` |
 //! | sections and environment to a [`Config`] | `check` |
 //! | how problems read | [`problem`] |
 //! | the schema as a commented file | [`reference`](mod@reference) |
@@ -18,11 +20,13 @@
 //! the environment variable.
 
 mod check;
-mod document;
 pub mod environment;
 pub mod problem;
 pub mod reference;
 pub mod schema;
+mod section;
+mod source;
+mod walk;
 
 use std::fs::File;
 use std::io::Read;
@@ -38,7 +42,7 @@ use xiaoo_store::StoreUrl;
 pub use environment::{Env, ProcessEnv, locate};
 pub use problem::{ConfigErrors, Problem, Warning};
 
-use document::Source;
+use source::Source;
 
 /// Everything an operator can set, checked.
 #[derive(Clone, Debug)]

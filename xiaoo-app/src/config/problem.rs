@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use super::section::Spot;
+
 /// One thing that is wrong: `config.toml:12: key.path: what, and the fix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -91,8 +93,9 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Collects problems and warnings while a file is checked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Report {
+    file: String,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -102,15 +105,44 @@ pub(super) struct Report {
 const PROBLEMS_MAX: usize = 50;
 
 impl Report {
-    pub(super) fn error(&mut self, problem: Problem) {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            file: path.display().to_string(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub(super) fn error<T>(&mut self, spot: &Spot<T>, message: impl Into<String>) {
+        let problem = self.problem(spot, message.into());
+        self.push(problem);
+    }
+
+    pub(super) fn warn<T>(&mut self, spot: &Spot<T>, message: impl Into<String>) {
+        if self.warnings.len() < PROBLEMS_MAX {
+            let warning = self.problem(spot, message.into());
+            self.warnings.push(warning);
+        }
+    }
+
+    pub(super) fn push(&mut self, problem: Problem) {
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push(problem);
         }
     }
 
-    pub(super) fn warn(&mut self, problem: Problem) {
-        if self.warnings.len() < PROBLEMS_MAX {
-            self.warnings.push(problem);
+    fn problem<T>(&self, spot: &Spot<T>, message: String) -> Problem {
+        Problem {
+            file: self.file.clone(),
+            line: spot.line,
+            column: None,
+            key: spot.key.clone(),
+            message,
+            excerpt: None,
         }
     }
 

@@ -1,0 +1,253 @@
+//! `[channels.feishu]`.
+
+use proto_core::{HOST_BYTES_MAX, SECRET_BYTES_MAX};
+use reqwest::Url;
+use secrecy::SecretString;
+
+use super::super::section::{Section, Spot};
+use super::super::{Access, AccessConfig, ChatConfig, FeishuConfig, ProgressStyle, Transport};
+use super::{Checker, KEY_BYTES_MAX, NAME_BYTES_MAX};
+
+impl Checker<'_> {
+    /// `Some(None)` is a channel that is off.
+    pub(super) fn feishu(&mut self, section: &Section<'_>) -> Option<Option<FeishuConfig>> {
+        if !section.is_present() || !section.flag("enabled") {
+            let message = "no channel is enabled; nobody will be answered";
+            self.warn(&section.spot(), message);
+            return Some(None);
+        }
+        section.demand_required(&mut self.report);
+        let transport = match section.choice("transport") {
+            "webhook" => Some(Transport::Webhook),
+            "websocket" => Some(Transport::Websocket),
+            _ => None,
+        };
+        let app_id = self.app_id(section);
+        let app_secret = self.secret(section, "app_secret_env", KEY_BYTES_MAX);
+        let verification_token = self.verification_token(section);
+        let encrypt_key = self.secret(section, "encrypt_key_env", SECRET_BYTES_MAX);
+        if transport == Some(Transport::Webhook) {
+            self.origin_is_proven(section);
+        }
+        let base_url = self.base_url(section);
+        let access = self.access(section);
+        let reaction = self.reaction(section);
+        let instance = self.instance(section);
+        let allowed_ws_hosts = self.allowed_ws_hosts(section);
+        let (base_url, base_url_is_loopback) = base_url?;
+        Some(Some(FeishuConfig {
+            transport: transport?,
+            app_id: app_id?,
+            app_secret: app_secret?,
+            verification_token,
+            encrypt_key,
+            accept_unverified_events: section.flag("accept_unverified_events"),
+            base_url,
+            base_url_is_loopback,
+            instance,
+            access,
+            reaction,
+            progress: match section.choice("progress") {
+                "stream" => ProgressStyle::Stream,
+                "off" => ProgressStyle::Off,
+                _ => ProgressStyle::Card,
+            },
+            ca_file: self.path(section, "ca_file"),
+            allowed_ws_hosts,
+        }))
+    }
+
+    fn app_id(&mut self, section: &Section<'_>) -> Option<String> {
+        let written = section.text("app_id")?;
+        let Some(rest) = written.value.strip_prefix("cli_") else {
+            let message = "an App ID begins with `cli_`; copy it from the app's credentials page";
+            self.error(&written, message);
+            return None;
+        };
+        // Every App ID seen so far is 16 hex digits; nothing promises it.
+        let is_usual = rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) || rest.is_empty() {
+            self.error(&written, "an App ID is `cli_` and letters and digits");
+            return None;
+        }
+        if !is_usual {
+            let message = "does not look like an App ID (`cli_` and 16 hex digits); a placeholder?";
+            self.warn(&written, message);
+        }
+        Some(written.value.to_owned())
+    }
+
+    fn verification_token(&mut self, section: &Section<'_>) -> Option<SecretString> {
+        let written = section.text("verification_token")?;
+        let fits = written.value.len() <= SECRET_BYTES_MAX;
+        if !fits {
+            let message = format!("longer than {SECRET_BYTES_MAX} bytes, which no token is");
+            self.error(&written, message);
+        }
+        let token = self.not_blank(written)?;
+        fits.then(|| SecretString::from(token))
+    }
+
+    /// Guarantee: nobody can speak as somebody else, unless the operator wrote so.
+    fn origin_is_proven(&mut self, section: &Section<'_>) {
+        let has = |name| section.has_or_means(name);
+        if has("verification_token") || has("encrypt_key_env") {
+            return;
+        }
+        let spot = section.missing("verification_token");
+        if section.flag("accept_unverified_events") {
+            let message = "webhook events are taken in without any proof of their origin";
+            self.warn(&spot, message);
+        } else {
+            let message = "missing; without it (or `encrypt_key_env`) anyone who finds the URL \
+                           can speak as anyone: copy the Verification Token from the app's \
+                           event page";
+            self.error(&spot, message);
+        }
+    }
+
+    /// The address, and whether it is on this machine.
+    fn base_url(&mut self, section: &Section<'_>) -> Option<(String, bool)> {
+        let domain = section.choice("domain");
+        let Some(written) = section.text("base_url") else {
+            let address = match domain {
+                "lark" => "https://open.larksuite.com",
+                _ => "https://open.feishu.cn",
+            };
+            return Some((address.to_owned(), false));
+        };
+        let url = self.url(&written)?;
+        if url.ends_with("/open-apis") {
+            self.error(&written, "leave `/open-apis` out");
+            return None;
+        }
+        let is_loopback = is_loopback(&url);
+        if url.starts_with("http:") && !is_loopback {
+            let message = "the App Secret would travel unencrypted; use https";
+            self.error(&written, message);
+            return None;
+        }
+        Some((url, is_loopback))
+    }
+
+    fn access(&mut self, section: &Section<'_>) -> AccessConfig {
+        let policy = |name| match section.choice(name) {
+            "allowlist" => Access::Allowlist,
+            "disabled" => Access::Disabled,
+            _ => Access::Open,
+        };
+        let allow_users = self.ids(section, "allow_users", "ou_", "an open id");
+        let allow_chats = self.ids(section, "allow_chats", "oc_", "a chat id");
+        let admins = self.ids(section, "admins", "ou_", "an open id");
+        let chats = section.named_sections("chats");
+        let chats = chats
+            .into_iter()
+            .filter_map(|(name, chat)| {
+                Some(ChatConfig {
+                    chat_id: self.id(&name, "oc_", "a chat id")?,
+                    enabled: chat.optional_flag("enabled"),
+                    require_mention: chat.optional_flag("require_mention"),
+                    respond_to_all: chat.optional_flag("respond_to_all"),
+                })
+            })
+            .collect();
+        let access = AccessConfig {
+            dm_policy: policy("dm_policy"),
+            group_policy: policy("group_policy"),
+            require_mention: section.flag("require_mention"),
+            respond_to_all: section.flag("respond_to_all"),
+            allow_users,
+            allow_chats,
+            admins,
+            chats,
+        };
+        if access.dm_policy == Access::Allowlist
+            && access.allow_users.is_empty()
+            && access.admins.is_empty()
+        {
+            let message = "lets nobody in: `allow_users` is empty";
+            self.warn(&section.missing("dm_policy"), message);
+        }
+        access
+    }
+
+    fn ids(&mut self, section: &Section<'_>, name: &str, prefix: &str, what: &str) -> Vec<String> {
+        let written = section.texts(name);
+        written
+            .iter()
+            .filter_map(|item| self.id(item, prefix, what))
+            .collect()
+    }
+
+    fn id(&mut self, written: &Spot<&str>, prefix: &str, what: &str) -> Option<String> {
+        let is_one = written.value.len() > prefix.len() && written.value.starts_with(prefix);
+        if !is_one {
+            let message = format!("{:?}: {what} begins with `{prefix}`", written.value);
+            self.error(written, message);
+        }
+        is_one.then(|| written.value.to_owned())
+    }
+
+    fn reaction(&mut self, section: &Section<'_>) -> Option<String> {
+        let written = section.text_or_default("reaction");
+        if matches!(written.value, "" | "off") {
+            return None;
+        }
+        let is_emoji = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if !written.value.bytes().all(is_emoji) {
+            let message =
+                "one of Feishu's emoji names, such as `Get`, `OK` or `THUMBSUP`, or `off`";
+            self.error(&written, message);
+        }
+        Some(written.value.to_owned())
+    }
+
+    fn instance(&mut self, section: &Section<'_>) -> String {
+        let written = section.text_or_default("channel_instance_id");
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let fits = (1..=NAME_BYTES_MAX).contains(&written.value.len());
+        if !fits || !written.value.bytes().all(is_plain) {
+            let message = format!("letters, digits, `_`, `-` and `.`, at most {NAME_BYTES_MAX}");
+            self.error(&written, message);
+        }
+        written.value.to_owned()
+    }
+
+    fn allowed_ws_hosts(&mut self, section: &Section<'_>) -> Vec<String> {
+        let written = section.texts("allowed_ws_hosts");
+        if written.len() > ALLOWED_WS_HOSTS_MAX {
+            let message = "one host, or one suffix with a leading dot, which covers many";
+            self.error(&section.missing("allowed_ws_hosts"), message);
+        }
+        for host in &written {
+            let name = host.value.strip_prefix('.').unwrap_or(host.value);
+            let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            let fits = (1..HOST_BYTES_MAX).contains(&name.len());
+            if !fits || name.starts_with('.') || !name.bytes().all(is_host) {
+                let message = format!(
+                    "{:?} is no host name; leave scheme and port out",
+                    host.value
+                );
+                self.error(host, message);
+            }
+        }
+        written.iter().map(|host| host.value.to_owned()).collect()
+    }
+}
+
+/// What the long-connection machine has room for.
+const ALLOWED_WS_HOSTS_MAX: usize = 1;
+
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    url.host_str().is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    })
+}

@@ -1,0 +1,90 @@
+//! `[llm]`.
+
+use std::time::Duration;
+
+use xiaoo_agent::Provider;
+
+use super::super::section::{Section, Spot};
+use super::super::{LlmConfig, schema};
+use super::{Checker, KEY_BYTES_MAX, small};
+
+impl Checker<'_> {
+    pub(super) fn llm(&mut self, section: &Section<'_>) -> Option<LlmConfig> {
+        if !section.is_present() {
+            return None;
+        }
+        section.demand_required(&mut self.report);
+        let api_base = section.text("api_base");
+        let provider = self.provider(section, api_base.is_some());
+        let api_base = match api_base {
+            Some(written) => self.api_base(&written),
+            None => provider
+                .and_then(Provider::default_api_base)
+                .map(str::to_owned),
+        };
+        let api_key = self.secret(section, "api_key_env", KEY_BYTES_MAX);
+        if let Some(provider) = provider
+            && provider.needs_api_key()
+            && !section.has_or_means("api_key_env")
+        {
+            let message = format!(
+                "missing; {provider} wants a key: name the environment variable that holds it"
+            );
+            self.error(&section.missing("api_key_env"), message);
+        }
+        let model = section.text("model");
+        let model = model.and_then(|model| self.not_blank(model));
+        Some(LlmConfig {
+            provider: provider?,
+            api_base: api_base?,
+            model: model?,
+            api_key,
+            max_tokens: small(section.optional_count("max_tokens")),
+            timeout: Duration::from_secs(section.count("timeout_secs")),
+            context_window: small(section.optional_count("context_window")),
+            fallback_models: Vec::new(),
+            extra_body: section.free("extra_body"),
+        })
+    }
+
+    /// An unknown provider at a known address is taken for an ordinary one.
+    fn provider(&mut self, section: &Section<'_>, has_address: bool) -> Option<Provider> {
+        let written = section.text("provider")?;
+        if let Some(provider) = Provider::from_name(written.value) {
+            if !has_address && provider.default_api_base().is_none() {
+                let message = format!("missing; only you know where {provider} answers");
+                self.error(&section.missing("api_base"), message);
+            }
+            return Some(provider);
+        }
+        let names = Provider::ALL.map(Provider::name);
+        if has_address {
+            let message = format!(
+                "{:?} is not known by name; spoken to as \"compatible\"",
+                written.value
+            );
+            self.warn(&written, message);
+            return Some(Provider::Compatible);
+        }
+        let meant = match schema::nearest(written.value, names) {
+            Some(meant) => format!("; did you mean \"{meant}\"?"),
+            None => format!(
+                "; known are {}; any other needs `api_base`",
+                names.join(", ")
+            ),
+        };
+        self.error(&written, format!("{:?} is not known{meant}", written.value));
+        None
+    }
+
+    fn api_base(&mut self, written: &Spot<&str>) -> Option<String> {
+        let url = self.url(written)?;
+        match url.strip_suffix("/chat/completions") {
+            Some(base) => {
+                self.warn(written, "`/chat/completions` is added by itself; left out");
+                Some(base.to_owned())
+            }
+            None => Some(url),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! From an authenticated event to a durable one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use proto_core::{Event, EventKind, Identity, InboundMessage};
+use runtime_tokio::{InboundEvent, Ingress, Verdict};
+use tracing::{debug, info, warn};
+use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
+
+use super::policy::Decision;
+use super::{Counters, SharedPipeline, unix_ms};
+
+/// The kind of turn that a message asks for.
+pub const MESSAGE_TURN: &str = "message";
+
+/// Both transports' way into the pipeline.
+pub struct Admission {
+    pipeline: SharedPipeline,
+    closed: AtomicBool,
+}
+
+impl Admission {
+    /// Takes events for `pipeline`.
+    #[must_use]
+    pub fn new(pipeline: SharedPipeline) -> Arc<Self> {
+        Arc::new(Self {
+            pipeline,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Refuses everything from now on, so that Feishu pushes it again to the
+    /// next process.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    async fn admit(&self, payload: Bytes) -> Verdict {
+        let counters = &self.pipeline.counters;
+        let event = match Event::parse(&payload) {
+            Ok(event) => event,
+            Err(error) => {
+                // A redelivery could not be understood either.
+                warn!(bytes = payload.len(), "an event was not understood: {error}");
+                Counters::count(&counters.not_understood);
+                return Verdict::Accepted;
+            }
+        };
+        match event.kind {
+            EventKind::Message(_) => {}
+            EventKind::CardAction(_) => {
+                // Nothing on our cards can be pressed yet; an empty object
+                // leaves the card as it is.
+                Counters::count(&counters.ignored);
+                return Verdict::Answer(Bytes::from_static(b"{}"));
+            }
+            _ => {
+                debug!("an event of a kind that asks for nothing");
+                Counters::count(&counters.ignored);
+                return Verdict::Accepted;
+            }
+        }
+        let known = self.pipeline.identity.borrow().clone();
+        let identity_known = known.is_some();
+        let identity = known.unwrap_or_else(|| Identity {
+            open_id: String::new(),
+            app_id: self.pipeline.settings.app_id.clone(),
+        });
+        let Some(message) = InboundMessage::from_event(&event, &identity) else {
+            warn!("a message event without a message was acknowledged and dropped");
+            Counters::count(&counters.not_understood);
+            return Verdict::Accepted;
+        };
+        if let Decision::Ignore(why) = self.pipeline.settings.policy.decide(&message, identity_known) {
+            debug!(message_id = message.message_id, why, "a message is left alone");
+            Counters::count(&counters.ignored);
+            return Verdict::Accepted;
+        }
+        let ids = (message.event_id.clone(), message.message_id.clone());
+        let admitted = self.pipeline.store.admit(self.new_event(message, payload)).await;
+        self.verdict(admitted, &ids.0, &ids.1)
+    }
+
+    fn new_event(&self, message: InboundMessage, payload: Bytes) -> NewEvent {
+        let conversation = conversation(&self.pipeline.settings.instance, &message);
+        // An event without an id of its own is known by its message.
+        let event_id = if message.event_id.is_empty() {
+            message.dedup_key
+        } else {
+            message.event_id
+        };
+        NewEvent {
+            app: self.pipeline.settings.app_id.clone(),
+            event_id,
+            message_id: Some(message.message_id).filter(|id| !id.is_empty()),
+            received_ms: unix_ms(),
+            work: Some(NewTurn {
+                conversation,
+                kind: MESSAGE_TURN.into(),
+                body: payload.into(),
+            }),
+        }
+    }
+
+    fn verdict(
+        &self,
+        admitted: Result<Admitted, StoreError>,
+        event_id: &str,
+        message_id: &str,
+    ) -> Verdict {
+        let counters = &self.pipeline.counters;
+        match admitted {
+            Ok(Admitted::New(turn)) => {
+                info!(event_id, message_id, %turn, "message accepted");
+                Counters::count(&counters.admitted);
+                self.pipeline.lanes_bell.notify_one();
+                Verdict::Accepted
+            }
+            Ok(Admitted::Recorded | Admitted::Duplicate { .. }) => {
+                info!(event_id, message_id, "a redelivered message was recognised");
+                Counters::count(&counters.duplicates);
+                Verdict::Accepted
+            }
+            Err(StoreError::TooLarge { what, size, max }) => {
+                // It would be too large the next time as well.
+                warn!(event_id, what, size, max, "a message is too large to keep and was dropped");
+                Counters::count(&counters.not_understood);
+                Verdict::Accepted
+            }
+            Err(error) => {
+                warn!(event_id, "a message was refused, Feishu will push it again: {error}");
+                Counters::count(&counters.refused);
+                Verdict::Refused
+            }
+        }
+    }
+}
+
+impl Ingress for Admission {
+    async fn accept(&self, event: InboundEvent) -> Verdict {
+        Counters::count(&self.pipeline.counters.events);
+        if self.closed.load(Ordering::Acquire) {
+            Counters::count(&self.pipeline.counters.refused);
+            return Verdict::Refused;
+        }
+        self.admit(event.payload).await
+    }
+}
+
+/// The lane of a message: its chat, and its thread if it is in one.
+#[must_use]
+pub fn conversation(instance: &str, message: &InboundMessage) -> String {
+    match message.thread_id.as_deref() {
+        Some(thread) if !thread.is_empty() => {
+            format!("{instance}:{}:{thread}", message.chat_id)
+        }
+        _ => format!("{instance}:{}", message.chat_id),
+    }
+}

@@ -1,0 +1,115 @@
+//! The way of one message: admission, inbox, lane, turn, outbox.
+//!
+//! | step | module | what it guarantees |
+//! | --- | --- | --- |
+//! | an event comes in | [`admission`] | acknowledged only when durable, once; no network call before |
+//! | may it be answered? | [`policy`] | pure; bots and groups without a mention are left alone |
+//! | its turn comes | [`lanes`] | one at a time per conversation, in order; a global bound |
+//! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
+//! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
+//! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
+
+pub mod admission;
+pub mod identity;
+pub mod lanes;
+pub mod outbox;
+pub mod policy;
+pub mod signs;
+pub mod turn;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proto_core::Identity;
+use runtime_tokio::openapi::OpenApi;
+use tokio::sync::{Notify, watch};
+use xiaoo_agent::{Model, ToolSet, TurnLimits};
+use xiaoo_store::Store;
+
+use policy::Policy;
+
+/// What every step needs. One per channel.
+pub struct Pipeline {
+    /// The durable inbox, turns and outbox.
+    pub store: Store,
+    /// Feishu.
+    pub api: OpenApi,
+    /// The model.
+    pub model: Model,
+    /// What the model may call.
+    pub tools: ToolSet,
+    /// How to behave.
+    pub settings: Settings,
+    /// Who the bot is; `None` until Feishu has told.
+    pub identity: watch::Receiver<Option<Identity>>,
+    /// Rings when a turn may be claimed.
+    pub lanes_bell: Notify,
+    /// Rings when the outbox may have something to send.
+    pub outbox_bell: Notify,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// How the pipeline behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The app's id; part of every derived uuid.
+    pub app_id: String,
+    /// The channel's name: the first part of every conversation's id.
+    pub instance: String,
+    /// Who is answered.
+    pub policy: Policy,
+    /// The reaction shown while a turn runs; `None` for no reaction.
+    pub reaction: Option<String>,
+    /// Whether a progress card is shown.
+    pub progress_card: bool,
+    /// The system prompt.
+    pub system_prompt: String,
+    /// The agent loop's bounds.
+    pub turn_limits: TurnLimits,
+    /// Turns that run at once.
+    pub turns_max: usize,
+    /// How long one turn may take.
+    pub turn_timeout: Duration,
+}
+
+/// Counts of what happened; they only grow.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Events that came in.
+    pub events: AtomicU64,
+    /// Events that asked for a turn and were new.
+    pub admitted: AtomicU64,
+    /// Events that were known already.
+    pub duplicates: AtomicU64,
+    /// Events that policy left alone or that nobody handles.
+    pub ignored: AtomicU64,
+    /// Authentic events that could not be understood.
+    pub not_understood: AtomicU64,
+    /// Events refused because the store could not take them.
+    pub refused: AtomicU64,
+    /// Turns that ended with an answer.
+    pub answered: AtomicU64,
+    /// Turns that ended with a notice.
+    pub failed: AtomicU64,
+    /// Turns that run now.
+    pub running: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A pipeline that tasks share.
+pub type SharedPipeline = Arc<Pipeline>;
+
+/// Wall-clock time in milliseconds since the Unix epoch.
+#[must_use]
+pub fn unix_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

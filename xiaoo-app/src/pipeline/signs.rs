@@ -1,0 +1,244 @@
+//! Signs of life while a turn runs: the reaction on the person's message and
+//! the progress card.
+//!
+//! They are best effort and never hold a turn up. What is shown is noted in
+//! the store, so that it is taken away or finished even after a restart.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use proto_core::InboundMessage;
+use runtime_tokio::openapi::derive_uuid;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use xiaoo_agent::Progress;
+use xiaoo_store::{Sign, Signs, Turn};
+
+use crate::render::card::{CardView, Phase, ToolLine};
+use crate::render::language::Language;
+
+use super::SharedPipeline;
+
+/// Waits between two updates of a card. A short turn shows each second's
+/// state and stays within eight calls in all; a long one is updated less often
+/// than Feishu would allow, for whoever else writes in that group.
+const UPDATE_GAPS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// The wait after those.
+const UPDATE_GAP_LATER: Duration = Duration::from_secs(10);
+/// How long a call that is under way when the turn ends is waited for. The
+/// outbox finishes what it leaves open.
+const LAST_CALL: Duration = Duration::from_secs(5);
+/// Tool lines that a card shows; older ones give way.
+const TOOL_LINES_MAX: usize = 12;
+
+/// The ordinal of the card's uuid; answers count from 0.
+pub const CARD_ORDINAL: u32 = 1_000_000;
+
+/// What a turn does now, for the card.
+#[derive(Clone, Debug)]
+pub struct Board {
+    view: Arc<Mutex<CardView>>,
+    changed: watch::Sender<u64>,
+    started: Instant,
+}
+
+impl Board {
+    /// A board for a turn that begins now.
+    #[must_use]
+    pub fn new(language: Language, model: &str) -> Self {
+        Self {
+            view: Arc::new(Mutex::new(CardView::working(language, model))),
+            changed: watch::Sender::new(0),
+            started: Instant::now(),
+        }
+    }
+
+    /// Takes progress of the agent in.
+    pub fn update(&self, progress: Progress) {
+        {
+            let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+            match progress {
+                Progress::Thinking => view.stage = crate::render::card::Stage::Thinking,
+                Progress::Writing { chars, preview } => {
+                    view.stage = crate::render::card::Stage::Writing { chars, preview };
+                }
+                Progress::ToolStarted { name } => {
+                    if view.tools.len() == TOOL_LINES_MAX {
+                        view.tools.remove(0);
+                    }
+                    view.tools.push(ToolLine { name, ok: None });
+                    view.stage = crate::render::card::Stage::Thinking;
+                }
+                Progress::ToolFinished { name, ok } => {
+                    let line = view
+                        .tools
+                        .iter_mut()
+                        .rev()
+                        .find(|line| line.name == name && line.ok.is_none());
+                    if let Some(line) = line {
+                        line.ok = Some(ok);
+                    }
+                }
+                Progress::Retrying { attempt, .. } => {
+                    view.stage = crate::render::card::Stage::Retrying { attempt };
+                }
+            }
+        }
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// The card's content in this phase.
+    #[must_use]
+    pub fn render(&self, phase: Phase) -> String {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        view.phase = phase;
+        view.elapsed = self.started.elapsed();
+        view.to_json()
+    }
+}
+
+/// What a turn has left on people's screens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The reaction's id.
+    pub reaction: Option<String>,
+    /// The card's message id.
+    pub card: Option<String>,
+    /// A card was asked for and its fate is not known.
+    pub card_unknown: bool,
+}
+
+/// Shows signs of life until `ended`, and tells what is left to clean up.
+pub async fn show(
+    pipeline: SharedPipeline,
+    turn: Turn,
+    message: InboundMessage,
+    board: Board,
+    ended: CancellationToken,
+) -> Shown {
+    let (reaction, (card, card_unknown)) = tokio::join!(
+        bounded(&ended, react(&pipeline, &turn, &message)),
+        async {
+            if !pipeline.settings.progress_card {
+                return (None, false);
+            }
+            match bounded(&ended, open_card(&pipeline, &turn, &message, &board)).await {
+                Some(Some(card)) => {
+                    keep_updated(&pipeline, &card, &board, &ended).await;
+                    (Some(card), false)
+                }
+                Some(None) | None => (None, true),
+            }
+        }
+    );
+    Shown { reaction: reaction.flatten(), card, card_unknown }
+}
+
+/// Runs a call to its end, or until some time after the turn has ended.
+async fn bounded<T>(ended: &CancellationToken, call: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        result = call => Some(result),
+        () = async {
+            ended.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        } => None,
+    }
+}
+
+async fn react(pipeline: &SharedPipeline, turn: &Turn, message: &InboundMessage) -> Option<String> {
+    let emoji = pipeline.settings.reaction.as_deref()?;
+    if let Signs { reaction: Some(known), .. } = &turn.signs {
+        return Some(known.clone());
+    }
+    match pipeline.api.add_reaction(&message.message_id, emoji).await {
+        Ok(reaction) => {
+            let sign = Sign::Reaction(Some(reaction.clone()));
+            if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
+                warn!("a reaction could not be noted: {error}");
+            }
+            Some(reaction)
+        }
+        Err(error) => {
+            debug!(message_id = message.message_id, "no reaction: {error}");
+            None
+        }
+    }
+}
+
+async fn open_card(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    message: &InboundMessage,
+    board: &Board,
+) -> Option<String> {
+    if let Signs { card: Some(known), .. } = &turn.signs {
+        return Some(known.clone());
+    }
+    let uuid = card_uuid(turn);
+    let content = board.render(Phase::Working);
+    let sent = pipeline
+        .api
+        .reply_message(&message.message_id, "interactive", &content, &uuid, false)
+        .await;
+    match sent {
+        Ok(sent) => {
+            let sign = Sign::Card(Some(sent.message_id.clone()));
+            if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
+                warn!("a progress card could not be noted: {error}");
+            }
+            Some(sent.message_id)
+        }
+        Err(error) => {
+            warn!(message_id = message.message_id, "no progress card: {error}");
+            None
+        }
+    }
+}
+
+/// Patches the card when something changed, never faster than the gaps allow.
+async fn keep_updated(
+    pipeline: &SharedPipeline,
+    card: &str,
+    board: &Board,
+    ended: &CancellationToken,
+) {
+    let mut changed = board.changed.subscribe();
+    for gap in UPDATE_GAPS.into_iter().chain(core::iter::repeat(UPDATE_GAP_LATER)) {
+        let due = async {
+            tokio::time::sleep(gap).await;
+            // The sender lives in `board`, so this ends only with news.
+            let _ = changed.changed().await;
+        };
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = due => {}
+        }
+        let content = board.render(Phase::Working);
+        let patched = bounded(ended, pipeline.api.patch_card(card, &content)).await;
+        if let Some(Err(error)) = patched {
+            debug!("a progress card was not updated: {error}");
+            if error.target_is_gone() {
+                return;
+            }
+        }
+    }
+}
+
+/// The uuid under which a turn's card is sent, whoever sends it.
+#[must_use]
+pub fn card_uuid(turn: &Turn) -> String {
+    derive_uuid(&turn.app, event_key(turn), CARD_ORDINAL)
+}
+
+/// What names a turn's event in uuids: the message, which stays the same when
+/// Feishu pushes it again under another event id.
+#[must_use]
+pub fn event_key(turn: &Turn) -> &str {
+    turn.message_id.as_deref().unwrap_or(&turn.event_id)
+}

@@ -1,0 +1,247 @@
+//! An answer in Markdown as Feishu messages.
+//!
+//! The form is a post of `md` elements: Feishu renders their Markdown, except
+//! for headings, tables and remote images, which are rewritten here. Prose and
+//! code get an element each, since text right behind a fence can vanish in the
+//! client.
+
+use serde_json::{Value, json};
+
+use super::split::{Fence, split};
+use super::without_mentions;
+
+/// Bytes of a post's content. Feishu refuses requests above 30 KB; the rest of
+/// the request needs a little.
+const CONTENT_BYTES_MAX: usize = 28_000;
+/// Bytes of Markdown in one message: with quotes and line ends escaped it
+/// usually stays below the limit, else it is cut again.
+const PIECE_BYTES_MAX: usize = 12_000;
+/// Messages of one answer. Whoever wants more should ask for a file.
+const PIECES_MAX: usize = 20;
+
+/// One message to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// `post` or `text`.
+    pub msg_type: &'static str,
+    /// The content's JSON.
+    pub content: String,
+    /// The same as plain text, for when Feishu does not take the post.
+    pub fallback: Option<String>,
+}
+
+/// The messages of an answer, in order; at least one.
+#[must_use]
+pub fn contents(markdown: &str) -> Vec<Content> {
+    let text = for_feishu(&without_mentions(markdown));
+    let text = if text.trim().is_empty() { "(no content)" } else { text.trim_end() };
+    let mut contents = Vec::new();
+    for piece in split(text, PIECE_BYTES_MAX) {
+        push(piece, PIECE_BYTES_MAX, &mut contents);
+    }
+    if contents.len() > PIECES_MAX {
+        contents.truncate(PIECES_MAX - 1);
+        contents.push(content("…\n\n（回答过长，其余部分没有发送。The answer is too long; the rest was not sent.）"));
+    }
+    contents
+}
+
+/// Text that is dense in quotes grows when it is escaped: such a piece is cut
+/// again.
+fn push(piece: String, bytes: usize, contents: &mut Vec<Content>) {
+    let made = content(&piece);
+    if made.content.len() <= CONTENT_BYTES_MAX || bytes <= 1024 {
+        contents.push(made);
+        return;
+    }
+    for half in split(&piece, bytes / 2) {
+        push(half, bytes / 2, contents);
+    }
+}
+
+fn content(markdown: &str) -> Content {
+    let rows: Vec<Value> = blocks(markdown)
+        .into_iter()
+        .map(|block| json!([{ "tag": "md", "text": block }]))
+        .collect();
+    Content {
+        msg_type: "post",
+        content: json!({ "zh_cn": { "title": "", "content": rows } }).to_string(),
+        fallback: Some(json!({ "text": markdown }).to_string()),
+    }
+}
+
+/// Prose and fences, one after the other.
+fn blocks(markdown: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut open: Option<Fence> = None;
+    for line in markdown.split_inclusive('\n') {
+        let starts = open.is_none().then(|| Fence::opened_by(line)).flatten();
+        if starts.is_some() {
+            blocks.push(String::new());
+        }
+        if let Some(block) = blocks.last_mut() {
+            block.push_str(line);
+        }
+        match &open {
+            Some(fence) if fence.is_closed_by(line) => {
+                open = None;
+                blocks.push(String::new());
+            }
+            Some(_) => {}
+            None => open = starts,
+        }
+    }
+    blocks.retain(|block| !block.trim().is_empty());
+    for block in &mut blocks {
+        block.truncate(block.trim_end().len());
+    }
+    blocks
+}
+
+/// Headings become bold lines, tables code, and images links, outside fences.
+fn for_feishu(markdown: &str) -> String {
+    let mut out = String::with_capacity(markdown.len() + 64);
+    let mut open: Option<Fence> = None;
+    let mut lines = markdown.lines().peekable();
+    while let Some(line) = lines.next() {
+        match &open {
+            Some(fence) => {
+                if fence.is_closed_by(line) {
+                    open = None;
+                }
+                out.push_str(line);
+            }
+            None => {
+                open = Fence::opened_by(line);
+                if open.is_some() {
+                    out.push_str(line);
+                } else if line.contains('|') && lines.peek().is_some_and(|next| is_rule(next)) {
+                    out.push_str("```\n");
+                    out.push_str(line);
+                    while let Some(row) = lines.next_if(|row| row.contains('|')) {
+                        out.push('\n');
+                        out.push_str(row);
+                    }
+                    out.push_str("\n```");
+                } else {
+                    out.push_str(&heading_as_bold(&images_as_links(line)));
+                }
+            }
+        }
+        out.push('\n');
+    }
+    if let Some(fence) = open {
+        // The model left it open, or was cut off inside.
+        let marker: String = fence
+            .opening
+            .trim_start()
+            .chars()
+            .take_while(|character| matches!(character, '`' | '~'))
+            .collect();
+        out.push_str(&marker);
+        out.push('\n');
+    }
+    out
+}
+
+/// The second line of a table: `| --- | :-: |`.
+fn is_rule(line: &str) -> bool {
+    let line = line.trim();
+    line.contains('-')
+        && line.contains('|')
+        && line.chars().all(|character| matches!(character, '|' | '-' | ':' | ' ' | '\t'))
+}
+
+fn heading_as_bold(line: &str) -> String {
+    let text = line.trim_start_matches('#');
+    let level = line.len() - text.len();
+    let title = text.trim().trim_end_matches('#').trim();
+    if !(1..=6).contains(&level) || !text.starts_with([' ', '\t']) || title.is_empty() {
+        return line.to_owned();
+    }
+    if title.contains("**") { title.to_owned() } else { format!("**{title}**") }
+}
+
+/// Feishu shows only images that were uploaded to it: others fail the message.
+fn images_as_links(line: &str) -> String {
+    line.replace("![", "[")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows(content: &Content) -> Vec<String> {
+        let post: Value = serde_json::from_str(&content.content).unwrap();
+        post["zh_cn"]["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row[0]["text"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn prose_and_code_get_a_row_each() {
+        let made = contents("# Title\n\nWords **bold**\n```rust\nfn main() {}\n```\nafter\n");
+        assert_eq!(made.len(), 1);
+        assert_eq!(rows(&made[0]), ["**Title**\n\nWords **bold**", "```rust\nfn main() {}\n```", "after"]);
+    }
+
+    #[test]
+    fn what_feishu_cannot_render_is_rewritten() {
+        for (markdown, expected) in [
+            ("### A ###", vec!["**A**"]),
+            ("#hashtag", vec!["#hashtag"]),
+            ("![alt](https://a.example/x.png)", vec!["[alt](https://a.example/x.png)"]),
+            ("| a | b |\n|---|:-:|\n| 1 | 2 |\n\nend", vec!["```\n| a | b |\n|---|:-:|\n| 1 | 2 |\n```", "end"]),
+            ("```\n# not a heading\n| a |\n|---|\n```", vec!["```\n# not a heading\n| a |\n|---|\n```"]),
+            ("```\nleft open", vec!["```\nleft open\n```"]),
+            ("", vec!["(no content)"]),
+        ] {
+            assert_eq!(rows(&contents(markdown)[0]), expected, "{markdown}");
+        }
+    }
+
+    #[test]
+    fn long_answers_stay_below_the_platforms_limit_and_end_somewhere() {
+        for text in ["\"quoted\" \\ text\n".repeat(4000), "中文内容。".repeat(20_000), "x".repeat(900_000)] {
+            let made = contents(&text);
+            assert!(made.len() > 1 && made.len() <= PIECES_MAX);
+            assert!(made.iter().all(|content| content.content.len() <= CONTENT_BYTES_MAX));
+        }
+    }
+
+    #[test]
+    fn the_recorded_markdown_texts_keep_their_words() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/markdown_post_oracle.jsonl");
+        let corpus = std::fs::read_to_string(path).unwrap();
+        let mut seen = 0;
+        for line in corpus.lines() {
+            let case: Value = serde_json::from_str(line).unwrap();
+            let Some(markdown) = ["markdown", "text", "input"].iter().find_map(|key| case[*key].as_str()) else {
+                panic!("no Markdown in {case}");
+            };
+            let shown: String = contents(markdown).iter().flat_map(rows).collect();
+            for word in markdown.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2) {
+                assert!(shown.contains(word), "{word:?} of {markdown:?} is not in {shown:?}");
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 25);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_can_mention_anybody(text in "(<at user_id=\"all\">|</at>|<AT id=all>|[a-z<>/ \n`#|]){0,80}") {
+            for made in contents(&text) {
+                let content = made.content.to_lowercase();
+                prop_assert!(!content.contains("<at"));
+                prop_assert!(!made.fallback.unwrap_or_default().to_lowercase().contains("<at"));
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The progress card.
+//!
+//! Titles and colours are those that users know: 小欧正在处理 on blue, 小欧处理完成
+//! on green, 小欧执行失败 on red.
+
+use std::time::Duration;
+
+use serde_json::json;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use super::language::Language;
+use super::without_mentions;
+
+/// Characters of the answer that a card previews: its end, as it is written.
+const PREVIEW_CHARS_MAX: usize = 160;
+/// Characters of a tool's name that a card shows.
+const TOOL_CHARS_MAX: usize = 60;
+
+/// What a turn's card shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CardView {
+    /// Where the turn stands.
+    pub phase: Phase,
+    /// What it does, while it works.
+    pub stage: Stage,
+    /// Tools it has used, oldest first.
+    pub tools: Vec<ToolLine>,
+    /// How long it has run.
+    pub elapsed: Duration,
+    /// The model's name.
+    pub model: String,
+    /// The person's language; titles are Chinese in any.
+    pub language: Language,
+}
+
+/// Where a turn stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Blue.
+    Working,
+    /// Green.
+    Done,
+    /// Red.
+    Failed,
+}
+
+/// What a turn does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The model was asked.
+    Thinking,
+    /// The model writes.
+    Writing {
+        /// Characters so far.
+        chars: usize,
+        /// The text so far.
+        preview: String,
+    },
+    /// The model failed and is asked again.
+    Retrying {
+        /// The number of the try that comes.
+        attempt: u32,
+    },
+}
+
+/// One tool call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolLine {
+    /// The tool's name.
+    pub name: String,
+    /// Whether it worked; `None` while it runs.
+    pub ok: Option<bool>,
+}
+
+impl CardView {
+    /// A turn that begins.
+    #[must_use]
+    pub fn working(language: Language, model: &str) -> Self {
+        Self {
+            phase: Phase::Working,
+            stage: Stage::Thinking,
+            tools: Vec::new(),
+            elapsed: Duration::ZERO,
+            model: model.to_owned(),
+            language,
+        }
+    }
+
+    /// The card's JSON. It may be patched: `update_multi` is set.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let (title, template) = match self.phase {
+            Phase::Working => ("小欧正在处理", "blue"),
+            Phase::Done => ("小欧处理完成", "green"),
+            Phase::Failed => ("小欧执行失败", "red"),
+        };
+        json!({
+            "config": { "update_multi": true, "wide_screen_mode": true },
+            "header": {
+                "title": { "tag": "plain_text", "content": title },
+                "template": template
+            },
+            "elements": [{ "tag": "markdown", "content": self.body() }]
+        })
+        .to_string()
+    }
+
+    fn body(&self) -> String {
+        let say = |chinese, english| self.language.pick(chinese, english);
+        let mut lines: Vec<String> = self.tools.iter().map(|tool| self.tool_line(tool)).collect();
+        match (self.phase, &self.stage) {
+            (Phase::Working, Stage::Thinking) => {
+                lines.push(format!("💭 {}", say("正在思考…", "Thinking…")));
+            }
+            (Phase::Working, Stage::Writing { chars, preview }) => {
+                lines.push(match self.language {
+                    Language::Chinese => format!("✍️ 正在撰写回答…（{chars} 字）"),
+                    Language::English => format!("✍️ Writing the answer… ({chars} characters)"),
+                });
+                lines.push(quote(preview));
+            }
+            (Phase::Working, Stage::Retrying { attempt }) => lines.push(match self.language {
+                Language::Chinese => format!("🔁 模型没有响应，第 {attempt} 次尝试…"),
+                Language::English => format!("🔁 The model did not answer; try {attempt}…"),
+            }),
+            (Phase::Done, _) => {
+                lines.push(format!("✅ {}", say("已完成，回答见下方。", "Done. The answer is below.")));
+            }
+            (Phase::Failed, _) => {
+                lines.push(format!("❌ {}", say("没有得到回答，原因见下方。", "No answer. The reason is below.")));
+            }
+        }
+        let seconds = self.elapsed.as_secs_f64();
+        let model = flat(&self.model, TOOL_CHARS_MAX);
+        lines.push(match self.language {
+            Language::Chinese => format!("用时 {seconds:.1} 秒 · {model}"),
+            Language::English => format!("{seconds:.1} s · {model}"),
+        });
+        lines.join("\n")
+    }
+
+    fn tool_line(&self, tool: &ToolLine) -> String {
+        let name = flat(&tool.name, TOOL_CHARS_MAX);
+        let (sign, state) = match tool.ok {
+            None => ("🔧", self.language.pick("运行中", "running")),
+            Some(true) => ("🔧", self.language.pick("完成", "done")),
+            Some(false) => ("⚠️", self.language.pick("失败", "failed")),
+        };
+        format!("{sign} {name} · {state}")
+    }
+}
+
+/// The end of a text on one line, without anything that a card's Markdown
+/// would act on: an unknown mention or image fails the whole card.
+fn quote(text: &str) -> String {
+    let flat = flat(text, usize::MAX);
+    let graphemes: Vec<&str> = flat.graphemes(true).collect();
+    let from = graphemes.len().saturating_sub(PREVIEW_CHARS_MAX);
+    let tail: String = graphemes.get(from..).unwrap_or_default().concat();
+    let more = if from > 0 { "…" } else { "" };
+    format!("{more}{tail}")
+}
+
+fn flat(text: &str, chars_max: usize) -> String {
+    let mut plain = String::new();
+    let mut blank = true;
+    for character in text.chars().take(chars_max) {
+        match character {
+            '\n' | '\r' | '\t' | ' ' if blank => {}
+            '\n' | '\r' | '\t' | ' ' => {
+                plain.push(' ');
+                blank = true;
+            }
+            '*' | '`' | '[' | ']' | '!' | '#' | '|' | '~' | '>' => blank = false,
+            other => {
+                plain.push(other);
+                blank = false;
+            }
+        }
+    }
+    without_mentions(plain.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_and_colours_are_those_that_users_know() {
+        for (phase, title, template) in [
+            (Phase::Working, "小欧正在处理", "blue"),
+            (Phase::Done, "小欧处理完成", "green"),
+            (Phase::Failed, "小欧执行失败", "red"),
+        ] {
+            let view = CardView { phase, ..CardView::working(Language::English, "m") };
+            let card: serde_json::Value = serde_json::from_str(&view.to_json()).unwrap();
+            assert_eq!(card["header"]["title"]["content"], title);
+            assert_eq!(card["header"]["template"], template);
+            assert_eq!(card["config"]["update_multi"], true);
+        }
+    }
+
+    #[test]
+    fn what_the_model_writes_cannot_break_the_card_or_fill_it() {
+        let mut view = CardView::working(Language::Chinese, "m");
+        view.stage = Stage::Writing {
+            chars: 9,
+            preview: "# T\n![x](http://a) <at id=all></at> ".repeat(5000),
+        };
+        view.tools = vec![ToolLine { name: "<at id=all>".repeat(900), ok: Some(false) }; 12];
+        let json = view.to_json();
+        assert!(json.len() < 28_000, "{}", json.len());
+        assert!(!json.contains("<at"), "{json}");
+        assert!(!json.contains("!["), "{json}");
+    }
+}

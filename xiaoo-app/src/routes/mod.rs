@@ -1,0 +1,17 @@
+//! What the daemon answers over HTTP beside events.
+
+pub mod health;
+pub mod ready;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// The answer for a path that nobody serves.
+pub async fn not_found() -> Response {
+    let body = serde_json::json!({
+        "code": 404,
+        "message": "no such route; see GET /api/v1/health and GET /api/v1/ready"
+    });
+    (StatusCode::NOT_FOUND, Json(body)).into_response()
+}

@@ -1,0 +1,142 @@
+//! `GET /api/v1/ready`: whether Feishu is really delivering to this process,
+//! and what stands in the way if it is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use proto_core::conn::LinkState;
+use runtime_tokio::link::{LinkSnapshot, LinkStatus};
+use serde_json::{Value, json};
+use xiaoo_store::Health;
+
+use crate::pipeline::{Counters, SharedPipeline};
+
+/// What readiness is judged by.
+#[derive(Clone)]
+pub struct Readiness {
+    /// The channel's pipeline.
+    pub pipeline: SharedPipeline,
+    /// The long connection; `None` in webhook mode.
+    pub link: Option<LinkStatus>,
+    /// Set when the daemon begins to stop.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// 200 or 503, with the reasons.
+pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Value>) {
+    let mut reasons = Vec::new();
+    if readiness.stopping.load(Ordering::Acquire) {
+        reasons.push("the daemon is stopping".to_owned());
+    }
+    let store = store(&readiness, &mut reasons).await;
+    let link = readiness.link.as_ref().map(LinkStatus::snapshot);
+    if let Some(link) = &link {
+        judge_link(link, &mut reasons);
+    }
+    let identity = readiness.pipeline.identity.borrow().clone();
+    if identity.is_none() {
+        reasons.push("the bot's identity is not known yet: Feishu's OpenAPI has not answered".into());
+    }
+    let ready = reasons.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "ready": ready,
+        "reasons": reasons,
+        "channels": {
+            readiness.pipeline.settings.instance.clone(): {
+                "transport": if link.is_some() { "websocket" } else { "webhook" },
+                "link": link.as_ref().map(describe),
+                "bot_open_id": identity.map(|identity| identity.open_id),
+                "events": counters(&readiness.pipeline.counters),
+                "openapi_calls": readiness.pipeline.api.stats().total(),
+            }
+        },
+        "store": store,
+    });
+    (status, Json(body))
+}
+
+fn judge_link(link: &LinkSnapshot, reasons: &mut Vec<String>) {
+    let why = link.last_error.as_deref().unwrap_or("no attempt has ended yet");
+    match link.state {
+        LinkState::Open => {}
+        LinkState::Waiting | LinkState::Connecting => {
+            reasons.push(format!("feishu websocket: not connected ({why})"));
+        }
+        LinkState::Fatal => reasons.push(format!("feishu websocket: refused for good ({why})")),
+        LinkState::Closed => reasons.push("feishu websocket: closed".into()),
+    }
+}
+
+fn describe(link: &LinkSnapshot) -> Value {
+    json!({
+        "state": match link.state {
+            LinkState::Waiting => "waiting",
+            LinkState::Connecting => "connecting",
+            LinkState::Open => "open",
+            LinkState::Fatal => "refused",
+            LinkState::Closed => "closed",
+        },
+        "for_ms": age_ms(link.since),
+        "last_event_age_ms": link.last_event.map(age_ms),
+        "last_pong_age_ms": link.last_pong.map(age_ms),
+        "last_error": link.last_error,
+        "attempts": link.stats.attempts,
+        "opened": link.stats.opened,
+        "delivered": link.stats.delivered,
+        "acknowledged": link.stats.acknowledged,
+        "overdue": link.stats.overdue,
+        "bad_frames": link.stats.bad_frames,
+        "oversize": link.oversize,
+        "ignored": link.stats.ignored,
+        "discarded": link.stats.discarded,
+        "in_flight": link.in_flight,
+        "writes": link.flushes,
+    })
+}
+
+async fn store(readiness: &Readiness, reasons: &mut Vec<String>) -> Value {
+    if let Health::Failed { reason } = readiness.pipeline.store.health() {
+        reasons.push(format!("the store has failed: {reason}"));
+    }
+    match readiness.pipeline.store.stats().await {
+        Ok(stats) => json!({
+            "queued": stats.queued,
+            "running": stats.running,
+            "outbox": stats.outbox_open,
+            "dead": stats.outbox_dead,
+            "commits": stats.commits,
+            "commands": stats.commands,
+            "file_bytes": stats.file_bytes,
+            "wal_bytes": stats.wal_bytes,
+        }),
+        Err(error) => {
+            reasons.push(format!("the store does not answer: {error}"));
+            Value::Null
+        }
+    }
+}
+
+fn counters(counters: &Counters) -> Value {
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    json!({
+        "received": read(&counters.events),
+        "admitted": read(&counters.admitted),
+        "duplicates": read(&counters.duplicates),
+        "ignored": read(&counters.ignored),
+        "not_understood": read(&counters.not_understood),
+        "refused": read(&counters.refused),
+        "answered": read(&counters.answered),
+        "failed": read(&counters.failed),
+        "running": read(&counters.running),
+    })
+}
+
+fn age_ms(since: SystemTime) -> u64 {
+    let age = since.elapsed().unwrap_or_default().as_millis();
+    u64::try_from(age).unwrap_or(u64::MAX)
+}
