@@ -1,5 +1,9 @@
 //! `inspect` against the vectors: frames recorded from the official clients,
 //! events, and encrypted bodies.
+#![expect(
+    clippy::unwrap_used,
+    reason = "vectors that can't be read must fail the test"
+)]
 
 use std::path::{Path, PathBuf};
 
