@@ -50,8 +50,7 @@ pub struct InvalidFilter {
     pub why: String,
 }
 
-/// Link up or down and what an operator may care about; no message texts, which
-/// are never logged at any level.
+/// Link up or down, the life of the daemon, and what an operator may care about.
 const DEFAULT: &str = "info";
 
 fn filter(env: &dyn Env) -> Result<EnvFilter, InvalidFilter> {
