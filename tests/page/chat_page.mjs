@@ -1,0 +1,146 @@
+// Drives the chat page of a running simulator, with a bot behind it, as a person would.
+//
+//   npm install --no-save playwright-core
+//   node tests/page/chat_page.mjs http://127.0.0.1:19000/ /usr/bin/chromium screenshots
+//
+// Exit status 0: everything was seen. 1: something was not; the message says what.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [url, executablePath, folder] = process.argv.slice(2);
+if (!folder) {
+  console.error("usage: chat_page.mjs CHAT_PAGE_URL CHROMIUM_PATH SCREENSHOT_FOLDER");
+  process.exit(2);
+}
+
+/** A turn with a scripted model takes about a second; a slow machine may take long. */
+const TURN_WITHIN_MS = Number(process.env.TURN_WITHIN_MS ?? 60_000);
+const ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+const LOOKS = [
+  { name: "desktop-light-zh", lang: "zh", theme: "light", size: { width: 1280, height: 800 } },
+  { name: "desktop-dark-en", lang: "en", theme: "dark", size: { width: 1280, height: 800 } },
+  { name: "narrow-light-en", lang: "en", theme: "light", size: { width: 390, height: 844 } },
+  { name: "narrow-dark-zh", lang: "zh", theme: "dark", size: { width: 390, height: 844 } },
+];
+
+const complaints = [];
+
+async function main() {
+  await mkdir(folder, { recursive: true });
+  const browser = await chromium.launch({ executablePath, args: ARGS });
+  try {
+    const page = await open(browser, LOOKS[0]);
+    await step("a message gets a reaction, a card, an answer", () => aTurn(page));
+    await step("a press of Enter that ends a composition sends nothing", () => composing(page));
+    for (const look of LOOKS) await step(`renders: ${look.name}`, () => renders(browser, look));
+    assert.deepEqual(complaints, [], "the browser complained");
+  } finally {
+    await browser.close();
+  }
+}
+
+async function aTurn(page) {
+  // The reaction may be gone before anybody looks again, so it is recorded as it appears.
+  await page.evaluate(() => {
+    window.seen = new Set();
+    new MutationObserver(() => {
+      document.querySelectorAll(".reaction").forEach(({ dataset }) => window.seen.add(`reaction ${dataset.emoji}`));
+      document.querySelectorAll(".msg .card").forEach(({ dataset }) => window.seen.add(`card ${dataset.template}`));
+    }).observe(document.querySelector("#log"), { childList: true, subtree: true });
+  });
+  const text = `用一张表格和一段代码介绍你自己 ${Date.now()}`;
+  await page.fill("#text", text);
+  await page.keyboard.press("Enter");
+  const said = page.locator(".msg.mine", { hasText: text });
+  await said.waitFor({ timeout: 2_000 });
+  assert.equal(await page.inputValue("#text"), "", "the text field is empty after sending");
+
+  await page.locator(".msg.theirs .card[data-template=green]").last().waitFor({ timeout: TURN_WITHIN_MS });
+  const answer = page.locator(".msg.theirs .bubble", { has: page.locator(".quote", { hasText: text.slice(0, 10) }) }).last();
+  await answer.waitFor({ timeout: TURN_WITHIN_MS });
+  for (const rendered of ["h1, h2, h3, h4, h5", "strong", "li", "table td", "pre code"]) {
+    assert.ok(await answer.locator(rendered).count() > 0, `the answer shows Markdown as <${rendered}>`);
+  }
+  assert.ok(!/(^|\n)#+ |\*\*/.test(await answer.innerText()), "no raw Markdown is left in the answer");
+
+  const seen = await page.evaluate(() => [...window.seen]);
+  assert.ok(seen.some((one) => one.startsWith("reaction ")), `a reaction was seen (saw ${seen})`);
+  assert.ok(seen.includes("card blue"), `a blue progress card was seen (saw ${seen})`);
+  await said.locator(".reaction").waitFor({ state: "detached", timeout: TURN_WITHIN_MS });
+  await said.locator("footer .acked").waitFor({ timeout: 5_000 });
+  assert.equal(await page.locator("html").getAttribute("data-link"), "up", "the link is shown as up");
+  assert.ok(Number(await page.innerText("[data-count=calls] dd")) >= 3, "API calls were counted");
+}
+
+async function composing(page) {
+  const before = await page.locator(".msg").count();
+  await page.fill("#text", "ni");
+  await page.evaluate(() => document.querySelector("#text").dispatchEvent(
+    new KeyboardEvent("keydown", { key: "Enter", keyCode: 229, isComposing: true, bubbles: true, cancelable: true })));
+  await page.keyboard.press("Shift+Enter");
+  assert.equal(await page.inputValue("#text"), "ni\n", "composition and Shift+Enter keep the text");
+  assert.equal(await page.locator(".msg").count(), before, "nothing was sent");
+  await page.fill("#text", "");
+}
+
+async function renders(browser, look) {
+  const page = await open(browser, look);
+  await page.locator(".msg").first().waitFor({ timeout: 5_000 });
+  const found = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth > innerWidth,
+    spilled: [...document.querySelectorAll(".bubble, .card, #composer")].filter((node) => node.getBoundingClientRect().right > innerWidth + 1).length,
+    background: getComputedStyle(document.documentElement).backgroundColor,
+    lang: document.documentElement.lang,
+    atEnd: (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight < 4)(document.querySelector("#scroll")),
+  }));
+  const [red] = found.background.match(/\d+/g).map(Number);
+  assert.equal(found.wide || found.spilled > 0, false, "nothing is wider than the screen");
+  assert.equal(red < 128, look.theme === "dark", `the background is ${look.theme}`);
+  assert.ok(found.lang.startsWith(look.lang), `the language is ${look.lang}`);
+  assert.ok(found.atEnd, "the newest message is in view");
+  await page.screenshot({ path: join(folder, `${look.name}.png`) });
+  if (look.size.width < 500) {
+    await page.click("#open-side");
+    await page.locator(".chat").nth(1).click();
+    assert.equal(await page.locator(".chat").nth(1).getAttribute("aria-current"), "true", "the drawer leads to the group");
+    await page.waitForTimeout(300);
+    await page.screenshot({ path: join(folder, `${look.name}-group.png`) });
+  }
+  await page.context().close();
+}
+
+async function open(browser, { lang, theme, size }) {
+  const context = await browser.newContext({ viewport: size });
+  const page = await context.newPage();
+  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) complaints.push(message.text()); });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => { if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`request to ${request.url()}`); });
+  const address = new URL(url);
+  address.searchParams.set("lang", lang);
+  address.searchParams.set("theme", theme);
+  await page.goto(address.href);
+  await page.waitForSelector("html[data-ready]", { timeout: 10_000 });
+  return page;
+}
+
+async function step(name, run) {
+  try {
+    await run();
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    console.error(`FAIL ${name}\n     ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(`FAIL ${error.message}`);
+  process.exitCode = 1;
+}
