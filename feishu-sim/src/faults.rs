@@ -211,6 +211,7 @@ pub(crate) enum Point {
     Pong,
     Push,
     Webhook,
+    AfterAck,
     Api,
 }
 
@@ -228,7 +229,8 @@ impl FaultKind {
                 matches!(point, Point::Pong)
             }
             Self::Silence => matches!(point, Point::Pong | Point::Push),
-            Self::DelayPush { .. } | Self::DuplicatePush => {
+            Self::DuplicatePush => matches!(point, Point::AfterAck),
+            Self::DelayPush { .. } => {
                 matches!(point, Point::Push | Point::Webhook)
             }
             Self::DropBeforePush
@@ -359,7 +361,11 @@ mod tests {
             ("POST /open-apis/im", "POST /open-apis/im/v1/messages", true),
             ("/open-apis/im", "POST /open-apis/im/v1/messages", true),
             ("GET /open-apis/im", "POST /open-apis/im/v1/messages", false),
-            ("/open-apis/cardkit", "POST /open-apis/im/v1/messages", false),
+            (
+                "/open-apis/cardkit",
+                "POST /open-apis/im/v1/messages",
+                false,
+            ),
         ] {
             let faults = faults();
             faults.add(FaultKind::ApiHang.on(target));

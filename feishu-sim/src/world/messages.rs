@@ -1,0 +1,301 @@
+//! Messages: posting, changing, recalling, reacting.
+
+use serde_json::{Value, json};
+
+use super::World;
+use crate::SimError;
+use crate::config::bound;
+use crate::view::{Delivery, Mention, PersonKind};
+
+/// A message and all that happened to it.
+#[derive(Debug)]
+pub(crate) struct MessageState {
+    pub(crate) message_id: String,
+    pub(crate) chat_id: String,
+    pub(crate) sender: String,
+    pub(crate) msg_type: String,
+    /// As it was sent, or as it was last changed to.
+    pub(crate) content: String,
+    pub(crate) mentions: Vec<Mention>,
+    pub(crate) reactions: Vec<ReactionState>,
+    pub(crate) root_id: Option<String>,
+    pub(crate) parent_id: Option<String>,
+    pub(crate) thread_id: Option<String>,
+    pub(crate) create_time: i64,
+    pub(crate) update_time: i64,
+    pub(crate) edits: u32,
+    pub(crate) deleted: bool,
+    pub(crate) version: u32,
+    pub(crate) versions: Vec<VersionState>,
+    pub(crate) card_id: Option<String>,
+    pub(crate) delivery: Option<Delivery>,
+}
+
+/// A content that a message had.
+#[derive(Debug)]
+pub(crate) struct VersionState {
+    pub(crate) version: u32,
+    pub(crate) at: i64,
+    pub(crate) content: String,
+}
+
+/// One person's reaction.
+#[derive(Clone, Debug)]
+pub(crate) struct ReactionState {
+    pub(crate) reaction_id: String,
+    pub(crate) operator: String,
+    pub(crate) emoji_type: String,
+    pub(crate) action_time: i64,
+}
+
+/// A message to be.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) chat_id: String,
+    pub(crate) sender: String,
+    pub(crate) msg_type: String,
+    pub(crate) content: String,
+    pub(crate) mentions: Vec<Mention>,
+    pub(crate) reply_to: Option<String>,
+    pub(crate) in_thread: bool,
+    pub(crate) card_id: Option<String>,
+}
+
+impl World {
+    /// Puts a message into its chat and gives its id.
+    pub(crate) fn post(&mut self, draft: Draft) -> Result<String, SimError> {
+        self.chat(&draft.chat_id)?;
+        let (root_id, parent_id, thread_id) = self.place(&draft)?;
+        let message_id = self.id("om_");
+        let now = Self::now_ms();
+        let message = MessageState {
+            message_id: message_id.clone(),
+            chat_id: draft.chat_id.clone(),
+            sender: draft.sender,
+            msg_type: draft.msg_type,
+            versions: vec![VersionState {
+                version: 1,
+                at: now,
+                content: draft.content.clone(),
+            }],
+            content: draft.content,
+            mentions: draft.mentions,
+            reactions: Vec::new(),
+            root_id,
+            parent_id,
+            thread_id,
+            create_time: now,
+            update_time: now,
+            edits: 0,
+            deleted: false,
+            version: 1,
+            card_id: draft.card_id,
+            delivery: None,
+        };
+        self.messages.insert(message_id.clone(), message);
+        let mut dropped = None;
+        if let Some(chat) = self.chats.get_mut(&draft.chat_id) {
+            chat.messages.push_back(message_id.clone());
+            if chat.messages.len() > bound::MESSAGES_PER_CHAT_MAX {
+                dropped = chat.messages.pop_front();
+            }
+        }
+        if let Some(dropped) = dropped {
+            self.messages.remove(&dropped);
+        }
+        self.announce_message("message_added", &message_id);
+        Ok(message_id)
+    }
+
+    /// Root, parent and thread of a draft. Inside a thread root and parent are
+    /// both the thread's first message.
+    fn place(
+        &mut self,
+        draft: &Draft,
+    ) -> Result<(Option<String>, Option<String>, Option<String>), SimError> {
+        let Some(target) = &draft.reply_to else {
+            return Ok((None, None, None));
+        };
+        let parent = self.message(target)?;
+        if parent.chat_id != draft.chat_id {
+            return Err(SimError::Invalid(format!(
+                "message {target} is in another chat"
+            )));
+        }
+        let root = parent.root_id.clone().unwrap_or_else(|| target.clone());
+        if let Some(thread) = parent.thread_id.clone() {
+            return Ok((Some(root.clone()), Some(root), Some(thread)));
+        }
+        if !draft.in_thread {
+            return Ok((Some(root), Some(target.clone()), None));
+        }
+        let thread = self.id("omt_");
+        if let Some(parent) = self.messages.get_mut(target) {
+            parent.thread_id = Some(thread.clone());
+        }
+        Ok((Some(target.clone()), Some(target.clone()), Some(thread)))
+    }
+
+    /// Gives a message new content.
+    pub(crate) fn change(&mut self, message_id: &str, content: String) {
+        let now = Self::now_ms();
+        let Some(message) = self.messages.get_mut(message_id) else {
+            return;
+        };
+        message.version = message.version.saturating_add(1);
+        message.update_time = now;
+        if message.versions.len() >= bound::VERSIONS_MAX {
+            message.versions.remove(0);
+        }
+        message.versions.push(VersionState {
+            version: message.version,
+            at: now,
+            content: content.clone(),
+        });
+        message.content = content;
+        self.announce_message("message_updated", message_id);
+    }
+
+    /// Takes a message back.
+    pub(crate) fn recall(&mut self, message_id: &str) {
+        if let Some(message) = self.messages.get_mut(message_id) {
+            message.deleted = true;
+            message.update_time = Self::now_ms();
+            self.announce_message("message_deleted", message_id);
+        }
+    }
+
+    /// Adds a reaction; the same one by the same operator is given back as it is.
+    pub(crate) fn react(
+        &mut self,
+        message_id: &str,
+        operator: &str,
+        emoji_type: &str,
+    ) -> Result<(ReactionState, bool), SimError> {
+        let reaction_id = self.id("ZCaCIjUBVVWSrm5L-");
+        let Some(message) = self.messages.get_mut(message_id) else {
+            return Err(SimError::Unknown {
+                what: "message",
+                id: message_id.to_owned(),
+            });
+        };
+        let known = message
+            .reactions
+            .iter()
+            .find(|one| one.operator == operator && one.emoji_type == emoji_type);
+        if let Some(known) = known {
+            return Ok((known.clone(), false));
+        }
+        if message.reactions.len() >= bound::REACTIONS_MAX {
+            return Err(SimError::Full {
+                what: "reactions on a message",
+                max: bound::REACTIONS_MAX,
+            });
+        }
+        let reaction = ReactionState {
+            reaction_id,
+            operator: operator.to_owned(),
+            emoji_type: emoji_type.to_owned(),
+            action_time: Self::now_ms(),
+        };
+        message.reactions.push(reaction.clone());
+        self.announce_reaction("reaction_added", message_id, &reaction);
+        Ok((reaction, true))
+    }
+
+    /// Takes a reaction away; `None` when there is none such.
+    pub(crate) fn unreact(
+        &mut self,
+        message_id: &str,
+        which: impl Fn(&ReactionState) -> bool,
+    ) -> Option<ReactionState> {
+        let message = self.messages.get_mut(message_id)?;
+        let place = message.reactions.iter().position(which)?;
+        let reaction = message.reactions.remove(place);
+        self.announce_reaction("reaction_removed", message_id, &reaction);
+        Some(reaction)
+    }
+
+    /// Notes what became of the event about a message.
+    pub(crate) fn note_delivery(&mut self, message_id: &str, delivery: Delivery) {
+        if let Some(message) = self.messages.get_mut(message_id) {
+            message.delivery = Some(delivery);
+            self.announce_message("message_updated", message_id);
+        }
+    }
+
+    /// Whether the platform tells the bot of this message: its own never, other
+    /// bots' only when they mention it, a group's only when it is mentioned.
+    pub(crate) fn bot_hears(&self, message: &MessageState, group_all: bool) -> bool {
+        let is_p2p = self
+            .chats
+            .get(&message.chat_id)
+            .is_some_and(|chat| chat.chat_type == crate::view::ChatType::P2p);
+        let mentioned = message
+            .mentions
+            .iter()
+            .any(|mention| mention.open_id == self.bot);
+        let by_bot = self
+            .people
+            .get(&message.sender)
+            .is_some_and(|person| person.kind == PersonKind::Bot);
+        message.sender != self.bot && (mentioned || (!by_bot && (is_p2p || group_all)))
+    }
+
+    /// Content as others read it: a post's Markdown as plain elements, a card
+    /// simplified.
+    pub(crate) fn received_content(&self, message: &MessageState) -> String {
+        if message.deleted {
+            return String::new();
+        }
+        let Ok(value) = serde_json::from_str::<Value>(&message.content) else {
+            return message.content.clone();
+        };
+        match message.msg_type.as_str() {
+            "post" => received_post(&value).to_string(),
+            "interactive" => {
+                let title = value
+                    .pointer("/header/title/content")
+                    .and_then(Value::as_str);
+                let text = crate::render::card_text(&value, self);
+                let rows: Vec<Value> = text
+                    .lines()
+                    .skip(usize::from(title.is_some_and(|title| !title.is_empty())))
+                    .map(|line| json!([{"tag": "text", "text": line}]))
+                    .collect();
+                json!({"title": title, "elements": rows}).to_string()
+            }
+            _ => message.content.clone(),
+        }
+    }
+}
+
+/// `md` never comes back: its lines become text elements.
+fn received_post(value: &Value) -> Value {
+    let Some(post) = crate::render::post_body(value) else {
+        return value.clone();
+    };
+    let mut rows = Vec::new();
+    for row in post
+        .get("content")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let elements = row.as_array().cloned().unwrap_or_default();
+        let markdown = elements
+            .iter()
+            .find(|element| crate::render::str_of(element, "tag") == "md");
+        match markdown {
+            None => rows.push(Value::Array(elements)),
+            Some(element) => {
+                let text = crate::render::str_of(element, "text");
+                rows.extend(
+                    text.lines()
+                        .map(|line| json!([{"tag": "text", "text": line, "style": []}])),
+                );
+            }
+        }
+    }
+    json!({"title": crate::render::str_of(post, "title"), "content": rows})
+}

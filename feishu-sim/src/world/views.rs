@@ -1,0 +1,162 @@
+//! The world as observers see it.
+
+use serde_json::{Value, json};
+
+use super::messages::{MessageState, ReactionState, VersionState};
+use super::{ChatState, World};
+use crate::render;
+use crate::view::{Card, Chat, Message, Person, PersonKind, Reaction, Version};
+
+impl World {
+    pub(crate) fn person_view(&self, open_id: &str) -> Person {
+        self.people.get(open_id).cloned().unwrap_or_else(|| Person {
+            open_id: open_id.to_owned(),
+            name: open_id.to_owned(),
+            en_name: String::new(),
+            kind: PersonKind::User,
+            is_self: false,
+        })
+    }
+
+    pub(crate) fn chat_view(&self, chat: &ChatState) -> Chat {
+        Chat {
+            chat_id: chat.chat_id.clone(),
+            chat_type: chat.chat_type,
+            name: chat.name.clone(),
+            members: chat.members.iter().map(|id| self.person_view(id)).collect(),
+            message_count: chat.messages.len(),
+            last_message: chat
+                .messages
+                .back()
+                .and_then(|id| self.messages.get(id))
+                .map(|message| self.message_view(message)),
+        }
+    }
+
+    /// The newest `limit` messages of a chat, oldest first.
+    pub(crate) fn chat_messages(&self, chat: &ChatState, limit: usize) -> Vec<Message> {
+        let skip = chat.messages.len().saturating_sub(limit);
+        chat.messages
+            .iter()
+            .skip(skip)
+            .filter_map(|id| self.messages.get(id))
+            .map(|message| self.message_view(message))
+            .collect()
+    }
+
+    pub(crate) fn message_view(&self, message: &MessageState) -> Message {
+        let shown = self.shown(message, &message.content);
+        let (content, (text, html, card)) = if message.deleted {
+            (String::new(), (String::new(), String::new(), None))
+        } else {
+            (message.content.clone(), shown)
+        };
+        Message {
+            message_id: message.message_id.clone(),
+            chat_id: message.chat_id.clone(),
+            sender: self.person_view(&message.sender),
+            msg_type: message.msg_type.clone(),
+            content,
+            text,
+            html,
+            card,
+            mentions: message.mentions.clone(),
+            reactions: self.reactions_view(message),
+            root_id: message.root_id.clone(),
+            parent_id: message.parent_id.clone(),
+            thread_id: message.thread_id.clone(),
+            create_time: message.create_time,
+            update_time: message.update_time,
+            edited: message.version > 1,
+            deleted: message.deleted,
+            version: message.version,
+            delivery: message.delivery,
+        }
+    }
+
+    pub(crate) fn version_views(&self, message: &MessageState) -> Vec<Version> {
+        message
+            .versions
+            .iter()
+            .map(|version| self.version_view(message, version))
+            .collect()
+    }
+
+    fn version_view(&self, message: &MessageState, version: &VersionState) -> Version {
+        let (text, html, card) = self.shown(message, &version.content);
+        Version {
+            version: version.version,
+            at: version.at,
+            content: version.content.clone(),
+            text,
+            html,
+            card,
+        }
+    }
+
+    /// Text, HTML and card of a content.
+    fn shown(&self, message: &MessageState, content: &str) -> (String, String, Option<Card>) {
+        if message.msg_type != "interactive" {
+            let (text, html) = render::message(&message.msg_type, content, &message.mentions, self);
+            return (text, html, None);
+        }
+        let value = serde_json::from_str(content).unwrap_or(Value::Null);
+        let mut card = render::card(&value, self, message.card_id.as_deref());
+        if let Some(entity) = message.card_id.as_ref().and_then(|id| self.cards.get(id)) {
+            card.streaming = card.streaming && entity.is_streaming();
+        }
+        let html = card.html.clone();
+        (render::card_text(&value, self), html, Some(card))
+    }
+
+    pub(crate) fn reactions_view(&self, message: &MessageState) -> Vec<Reaction> {
+        let mut groups: Vec<Reaction> = Vec::new();
+        for one in &message.reactions {
+            let operator = self.person_view(&one.operator);
+            let known = groups
+                .iter_mut()
+                .find(|group| group.emoji_type == one.emoji_type);
+            if let Some(group) = known {
+                group.count += 1;
+                group.operators.push(operator);
+            } else {
+                groups.push(Reaction {
+                    emoji_type: one.emoji_type.clone(),
+                    emoji: render::emoji(&one.emoji_type),
+                    count: 1,
+                    operators: vec![operator],
+                });
+            }
+        }
+        groups
+    }
+
+    pub(super) fn announce_message(&self, kind: &'static str, message_id: &str) {
+        self.changes
+            .announce(kind, || match self.messages.get(message_id) {
+                Some(message) => {
+                    json!({"chat_id": message.chat_id, "message": self.message_view(message)})
+                }
+                None => json!({}),
+            });
+    }
+
+    pub(super) fn announce_reaction(
+        &self,
+        kind: &'static str,
+        message_id: &str,
+        reaction: &ReactionState,
+    ) {
+        self.changes
+            .announce(kind, || match self.messages.get(message_id) {
+                Some(message) => json!({
+                    "chat_id": message.chat_id,
+                    "message_id": message_id,
+                    "emoji_type": reaction.emoji_type,
+                    "operator": self.person_view(&reaction.operator),
+                    "reactions": self.reactions_view(message),
+                }),
+                None => json!({}),
+            });
+    }
+}
