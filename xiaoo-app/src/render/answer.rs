@@ -94,7 +94,8 @@ fn blocks(markdown: &str) -> Vec<String> {
     }
     blocks.retain(|block| !block.trim().is_empty());
     for block in &mut blocks {
-        block.truncate(block.trim_end().len());
+        // Blank lines between the rows are the client's business.
+        *block = block.trim_end().trim_start_matches('\n').to_owned();
     }
     blocks
 }

@@ -3,6 +3,10 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
+/// A fence whose opening line is longer is taken for prose: the line would have
+/// to be repeated in every piece.
+const OPENING_BYTES_MAX: usize = 128;
+
 /// A code fence that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fence {
@@ -76,22 +80,40 @@ struct Splitter {
 
 impl Splitter {
     fn line(&mut self, line: &str) {
-        let closes = self.fence.as_ref().is_some_and(|fence| fence.is_closed_by(line));
-        if !closes {
-            self.make_room(line.len());
+        if let Some(fence) = &self.fence {
+            if fence.is_closed_by(line) {
+                self.close_fence(line);
+                return;
+            }
         }
-        if line.len() <= self.room() || closes {
+        let opened = match &self.fence {
+            Some(_) => None,
+            None => Fence::opened_by(line).filter(|fence| fence.opening.len() < OPENING_BYTES_MAX),
+        };
+        // A line that opens a fence needs room for the line that closes it.
+        let closing = opened.as_ref().map_or(0, |fence| fence.len + 2);
+        self.make_room(line.len() + closing);
+        if line.len() <= self.room() {
             self.piece.push_str(line);
         } else {
             self.long_line(line);
         }
-        match &self.fence {
-            Some(_) if closes => self.fence = None,
-            Some(_) => {}
-            None => self.fence = Fence::opened_by(line).filter(|fence| fence.opening.len() < 128),
-        }
+        self.fence = self.fence.take().or(opened);
         if self.fence.is_none() && line.trim().is_empty() {
             self.paragraph_at = Some(self.piece.len());
+        }
+    }
+
+    /// Room for it was kept free, if it is no longer than it need be.
+    fn close_fence(&mut self, line: &str) {
+        let Some(fence) = self.fence.take() else {
+            return;
+        };
+        if line.len() <= self.room() {
+            self.piece.push_str(line);
+        } else {
+            self.piece.push_str(&fence.closing());
+            self.piece.push('\n');
         }
     }
 
