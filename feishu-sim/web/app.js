@@ -7,7 +7,7 @@ import { Composer } from "./composer.js";
 import { $, avatar, groupAvatar, h, icon, toast } from "./dom.js";
 import { MessageView, furnish, gist } from "./message.js";
 import { Wire } from "./wire.js";
-import { clock, isChinese, label, moment, nameOf, remember, remembered, switchLanguage, t } from "./words.js";
+import { clock, dayOrClock, isChinese, label, nameOf, remember, remembered, switchLanguage, t } from "./words.js";
 
 /** Messages drawn of one chat; older ones stay in the simulator. */
 const SHOWN_MAX = 300;
@@ -319,16 +319,23 @@ function drawChats() {
   const list = [...state.chats.values()];
   const directs = list.filter(({ chat }) => chat.chat_type === "p2p").length;
   drawTitle();
-  const held = document.activeElement?.closest?.("#chats") && document.activeElement.dataset.chat;
-  $("#chats").replaceChildren(...list.map(({ chat, messages, loaded, unread: count }) => {
+  const rows = list.map(({ chat, messages, loaded, unread }) => {
     const last = loaded ? messages.at(-1) : chat.last_message;
     const who = last && chat.chat_type === "group" && !last.deleted ? `${nameOf(last.sender)}: ` : "";
-    return h("button.chat", { type: "button", "data-chat": chat.chat_id, "aria-current": chat.chat_id === state.current && "true", onclick: () => openChat(chat.chat_id) },
+    const text = last ? who + gist(last) : chat.chat_type === "p2p" && directs > 1 ? t("directAs", chat.name) : t("nothingYet");
+    return { chat, text, unread, time: last ? dayOrClock(last.create_time) : "" };
+  });
+  // Only when it would look different: a button that is being pressed must stay.
+  const key = JSON.stringify([state.current, t("bot"), rows.map(({ chat, text, unread, time }) => [chat.chat_id, text, unread, time])]);
+  if ($("#chats").dataset.key === key) return;
+  $("#chats").dataset.key = key;
+  const held = document.activeElement?.closest?.("#chats") && document.activeElement.dataset.chat;
+  $("#chats").replaceChildren(...rows.map(({ chat, text, unread, time }) =>
+    h("button.chat", { type: "button", "data-chat": chat.chat_id, "aria-current": chat.chat_id === state.current && "true", onclick: () => openChat(chat.chat_id) },
       picture(chat),
       h("span.what", {},
-        h("span.top", {}, h("b", {}, titleOf(chat)), chat.chat_type === "p2p" && h("span.tag", {}, t("bot")), h("time", {}, last ? moment(last.create_time).split(" ")[0] : "")),
-        h("span.bottom", {}, h("span", {}, last ? who + gist(last) : chat.chat_type === "p2p" && directs > 1 ? t("directAs", chat.name) : t("nothingYet")), count > 0 && h("span.badge", {}, count > 99 ? "99+" : String(count)))));
-  }));
+        h("span.top", {}, h("b", {}, titleOf(chat)), chat.chat_type === "p2p" && h("span.tag", {}, t("bot")), h("time", {}, time)),
+        h("span.bottom", {}, h("span", {}, text), unread > 0 && h("span.badge", {}, unread > 99 ? "99+" : String(unread)))))));
   if (held) $(`[data-chat="${held}"]`)?.focus();
 }
 

@@ -23,7 +23,7 @@ export class Composer {
     $("#at").addEventListener("click", () => { this.mentioning = !this.mentioning; this.draw(); this.text.focus(); });
     this.select.addEventListener("change", () => { this.onSpeaker(this.select.value); this.text.focus(); });
     this.text.addEventListener("input", () => this.grow());
-    this.text.addEventListener("keydown", (event) => this.key(event));
+    this.text.addEventListener("keydown", (event) => this.press(event));
   }
 
   /** Shows the composer of `chat`, spoken by `me`. */
@@ -34,6 +34,10 @@ export class Composer {
       this.replyTo = null;
     }
     Object.assign(this, { chat, me, bot });
+    // An open list of speakers would close if it were built anew.
+    const key = JSON.stringify([chat.chat_id, chat.members, me, t("send")]);
+    if (key === this.key) return;
+    this.key = key;
     this.draw();
     this.grow();
   }
@@ -103,7 +107,7 @@ export class Composer {
     return { text, mentionBot: group && this.mentioning && !text.includes(`@${this.bot.name}`) };
   }
 
-  key(event) {
+  press(event) {
     // 229 is a key that an input method took: Safari sends the Enter that ends a composition so.
     if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Escape" && this.replyTo) this.reply(null);

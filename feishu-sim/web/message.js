@@ -10,114 +10,130 @@ const BREATH_MS = 3 * 60_000;
 
 /**
  * The element of a message, and what changes it. `actions` are the page's:
- * reply, like, recall, press, versions, jumpTo, again, drop, find, chat.
+ * reply, react, recall, press, versions, jumpTo, again, drop, find, chat.
+ *
+ * An element stays while its own data does, so that a click or the focus
+ * survives a card that is being rewritten under it.
  */
 export class MessageView {
   constructor(actions) {
     this.actions = actions;
     this.node = h("article.msg", { tabindex: "-1" });
-    this.body = h("div.md");
-    this.shown = null;
-    this.html = null;
+    this.parts = new Map();
   }
 
   /** Draws `message` after `before`, as `me` sees it. Cheap when nothing changed. */
   draw(message, before, me) {
-    const key = layout(message, before, me);
-    if (this.shown === message && this.key === key) return;
-    const first = this.shown === null;
-    this.shown = message;
-    this.key = key;
+    const looks = layout(message, before, me);
+    if (this.message === message && this.looks === looks) return;
+    Object.assign(this, { message, looks });
     this.node.dataset.id = message.message_id;
-    this.node.className = `msg ${key}${this.fresh ? " enter" : ""}`;
-    if (message.deleted) {
-      this.html = null;
-      this.node.replaceChildren(...pause(message, key), h("p.notice", {}, t("recalled", nameOf(message.sender))));
-      return;
+    this.node.className = `msg ${looks}${this.fresh ? " enter" : ""}`;
+    const shape = message.deleted ? "deleted" : message.card ? "card" : "bubble";
+    if (this.shape !== shape) this.build(shape);
+    const { sender, create_time, parent_id, reactions, local, delivery, thread_id, edited, version, card } = message;
+    this.part("pause", looks.endsWith("paused"), () => h("p.pause", {}, moment(create_time)));
+    if (shape === "deleted") return this.part("notice", true, () => h("p.notice", {}, t("recalled", nameOf(sender))));
+    this.part("tools", !local, () => this.tools());
+    this.part("quote", parent_id && this.quoted(parent_id), (text) => this.quote(parent_id, text));
+    this.part("reactions", reactions.length > 0 && reactions, () => this.reactions(reactions));
+    this.part("foot", [local, delivery, thread_id, edited, version], () => foot(message, this.actions));
+    if (card) {
+      Object.assign(this.frame.dataset, { template: card.template, streaming: card.streaming });
+      this.part("title", card.title && [card.title, card.subtitle], () =>
+        h("div.title", {}, h("b", {}, card.title), card.subtitle && h("small", {}, card.subtitle)));
+      this.part("buttons", card.buttons.length > 0 && card.buttons, () => this.buttons(card.buttons));
     }
     this.fill(message);
-    const held = this.node.contains(document.activeElement) && document.activeElement !== this.node ? document.activeElement.dataset.do : null;
-    this.node.replaceChildren(
-      ...pause(message, key),
-      h("div.row", {},
-        avatar(message.sender),
-        h("div.col", {},
-          this.head(message),
-          h("div.box", {}, this.frame(message), this.tools(message)),
-          this.reactions(message),
-          foot(message, this.actions))),
-    );
-    if (held) this.node.querySelector(`[data-do="${held}"]`)?.focus();
-    if (!first && message.card) this.node.querySelector(".card")?.classList.add("changed");
   }
 
-  head({ sender, create_time }) {
-    return h("header", {},
-      h("b", {}, nameOf(sender)),
-      sender.kind === "bot" && h("span.tag", {}, t("bot")),
-      h("time", { datetime: new Date(create_time).toISOString() }, clock(create_time)));
+  build(shape) {
+    this.shape = shape;
+    this.parts.clear();
+    if (shape === "deleted") return this.node.replaceChildren(this.slot("pause"), this.slot("notice"));
+    this.body = h("div.md");
+    this.html = undefined;
+    this.frame = h(`div.${shape}`, {}, this.slot("quote"), this.slot("title"), this.body, this.slot("buttons"));
+    this.node.replaceChildren(this.slot("pause"),
+      h("div.row", {}, avatar(this.message.sender),
+        h("div.col", {}, head(this.message), h("div.box", {}, this.frame, this.slot("tools")), this.slot("reactions"), this.slot("foot"))));
   }
 
-  /** The bubble or card around the body. */
-  frame(message) {
-    const quote = this.quote(message);
-    if (!message.card) return h("div.bubble", {}, quote, this.body);
-    const { title, subtitle, template, buttons, streaming } = message.card;
-    return h("div.card", { "data-template": template, "data-streaming": streaming },
-      quote && h("div.above", {}, quote),
-      title && h("div.title", {}, h("b", {}, title), subtitle && h("small", {}, subtitle)),
-      this.body,
-      buttons.length > 0 && h("div.buttons", {}, buttons.map((button) =>
-        h("button", { type: "button", "data-type": button.type, "data-do": `press${button.index}`, onclick: () => this.actions.press(message, button) }, button.text))));
+  slot(name) {
+    const node = document.createComment(name);
+    this.parts.set(name, { key: "", node });
+    return node;
   }
 
-  quote({ parent_id }) {
-    if (!parent_id) return null;
-    const parent = this.actions.find(parent_id);
-    return h("button.quote", { type: "button", "data-do": "quote", onclick: () => this.actions.jumpTo(parent_id) },
-      parent ? t("quoted", nameOf(parent.sender), gist(parent)) : t("gone"));
+  /** Builds the part anew if its data differ from what it shows; nothing is shown of what is falsy. */
+  part(name, data, build) {
+    const key = data ? JSON.stringify(data) : "";
+    const part = this.parts.get(name);
+    if (part.key === key) return;
+    const node = (data && build(data)) || document.createComment(name);
+    part.node.replaceWith(node);
+    this.parts.set(name, { key, node });
+  }
+
+  quoted(parentId) {
+    const parent = this.actions.find(parentId);
+    return parent ? t("quoted", nameOf(parent.sender), gist(parent)) : t("gone");
+  }
+
+  quote(parentId, text) {
+    const quote = h("button.quote", { type: "button", onclick: () => this.actions.jumpTo(parentId) }, text);
+    return this.shape === "card" ? h("div.above", {}, quote) : quote;
+  }
+
+  buttons(buttons) {
+    return h("div.buttons", {}, buttons.map((button) =>
+      h("button", { type: "button", "data-type": button.type, onclick: () => this.actions.press(this.message, button) }, button.text)));
   }
 
   /** The only place where HTML goes in: it comes rendered and escaped from the simulator. */
-  fill(message) {
-    const html = message.card ? message.card.html : message.local ? null : message.html;
+  fill({ card, local, html: bubble, text }) {
+    const html = card ? card.html : local ? null : bubble;
+    if (html === this.html) return;
+    const first = this.html === undefined;
+    this.html = html;
+    this.body.classList.toggle("plain", html === null);
+    this.body.hidden = html?.trim() === "";
     if (html === null) {
-      this.body.textContent = message.text;
-      this.body.classList.add("plain");
+      this.body.textContent = text;
       return;
     }
-    if (html === this.html) return;
     const open = [...this.body.querySelectorAll("details")].map((node) => node.open);
-    const had = this.html !== null;
-    this.html = html;
-    this.body.classList.remove("plain");
     this.body.innerHTML = html;
-    this.body.hidden = html.trim() === "";
-    if (had) this.body.querySelectorAll("details").forEach((node, at) => { if (at in open) node.open = open[at]; });
     furnish(this.body, this.actions.chat());
+    if (first) return;
+    this.body.querySelectorAll("details").forEach((node, at) => { if (at in open) node.open = open[at]; });
+    if (card && !card.streaming) this.body.animate([{ opacity: 0.5 }, { opacity: 1 }], 250);
   }
 
-  reactions({ reactions, message_id }) {
-    if (!reactions?.length) return null;
+  reactions(reactions) {
     return h("div.reactions", {}, reactions.map(({ emoji_type, emoji, operators, count }) => {
       const names = operators.map(nameOf).join(", ") || String(count);
       return h("button.reaction", {
-        type: "button", "data-emoji": emoji_type, "data-do": `react${emoji_type}`, title: emoji_type,
-        "aria-label": `${emoji_type}: ${names}`, onclick: () => this.actions.react(message_id, emoji_type),
+        type: "button", "data-emoji": emoji_type, title: emoji_type, "aria-label": `${emoji_type}: ${names}`,
+        onclick: () => this.actions.react(this.message.message_id, emoji_type),
       }, emoji_type === "Get" ? h("span.get", {}, "Get") : h("span", {}, emoji), h("small", {}, names));
     }));
   }
 
-  tools(message) {
-    if (message.local) return null;
-    const tool = (name, act, on) => on && h("button.quiet.icon-button", {
-      type: "button", title: t(name), "aria-label": t(name), "data-do": name, onclick: act }, icon(name));
+  tools() {
+    const tool = (name, act) => h("button.quiet.icon-button", { type: "button", title: t(name), "aria-label": t(name), "data-do": name, onclick: act }, icon(name));
     return h("div.tools", {},
-      tool("reply", () => this.actions.reply(message), true),
-      tool("like", () => this.actions.react(message.message_id, "THUMBSUP"), true),
-      tool("recall", () => this.actions.recall(message), message.sender.kind === "user"));
+      tool("reply", () => this.actions.reply(this.message)),
+      tool("like", () => this.actions.react(this.message.message_id, "THUMBSUP")),
+      this.message.sender.kind === "user" && tool("recall", () => this.actions.recall(this.message)));
   }
 }
+
+const head = ({ sender, create_time }) =>
+  h("header", {},
+    h("b", {}, nameOf(sender)),
+    sender.kind === "bot" && h("span.tag", {}, t("bot")),
+    h("time", { datetime: new Date(create_time).toISOString() }, clock(create_time)));
 
 /** What of a message's looks depends on its neighbours. */
 function layout(message, before, me) {
@@ -127,8 +143,6 @@ function layout(message, before, me) {
   const close = gap < BREATH_MS && !before.deleted && before.sender.open_id === message.sender.open_id;
   return close ? `${side} close` : side;
 }
-
-const pause = ({ create_time }, key) => (key.endsWith("paused") ? [h("p.pause", {}, moment(create_time))] : []);
 
 /** One line of a message: for quotes, the list of chats, and screen readers. */
 export function gist({ card, text, deleted, sender }) {

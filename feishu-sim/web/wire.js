@@ -171,6 +171,10 @@ export class Wire {
   drawFaults() {
     const known = Object.entries(BREAKABLE);
     const strange = this.faults.filter((fault) => !known.some(([, { kind }]) => kind === fault.kind));
+    // Only when it would look different: a button that is being pressed must stay.
+    const key = JSON.stringify([this.faults, t("faults")]);
+    if ($("#faults").dataset.key === key) return;
+    $("#faults").dataset.key = key;
     const held = document.activeElement?.dataset?.fault;
     $("#faults .list").replaceChildren(
       ...known.map(([key, fault]) => {

@@ -50,7 +50,7 @@ const words = {
     },
     pressed: "已送达机器人", notPressed: { refused: "机器人拒绝了", timeout: "机器人没有及时回应", no_connection: "机器人没有连接" },
     heard: (name, text) => `${name}：${text}`,
-    today: "今天", yesterday: "昨天",
+    yesterday: "昨天",
   },
   en: {
     htmlLang: "en",
@@ -101,7 +101,7 @@ const words = {
     },
     pressed: "The bot got it", notPressed: { refused: "The bot refused", timeout: "The bot didn't answer in time", no_connection: "The bot isn't connected" },
     heard: (name, text) => `${name}: ${text}`,
-    today: "Today", yesterday: "Yesterday",
+    yesterday: "Yesterday",
   },
 };
 
@@ -141,13 +141,15 @@ export const clock = (at, seconds = false) =>
 const dayOf = (at) => new Date(at).setHours(0, 0, 0, 0);
 export const sameDay = (a, b) => dayOf(a) === dayOf(b);
 
-/** `today` is left out: "14:03", "Yesterday 14:03", "3 May 14:03". */
-export function moment(at) {
+/** The day, unless it is today: "Yesterday", "3 May". */
+function day(at) {
   const days = Math.round((dayOf(Date.now()) - dayOf(at)) / 86_400_000);
-  if (days === 0) return clock(at);
-  const day = days === 1 ? t("yesterday") : new Date(at).toLocaleDateString(t("htmlLang"), { month: "short", day: "numeric" });
-  return `${day} ${clock(at)}`;
+  if (days === 0) return "";
+  return days === 1 ? t("yesterday") : new Date(at).toLocaleDateString(t("htmlLang"), { month: "short", day: "numeric" });
 }
+
+export const moment = (at) => `${day(at)} ${clock(at)}`.trim();
+export const dayOrClock = (at) => day(at) || clock(at);
 
 /** Milliseconds as a person reads them: "4 ms", "1.2 s", "5 min". */
 export function span(ms) {
