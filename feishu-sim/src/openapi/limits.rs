@@ -40,10 +40,11 @@ impl Limiter {
     /// One API of this app: so many a second, 1000 a minute.
     pub(super) fn api(&mut self, name: &str, per_second: usize) -> Result<(), ApiError> {
         let now = Instant::now();
-        if let Some(wait) = self.full(&format!("minute {name}"), API_PER_MINUTE, MINUTE, now) {
+        // The second first: what it refuses does not count for the minute.
+        if let Some(wait) = self.full(&format!("second {name}"), per_second, SECOND, now) {
             return Err(ApiError::rate_limited(wait));
         }
-        if let Some(wait) = self.full(&format!("second {name}"), per_second, SECOND, now) {
+        if let Some(wait) = self.full(&format!("minute {name}"), API_PER_MINUTE, MINUTE, now) {
             return Err(ApiError::rate_limited(wait));
         }
         Ok(())
