@@ -5,7 +5,7 @@
 
 import { Composer } from "./composer.js";
 import { $, avatar, groupAvatar, h, icon, toast } from "./dom.js";
-import { MessageView, furnish, gist } from "./message.js";
+import { MessageView, gist, insert } from "./message.js";
 import { Wire } from "./wire.js";
 import { clock, dayOrClock, isChinese, label, nameOf, remember, remembered, switchLanguage, t } from "./words.js";
 
@@ -272,8 +272,7 @@ function showVersions(versions) {
       h("button.quiet.icon-button", { type: "button", "aria-label": t("close"), onclick: () => dialog.close() }, icon("close"))),
     h("ol", {}, versions.map(({ version, at, card, html }) => {
       const body = h("div.md");
-      body.innerHTML = card?.html ?? html;
-      furnish(body, actions.chat());
+      insert(body, card?.html ?? html, actions.chat());
       return h("li", {}, h("p", {}, t("versionNo", version), h("time", {}, clock(at, true))),
         h("div.card", { "data-template": card?.template ?? "default" }, card?.title && h("div.title", {}, h("b", {}, card.title)), body));
     })));

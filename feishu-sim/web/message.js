@@ -90,7 +90,6 @@ export class MessageView {
       h("button", { type: "button", "data-type": button.type, onclick: () => this.actions.press(this.message, button) }, button.text)));
   }
 
-  /** The only place where HTML goes in: it comes rendered and escaped from the simulator. */
   fill({ card, local, html: bubble, text }) {
     const html = card ? card.html : local ? null : bubble;
     if (html === this.html) return;
@@ -103,8 +102,7 @@ export class MessageView {
       return;
     }
     const open = [...this.body.querySelectorAll("details")].map((node) => node.open);
-    this.body.innerHTML = html;
-    furnish(this.body, this.actions.chat());
+    insert(this.body, html, this.actions.chat());
     if (first) return;
     this.body.querySelectorAll("details").forEach((node, at) => { if (at in open) node.open = open[at]; });
     if (card && !card.streaming) this.body.animate([{ opacity: 0.5 }, { opacity: 1 }], 250);
@@ -179,8 +177,13 @@ function delivered({ state, attempts, latency_ms }) {
   return h(`span.${state}`, {}, icon(picture), text);
 }
 
-/** Names in the page's language, links that open elsewhere, code that can be copied. */
-export function furnish(body, chat) {
+/**
+ * Puts in what the simulator rendered and escaped: the only HTML of the page.
+ * Then: names in the page's language, links that open elsewhere, code that can be copied.
+ */
+export function insert(body, html, chat) {
+  // The page's policy forbids styles in attributes; columns of a table have no other.
+  body.innerHTML = html.replaceAll(/ style="text-align: (left|center|right)"/g, ' align="$1"');
   for (const at of body.querySelectorAll(".at[data-open-id]")) {
     const person = chat?.members.find(({ open_id }) => open_id === at.dataset.openId);
     if (at.classList.contains("at-all")) at.textContent = `@${t("all")}`;
