@@ -34,7 +34,7 @@ let views = new Map();
 let spoken = 0;
 let frame = null;
 
-const wire = new Wire({ setFaults: (faults) => call("PUT", "/sim/faults", { faults }) });
+const wire = new Wire({ call });
 const composer = new Composer({
   onSend: send,
   onSpeaker: (openId) => { state.speakers.set(state.current, openId); openChat(state.current); },

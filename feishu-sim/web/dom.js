@@ -52,8 +52,8 @@ export function avatar(person) {
   const name = nameOf(person) || "?";
   const wide = /[\u3400-\u9fff]/.test(name);
   const letters = wide ? [...name].slice(-2).join("") : name.split(/\s+/).map((word) => [...word][0]).slice(0, 2).join("").toUpperCase();
-  const seed = [...(person?.open_id ?? name)].reduce((sum, character) => (sum * 31 + character.codePointAt(0)) >>> 0, 7);
-  return h("span.avatar", { "data-tone": seed % 6, "aria-hidden": "true" }, letters);
+  const seed = [...(person?.open_id ?? name)].reduce((hash, character) => Math.imul(hash ^ character.codePointAt(0), 16777619), 2166136261);
+  return h("span.avatar", { "data-tone": (seed >>> 16) % 6, "aria-hidden": "true" }, letters);
 }
 
 export const groupAvatar = () => h("span.avatar.group", { "aria-hidden": "true" }, icon("group"));

@@ -105,7 +105,7 @@ export class MessageView {
     insert(this.body, html, this.actions.chat());
     if (first) return;
     this.body.querySelectorAll("details").forEach((node, at) => { if (at in open) node.open = open[at]; });
-    if (card && !card.streaming) this.body.animate([{ opacity: 0.5 }, { opacity: 1 }], 250);
+    if (card && !card.streaming) this.body.animate([{ opacity: 0.7 }, { opacity: 1 }], 250);
   }
 
   reactions(reactions) {
@@ -143,9 +143,10 @@ function layout(message, before, me) {
 }
 
 /** One line of a message: for quotes, the list of chats, and screen readers. */
-export function gist({ card, text, deleted, sender }) {
+export function gist({ card, msg_type, text, deleted, sender }) {
   if (deleted) return t("recalled", nameOf(sender));
-  return (card?.title ? `[${card.title}]` : text).replace(/\s+/g, " ").slice(0, 120);
+  const plain = card?.title ? `[${card.title}]` : msg_type === "post" ? text.replace(/[*`#>|~]+|^- /gm, "") : text;
+  return plain.replace(/\s+/g, " ").trim().slice(0, 120);
 }
 
 /** Beneath the bubble: sending, what became of the event, how often it changed. */

@@ -8,13 +8,15 @@ const STORY_MAX = 80;
 /** Acknowledgements in the little chart. */
 const CHART_MAX = 32;
 
-/** Each thing that a person can break: the simulator's fault, once. */
+/** What a person can break: at once on the open connections, or once, when there is an occasion. */
 const BREAKABLE = {
-  drop: { kind: "drop_after_push", count: 1 },
-  lose: { kind: "api_lost_answer", target: "POST /open-apis/im/v1/messages", count: 1 },
+  drop: { action: "drop" },
+  lose: { kind: "api_lost_answer", target: "POST /open-apis/im/v1/messages/:message_id/reply", count: 1 },
   twice: { kind: "duplicate_push", count: 1 },
-  silence: { kind: "silence", count: 1 },
+  silence: { action: "silence" },
 };
+/** The simulator does not say when a fault struck: it is asked, this long after something happened, ms. */
+const ASK_AFTER_MS = 250;
 
 /** Documented calls, most specific first, by the word for them. */
 const CALLS = [
@@ -26,9 +28,9 @@ const CALLS = [
 ];
 
 export class Wire {
-  /** `setFaults(list)` puts these faults in force. */
-  constructor({ setFaults }) {
-    this.setFaults = setFaults;
+  /** `call(method, path, body)` asks the simulator. */
+  constructor({ call }) {
+    this.call = call;
     this.link = null;
     this.faults = [];
     this.downSince = null;
@@ -57,6 +59,7 @@ export class Wire {
   setLink(link) {
     this.link = link;
     this.downSince = link.up ? null : this.downSince ?? Date.now();
+    this.silent &&= link.up;
     this.later();
   }
 
@@ -65,41 +68,51 @@ export class Wire {
     const act = this[`on_${kind}`];
     if (!act) return;
     act.call(this, data);
+    if (this.faults.length) this.ask();
     this.later();
   }
 
+  ask() {
+    this.asking ??= setTimeout(async () => {
+      this.asking = null;
+      this.on_faults(await this.call("GET", "/sim/faults").catch(() => ({ faults: this.faults })));
+      this.later();
+    }, ASK_AFTER_MS);
+  }
+
   on_link_up({ connections }) {
+    this.silent = false;
     const away = this.downSince ? Date.now() - this.downSince : null;
     this.setLink({ ...this.link, up: true, connections });
-    this.tell("good", away === null ? t("sUp") : t("sBack", span(away)));
+    this.tell("good", () => (away === null ? t("sUp") : t("sBack", span(away))));
   }
 
   on_link_down({ connections, reason }) {
     this.setLink({ ...this.link, up: connections > 0 || this.link?.transport === "webhook", connections });
-    this.tell("bad", t("sDown"), reason);
+    this.tell("bad", () => t("sDown"), reason);
   }
 
   on_push({ event_type, attempt }) {
     this.counts.pushed += 1;
     if (attempt > 1) this.counts.redelivered += 1;
-    this.tell(attempt > 1 ? "warn" : "out", attempt > 1 ? t("sPushAgain", attempt) : t("sPush"), event_type);
+    this.tell(attempt > 1 ? "warn" : "out", () => (attempt > 1 ? t("sPushAgain", attempt) : t("sPush")), event_type);
   }
 
   on_ack({ code, latency_ms }) {
-    if (code !== 200) return this.tell("bad", t("sAckBad", code), span(latency_ms));
+    if (code !== 200) return this.tell("bad", () => t("sAckBad", code), span(latency_ms));
     this.counts.acked += 1;
     this.latencies = [...this.latencies, latency_ms].slice(-CHART_MAX);
-    this.tell("good", t("sAck"), span(latency_ms));
+    this.tell("good", () => t("sAck"), span(latency_ms));
   }
 
   on_ack_missed({ next_in_ms }) {
     this.counts.missed += 1;
-    this.tell("bad", t("sMissed"), next_in_ms === null ? t("sLast") : t("sNext", span(next_in_ms)));
+    this.tell("bad", () => `${t("sMissed")} · ${next_in_ms === null ? t("sLast") : t("sNext", span(next_in_ms))}`);
   }
 
   on_violation({ rule, detail }) {
     this.counts.violations += 1;
-    this.tell("bad", `${t("sViolation")}: ${rule}`, detail);
+    this.tell("bad", () => `${t("sViolation")}: ${rule}`, detail);
   }
 
   on_api_call({ method, path, status, code, ms }) {
@@ -107,18 +120,18 @@ export class Wire {
     const call = `${method} ${path}`;
     const word = CALLS.find(([, pattern]) => pattern.test(call))?.[0];
     const bad = status === 0 || status >= 400 || code !== 0;
-    const outcome = bad ? ` → ${status || "∅"}${code ? `/${code}` : ""}` : "";
-    this.tell(bad ? "bad" : "call", (word ? t("call")[word] : call.replace("/open-apis", "")) + outcome, span(ms), call);
+    const outcome = () => bad ? ` → ${code > 0 ? code : status || t("unanswered")}` : "";
+    this.tell(bad ? "bad" : "call", () => (word ? t("call")[word] : call.replace("/open-apis", "")) + outcome(), span(ms), call);
   }
 
-  on_faults(faults) {
-    this.faults = Array.isArray(faults) ? faults : faults.faults ?? [];
+  on_faults({ faults }) {
+    this.faults = faults;
   }
 
-  /** Adds a line; one that repeats the last only counts up. */
+  /** Adds a line, whose text can be said in another language later; a call that repeats the last only counts up. */
   tell(tone, text, detail = "", hint = "") {
     const last = this.story.at(-1);
-    if (tone === "call" && last?.tone === tone && last.text === text) {
+    if (tone === "call" && last?.tone === tone && last.hint === hint) {
       Object.assign(last, { times: last.times + 1, detail, at: Date.now() });
       return;
     }
@@ -143,9 +156,9 @@ export class Wire {
   drawLink() {
     const { up, connections, transport } = this.link ?? { up: false, connections: 0 };
     const away = Math.round((Date.now() - this.downSince) / 1000);
-    const state = up ? t("up") : this.downSince && away > 0 ? t("downFor", away) : t("down");
+    const state = this.silent ? t("silent") : up ? t("up") : this.downSince && away > 0 ? t("downFor", away) : t("down");
     const way = transport === "webhook" ? t("webhook") : connections > 1 ? t("longN", connections) : t("long");
-    document.documentElement.dataset.link = up ? "up" : "down";
+    document.documentElement.dataset.link = this.silent ? "silent" : up ? "up" : "down";
     const text = `${state} ${way}`;
     if ($("#link").dataset.text === text) return;
     $("#link").dataset.text = text;
@@ -171,8 +184,9 @@ export class Wire {
   drawFaults() {
     const known = Object.entries(BREAKABLE);
     const strange = this.faults.filter((fault) => !known.some(([, { kind }]) => kind === fault.kind));
+    const connected = this.link?.connections > 0;
     // Only when it would look different: a button that is being pressed must stay.
-    const key = JSON.stringify([this.faults, t("faults")]);
+    const key = JSON.stringify([this.faults, connected, t("faults")]);
     if ($("#faults").dataset.key === key) return;
     $("#faults").dataset.key = key;
     const held = document.activeElement?.dataset?.fault;
@@ -180,8 +194,10 @@ export class Wire {
       ...known.map(([key, fault]) => {
         const [name, what] = t("fault")[key];
         const armed = this.faults.some(({ kind }) => kind === fault.kind);
-        return h("button.fault", { type: "button", "data-fault": key, "aria-pressed": String(armed), onclick: () => this.toggle(fault, armed) },
-          h("b", {}, name), h("small", {}, armed ? t("faultArmed") : what));
+        const act = fault.action
+          ? { onclick: () => this.disturb(fault), disabled: !connected }
+          : { onclick: () => this.toggle(fault, armed), "aria-pressed": String(armed) };
+        return h("button.fault", { type: "button", "data-fault": key, ...act }, h("b", {}, name), h("small", {}, armed ? t("faultArmed") : what));
       }),
       ...strange.map(({ kind, count }) => h("p.strange", {}, icon("alert"), `${t("faultNow")}: ${kind}${count ? ` ×${count}` : ""}`)),
       ...(this.faults.length ? [h("button.link", { type: "button", "data-fault": "none", onclick: () => this.put([]) }, t("calm"))] : []));
@@ -193,19 +209,29 @@ export class Wire {
   }
 
   async put(faults) {
+    await this.attempt("PUT", "/sim/faults", { faults });
+  }
+
+  async disturb({ action }) {
+    this.silent = action === "silence";
+    if (this.silent) this.tell("warn", () => t("sSilent"));
+    await this.attempt("POST", "/sim/link", { action });
+  }
+
+  async attempt(method, path, body) {
     try {
-      await this.setFaults(faults);
-      this.on_faults(faults);
-      this.later();
+      const answer = await this.call(method, path, body);
+      if (answer.faults) this.on_faults(answer);
     } catch (error) {
       toast(error.message);
     }
+    this.later();
   }
 
   drawStory() {
     if (!this.story.length) return $("#story").replaceChildren(h("li.empty", {}, t("storyEmpty")));
     $("#story").replaceChildren(...this.story.toReversed().map(({ tone, text, detail, hint, at, times }) =>
       h("li", { "data-tone": tone, title: hint || detail },
-        h("i"), h("span", {}, text, times > 1 && ` ×${times}`, h("small", {}, detail)), h("time", {}, clock(at, true)))));
+        h("i"), h("span", {}, text(), times > 1 && ` ×${times}`, h("small", {}, detail)), h("time", {}, clock(at, true)))));
   }
 }

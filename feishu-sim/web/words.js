@@ -29,21 +29,21 @@ const words = {
     helloDirect: "给我发一条消息：先看到我的表情回应，再看到进度卡片，最后是回答。",
     helloGroup: "在群里 @ 我，我会回复你那条消息。可以换人发言，看看我怎么分清谁是谁。",
     prompts: [["问时间", "现在几点？"], ["表格和代码", "用一张表格和一段代码介绍你自己"], ["我的记忆", "我刚才说了什么？"]],
-    wire: "线路上发生了什么",
-    up: "已连接", down: "断开", downFor: (s) => `断开 ${s} 秒`, long: "长连接", longN: (n) => `${n} 条长连接`, webhook: "Webhook",
+    unanswered: "无应答", wire: "线路上发生了什么",
+    up: "已连接", silent: "静默", down: "断开", downFor: (s) => `断开 ${s} 秒`, long: "长连接", longN: (n) => `${n} 条长连接`, webhook: "Webhook",
     ackTitle: "从推送到确认", noAck: "还没有事件", ackLast: "最近一次", ackMiddle: (ms) => `中位数 ${ms}`,
     pushed: "推送", acked: "确认", redelivered: "重推", missed: "未确认", calls: "API 调用", violations: "违反协议",
     faults: "弄坏一点什么", faultArmed: "已就绪：下一条消息时发生", faultNow: "已就绪", calm: "全部恢复正常",
     fault: {
-      drop: ["断开连接", "连接在推送后被切断，看它重连"],
-      lose: ["丢失应答", "下次发送生效了，但它收不到应答"],
+      drop: ["断开连接", "立刻切断，看它自己重连"],
+      lose: ["丢失应答", "它的下次回复生效，却收不到应答"],
       twice: ["重复事件", "同一事件推送两遍，只应答一次"],
-      silence: ["静默", "连接还在，但什么都不再收发"],
+      silence: ["静默", "连接还在，但什么都不再传，看它察觉"],
     },
     story: "经过", storyEmpty: "发一条消息，看这里",
     sPush: "事件已推送", sPushAgain: (n) => `事件第 ${n} 次推送`, sAck: "已确认", sAckBad: (code) => `确认码 ${code}`,
     sMissed: "没有等到确认", sNext: (s) => `${s} 后再推`, sLast: "不再推送",
-    sUp: "连接建立", sBack: (s) => `${s} 后恢复连接`, sDown: "连接断开", sViolation: "违反协议",
+    sUp: "连接建立", sBack: (s) => `${s} 后恢复连接`, sDown: "连接断开", sSilent: "连接静默了", sViolation: "违反协议",
     call: {
       token: "取令牌", reactOn: "加表情", reactOff: "去掉表情", reply: "回复消息", send: "发消息", patch: "更新卡片",
       edit: "编辑消息", read: "读消息", members: "读群成员", card: "建卡片", stream: "流式更新卡片", upload: "上传",
@@ -80,21 +80,21 @@ const words = {
     helloDirect: "Send me a message: first you see my reaction, then a progress card, then the answer.",
     helloGroup: "Mention me here and I reply to your message. Switch the speaker and see how I tell people apart.",
     prompts: [["Ask the time", "What time is it?"], ["A table and code", "Introduce yourself with a table and some code"], ["My memory", "What did I say just before?"]],
-    wire: "On the wire",
-    up: "Connected", down: "Down", downFor: (s) => `Down for ${s} s`, long: "long connection", longN: (n) => `${n} long connections`, webhook: "webhook",
+    unanswered: "no answer", wire: "On the wire",
+    up: "Connected", silent: "Silent", down: "Down", downFor: (s) => `Down for ${s} s`, long: "long connection", longN: (n) => `${n} long connections`, webhook: "webhook",
     ackTitle: "From push to acknowledgement", noAck: "No events yet", ackLast: "latest", ackMiddle: (ms) => `median ${ms}`,
     pushed: "Pushed", acked: "Acked", redelivered: "Redelivered", missed: "Missed", calls: "API calls", violations: "Violations",
     faults: "Break something", faultArmed: "Armed: strikes at the next message", faultNow: "In force", calm: "Make everything work again",
     fault: {
-      drop: ["Drop the link", "Cut right after a push: watch it reconnect"],
-      lose: ["Lose the answer", "Its next send works, but it never hears so"],
+      drop: ["Drop the link", "Cut it now, and watch it reconnect"],
+      lose: ["Lose the answer", "Its next reply arrives, but it never hears so"],
       twice: ["Repeat the event", "Pushed twice, to be answered once"],
-      silence: ["Silence", "The link stays, but nothing moves on it"],
+      silence: ["Silence", "The link stays but carries nothing: will it notice?"],
     },
     story: "What happened", storyEmpty: "Send a message and watch here",
     sPush: "Event pushed", sPushAgain: (n) => `Event pushed, attempt ${n}`, sAck: "Acknowledged", sAckBad: (code) => `Answered ${code}`,
     sMissed: "Not acknowledged", sNext: (s) => `again in ${s}`, sLast: "no pushes left",
-    sUp: "Link up", sBack: (s) => `Link back after ${s}`, sDown: "Link down", sViolation: "Violation",
+    sUp: "Link up", sBack: (s) => `Link back after ${s}`, sDown: "Link down", sSilent: "The link went silent", sViolation: "Violation",
     call: {
       token: "Token", reactOn: "Reaction on", reactOff: "Reaction off", reply: "Reply sent", send: "Message sent", patch: "Card updated",
       edit: "Message edited", read: "Messages read", members: "Members read", card: "Card created", stream: "Card streamed", upload: "Upload",
@@ -153,6 +153,7 @@ export const dayOrClock = (at) => day(at) || clock(at);
 
 /** Milliseconds as a person reads them: "4 ms", "1.2 s", "5 min". */
 export function span(ms) {
+  if (ms < 1) return "<1 ms";
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
   if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
