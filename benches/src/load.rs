@@ -49,6 +49,7 @@ async fn long_connection(binary: &Path) -> Result<(), Failure> {
     let starts = start_times(binary, &platform).await?;
     say("start to first 200 on /api/v1/health, 20 starts", &spread(&starts));
 
+    platform.state.tokens.store(0, Ordering::Relaxed);
     let daemon = Daemon::start(binary, &platform, "websocket").await?;
     let mut socket = platform.accept().await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -380,8 +381,11 @@ agent_dir = "{folder}"
 
     fn memory(&self) -> io::Result<String> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        Ok(line.unwrap_or("unknown").trim().to_owned())
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or("unknown").trim().to_owned()
+        };
+        Ok(format!("{} ({} of it private)", value("VmRSS:"), value("RssAnon:")))
     }
 
     async fn ready(&self) -> Result<serde_json::Value, Failure> {

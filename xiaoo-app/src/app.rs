@@ -251,11 +251,11 @@ impl App {
             give_up.cancel();
             let _ = tokio::time::timeout(GIVING_UP, turns.wait()).await;
         }
+        let deadline = Instant::now() + LAST_SENDS;
+        outbox::drained(&self.pipeline, deadline).await;
         no_sends.cancel();
         sends.close();
-        let deadline = Instant::now() + LAST_SENDS;
         let _ = tokio::time::timeout_at(deadline, sends.wait()).await;
-        outbox::drain(&self.pipeline, deadline).await;
         no_http.cancel();
         tasks.close();
         let _ = tokio::time::timeout(LAST_SENDS, tasks.wait()).await;

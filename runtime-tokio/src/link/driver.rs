@@ -29,6 +29,10 @@ use crate::{InboundEvent, Ingress, Transport, Verdict};
 /// Messages and verdicts handled before the acknowledgements are flushed: the
 /// batch that shares one write.
 const BATCH_MAX: usize = 128;
+/// How long written acknowledgements may wait for those still on their way to
+/// the disk, so that they leave in one write. Without any on their way they
+/// leave at once.
+const FLUSH_DELAY: Duration = Duration::from_millis(1);
 /// A write that takes longer finds no reader: the link is dead.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long deliveries in flight may take when the daemon stops. The store's
@@ -57,6 +61,8 @@ pub(super) struct Driver<E, I> {
     accepting: FuturesUnordered<BoxFuture<(AckToken, Verdict)>>,
     oversize: Arc<AtomicU64>,
     unflushed: bool,
+    /// When what was written must leave, company or not.
+    flush_by: Option<Instant>,
     flushes: u64,
 }
 
@@ -98,6 +104,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             accepting: FuturesUnordered::new(),
             oversize: Arc::default(),
             unflushed: false,
+            flush_by: None,
             flushes: 0,
         }
     }
@@ -108,7 +115,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         loop {
             self.machine.handle_timeout(self.clock.now());
             self.drain().await;
-            self.flush().await;
+            self.flush_if_due().await;
             self.publish();
             let wake = tokio::select! {
                 biased;
@@ -130,6 +137,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             .machine
             .poll_timeout()
             .map(|(due, _)| self.clock.at(due));
+        let due = due.into_iter().chain(self.flush_by).min();
         let timer = OptionFuture::from(due.map(tokio::time::sleep_until));
         let (fetching, dialing, socket) = (&mut self.fetching, &mut self.dialing, &mut self.socket);
         tokio::select! {
@@ -366,7 +374,19 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         }
     }
 
+    async fn flush_if_due(&mut self) {
+        if !self.unflushed {
+            return;
+        }
+        let now = Instant::now();
+        let flush_by = *self.flush_by.get_or_insert(now + FLUSH_DELAY);
+        if self.accepting.is_empty() || flush_by <= now {
+            self.flush().await;
+        }
+    }
+
     async fn flush(&mut self) {
+        self.flush_by = None;
         if !core::mem::take(&mut self.unflushed) {
             return;
         }

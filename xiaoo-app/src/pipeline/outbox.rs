@@ -9,6 +9,7 @@ use std::time::Duration;
 use runtime_tokio::openapi::{ApiError, ReplyTarget};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
@@ -30,6 +31,9 @@ const TRIED_FOR: Duration = Duration::from_secs(50 * 60);
 const SIGN_TRIES_MAX: u32 = 3;
 /// How often the outbox is looked at without a bell.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How often the store is asked, while the daemon stops, whether all is sent.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// One thing to send, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,18 +142,12 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
     }
 }
 
-/// Sends what is due until nothing is left or `deadline` has passed: the last
-/// thing before the process ends.
-pub async fn drain(pipeline: &SharedPipeline, deadline: tokio::time::Instant) {
-    while tokio::time::Instant::now() < deadline {
-        match pipeline.store.outbox_take(unix_ms(), SENDS_MAX).await {
-            Ok(rows) if !rows.is_empty() => {
-                let sends = rows.iter().map(|row| send(pipeline, row));
-                let all = futures_util::future::join_all(sends);
-                if tokio::time::timeout_at(deadline, all).await.is_err() {
-                    return;
-                }
-            }
+/// Waits until [`run`] has nothing left to send, or until `deadline`: what is
+/// left then goes out after the next start.
+pub async fn drained(pipeline: &SharedPipeline, deadline: Instant) {
+    while Instant::now() < deadline {
+        match pipeline.store.stats().await {
+            Ok(stats) if stats.outbox_open > 0 => tokio::time::sleep(DRAIN_POLL).await,
             Ok(_) | Err(_) => return,
         }
     }
