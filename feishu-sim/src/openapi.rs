@@ -126,6 +126,10 @@ enum After {
 }
 
 impl Trouble {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a point is struck by its own faults only"
+    )]
     fn of(faults: Vec<FaultKind>) -> Self {
         let mut trouble = Self::default();
         for fault in faults {

@@ -147,10 +147,9 @@ fn draft(world: &World, message: UserMessage) -> Result<Draft, SimError> {
             let msg_type = message.msg_type.ok_or_else(|| {
                 SimError::Invalid("content needs a msg_type beside it".to_owned())
             })?;
-            let content = match content {
-                Value::String(text) => text,
-                other => other.to_string(),
-            };
+            let content = content
+                .as_str()
+                .map_or_else(|| content.to_string(), str::to_owned);
             let named = message.mentions.iter().map(String::as_str);
             let bot = message
                 .mention_bot
@@ -197,7 +196,7 @@ impl Naming<'_> {
             .any(|mention: &Mention| mention.open_id == self.world.bot);
         let wants_bot = self
             .mention_bot
-            .unwrap_or(self.is_group && mentions.is_empty() && !text.contains("@_all"));
+            .unwrap_or_else(|| self.is_group && mentions.is_empty() && !text.contains("@_all"));
         let bot = (wants_bot && !mentions_bot_itself).then(|| self.world.bot.clone());
         let mut front = String::new();
         for open_id in bot.iter().chain(extra) {

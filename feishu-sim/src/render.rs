@@ -329,7 +329,7 @@ impl Scope<'_> {
             }
             "media" => {
                 plain.push_str("[视频]");
-                inline.push_str("🎬");
+                inline.push('🎬');
             }
             "emotion" => {
                 let kind = str_of(element, "emoji_type");

@@ -43,6 +43,10 @@ enum Signing {
 }
 
 /// Posts an event or a callback of the new kind. `None`: no answer in time.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a point is struck by its own faults only"
+)]
 pub(crate) async fn send(
     shared: &Shared,
     url: &str,

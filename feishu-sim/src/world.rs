@@ -207,11 +207,14 @@ impl World {
     /// The message that this uuid already made, inside the window.
     pub(crate) fn by_uuid(&mut self, uuid: &str) -> Option<String> {
         let now = Instant::now();
-        while let Some((old, _)) = self
+        while self
             .uuid_order
-            .pop_front_if(|(_, made)| now.duration_since(*made) > self.uuid_window)
+            .front()
+            .is_some_and(|(_, made)| now.duration_since(*made) > self.uuid_window)
         {
-            self.uuids.remove(&old);
+            if let Some((old, _)) = self.uuid_order.pop_front() {
+                self.uuids.remove(&old);
+            }
         }
         self.uuids
             .get(uuid)
@@ -248,3 +251,27 @@ impl Names for World {
 
 /// The platform makes at most one message of one uuid within this time.
 const UUID_WINDOW: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_uuid_is_remembered_for_its_window() {
+        let config = SimConfig {
+            time_scale: 0.5,
+            ..SimConfig::default()
+        };
+        let rng = fastrand::Rng::with_seed(1);
+        let mut world = World::new(&config, rng, Arc::new(Changes::new()));
+        world.remember_uuid("u", "om_1");
+        advance(UUID_WINDOW / 2).await;
+        assert_eq!(world.by_uuid("u").as_deref(), Some("om_1"));
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(world.by_uuid("u"), None);
+        world.remember_uuid("u", "om_2");
+        assert_eq!(world.by_uuid("u").as_deref(), Some("om_2"));
+    }
+}

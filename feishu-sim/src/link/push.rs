@@ -67,6 +67,10 @@ pub(crate) async fn push(shared: &Shared, event_type: &str, payload: &Bytes) -> 
     Pushed::Missed
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a point is struck by its own faults only"
+)]
 fn plan(faults: Vec<FaultKind>) -> Plan {
     let mut plan = Plan::default();
     for fault in faults {

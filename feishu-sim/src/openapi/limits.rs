@@ -96,9 +96,11 @@ impl Limiter {
         }
         let calls = self.windows.entry(key.to_owned()).or_default();
         while calls
-            .pop_front_if(|call| now.duration_since(*call) >= span)
-            .is_some()
-        {}
+            .front()
+            .is_some_and(|call| now.duration_since(*call) >= span)
+        {
+            calls.pop_front();
+        }
         if calls.len() >= max {
             let oldest = calls.front().copied().unwrap_or(now);
             let wait = span.saturating_sub(now.duration_since(oldest));

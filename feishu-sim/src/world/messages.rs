@@ -61,11 +61,33 @@ pub(crate) struct Draft {
     pub(crate) card_id: Option<String>,
 }
 
+/// Where a message hangs.
+#[derive(Default)]
+struct Place {
+    root_id: Option<String>,
+    parent_id: Option<String>,
+    thread_id: Option<String>,
+}
+
+impl Place {
+    fn in_thread(root: String, thread: String) -> Self {
+        Self {
+            root_id: Some(root.clone()),
+            parent_id: Some(root),
+            thread_id: Some(thread),
+        }
+    }
+}
+
 impl World {
     /// Puts a message into its chat and gives its id.
     pub(crate) fn post(&mut self, draft: Draft) -> Result<String, SimError> {
         self.chat(&draft.chat_id)?;
-        let (root_id, parent_id, thread_id) = self.place(&draft)?;
+        let Place {
+            root_id,
+            parent_id,
+            thread_id,
+        } = self.place(&draft)?;
         let message_id = self.id("om_");
         let now = Self::now_ms();
         let message = MessageState {
@@ -109,12 +131,9 @@ impl World {
 
     /// Root, parent and thread of a draft. Inside a thread root and parent are
     /// both the thread's first message.
-    fn place(
-        &mut self,
-        draft: &Draft,
-    ) -> Result<(Option<String>, Option<String>, Option<String>), SimError> {
+    fn place(&mut self, draft: &Draft) -> Result<Place, SimError> {
         let Some(target) = &draft.reply_to else {
-            return Ok((None, None, None));
+            return Ok(Place::default());
         };
         let parent = self.message(target)?;
         if parent.chat_id != draft.chat_id {
@@ -124,16 +143,20 @@ impl World {
         }
         let root = parent.root_id.clone().unwrap_or_else(|| target.clone());
         if let Some(thread) = parent.thread_id.clone() {
-            return Ok((Some(root.clone()), Some(root), Some(thread)));
+            return Ok(Place::in_thread(root, thread));
         }
         if !draft.in_thread {
-            return Ok((Some(root), Some(target.clone()), None));
+            return Ok(Place {
+                root_id: Some(root),
+                parent_id: Some(target.clone()),
+                thread_id: None,
+            });
         }
         let thread = self.id("omt_");
         if let Some(parent) = self.messages.get_mut(target) {
             parent.thread_id = Some(thread.clone());
         }
-        Ok((Some(target.clone()), Some(target.clone()), Some(thread)))
+        Ok(Place::in_thread(target.clone(), thread))
     }
 
     /// Gives a message new content.
