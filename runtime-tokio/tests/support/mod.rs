@@ -20,6 +20,17 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Waits until `condition` holds, which other tasks bring about.
+#[allow(dead_code, reason = "not every test binary needs it")]
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let look = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    soon(what, look).await;
+}
+
 /// Everything logged on this thread while the guard lives, at every level.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
