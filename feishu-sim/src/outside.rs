@@ -3,12 +3,13 @@
 mod page;
 mod stream;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,6 +25,9 @@ use crate::view::ChatType;
 use crate::{SimError, delivery, webhook};
 
 pub(crate) async fn route(shared: Arc<Shared>, request: Request) -> Response {
+    if !is_from_here(request.headers()) {
+        return empty_response(StatusCode::FORBIDDEN);
+    }
     let path = request.uri().path().to_owned();
     if request.method() == Method::GET && path == "/sim/stream" {
         return stream::stream(&shared);
@@ -46,6 +50,24 @@ pub(crate) async fn route(shared: Arc<Shared>, request: Request) -> Response {
         Ok(body) => json_response(StatusCode::OK, &body),
         Err(Refusal { status, error }) => json_response(status, &json!({"error": error})),
     }
+}
+
+/// Whether no foreign web page is behind a request. A browser lets any site
+/// post to loopback, and a bot that acts on what "people" say would obey it: so
+/// the origin must be this page's, and the host no name that a foreign DNS
+/// server could have pointed here (those have a dot).
+fn is_from_here(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str());
+    let Some(Ok(host)) = text(header::HOST) else {
+        return false;
+    };
+    let is_address = host.parse::<SocketAddr>().is_ok() || host.parse::<IpAddr>().is_ok();
+    let is_ours = match text(header::ORIGIN) {
+        None => true,
+        Some(Ok(origin)) => origin.strip_prefix("http://") == Some(host),
+        Some(Err(_)) => false,
+    };
+    (is_address || !host.contains('.')) && is_ours
 }
 
 struct Refusal {

@@ -154,3 +154,40 @@ async fn faults_and_stats_are_there_over_http() {
     );
     sim.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_foreign_web_page_can_neither_speak_nor_listen() {
+    let sim = Sim::start(quick()).await.unwrap();
+    let own = sim.base_url();
+    let by_name = own.replace("http://127.0.0.1", "localhost");
+    let by_address = own.replace("http://", "");
+    for (name, host, origin, status) in [
+        ("a script", by_address.as_str(), None, 200),
+        (
+            "the chat page",
+            by_address.as_str(),
+            Some(own.as_str()),
+            200,
+        ),
+        ("by name", by_name.as_str(), None, 200),
+        (
+            "another site",
+            by_address.as_str(),
+            Some("https://evil.example"),
+            403,
+        ),
+        ("a sandboxed frame", by_address.as_str(), Some("null"), 403),
+        ("a rebound name", "evil.example", None, 403),
+    ] {
+        let url = format!("{own}/sim/messages");
+        let mut request = http()
+            .post(url)
+            .header("host", host)
+            .json(&json!({"text": "x"}));
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        assert_eq!(request.send().await.unwrap().status(), status, "{name}");
+    }
+    sim.shutdown().await;
+}
