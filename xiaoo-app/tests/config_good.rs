@@ -49,7 +49,7 @@ fn the_published_examples_load() {
             "sqlite:/var/lib/xiaoo/agents/main/xiaoo.db",
         ),
         (
-            "websocket.toml",
+            "long-connection.toml",
             Transport::Websocket,
             "sqlite:/var/lib/xiaoo/agents/main/xiaoo.db",
         ),
@@ -177,6 +177,7 @@ dashboard = false
             "/etc/xiaoo/config.toml:3: llm.provider: \"my-gateway\" is not known by name; spoken to as \"compatible\"",
             "/etc/xiaoo/config.toml:15: channels.feishu.encrypt_key_env: the value of FEISHU_ENCRYPT_KEY has blanks around it; left out",
             "/etc/xiaoo/config.toml:37: agents.list[0].id: not used: `b` is the agent that answers",
+            "/etc/xiaoo/config.toml:58: http.bearer_token_env: no page asks for the token yet; keep the port on this machine",
         ]
     );
     let model = config.model_config();
@@ -276,6 +277,25 @@ fn parts_that_this_program_does_not_have_are_warnings() {
             "/etc/xiaoo/config.toml:12: trace: ignored: this program has no such part",
             "/etc/xiaoo/config.toml:14: hooker: ignored: this program has no such part",
             "/etc/xiaoo/config.toml:16: skills.allow_scripts: ignored: this program has no such part",
+        ]
+    );
+}
+
+#[test]
+fn what_has_no_effect_yet_says_so() {
+    let text = LEAST.replace(
+        "[channels.feishu]",
+        "[channels.feishu]\nprogress = \"stream\"",
+    );
+    let text = format!("{text}\n[http]\nmetrics = true\n\ndashboard = true\n[telemetry]\n");
+    let (_, warnings) = load(&text);
+    assert_eq!(
+        warnings,
+        [
+            "/etc/xiaoo/config.toml:8: channels.feishu.progress: the growing answer is not shown yet; a card is",
+            "/etc/xiaoo/config.toml:14: http.metrics: /metrics is not served yet",
+            "/etc/xiaoo/config.toml:16: http.dashboard: the dashboard is not served yet",
+            "/etc/xiaoo/config.toml:17: telemetry: ignored: this program has no such part",
         ]
     );
 }

@@ -68,12 +68,9 @@ pub struct DemoArgs {
     /// The environment variable that holds the server's key, if it wants one
     #[arg(long, value_name = "NAME", requires = "model_base")]
     pub api_key_env: Option<String>,
-    /// The port of the chat page; 0 takes a free one
+    /// The port of the chat page; if it is taken, or 0, a free one
     #[arg(long, default_value_t = 18090)]
     pub port: u16,
-    /// The language of the chat page and of notices
-    #[arg(long, value_enum)]
-    pub lang: Option<Lang>,
 }
 
 /// How the simulated Feishu delivers events.
@@ -83,15 +80,6 @@ pub enum DemoTransport {
     Websocket,
     /// By posting to the daemon
     Webhook,
-}
-
-/// A language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
-    /// 中文
-    Zh,
-    /// English
-    En,
 }
 
 /// What to look into.
@@ -161,7 +149,7 @@ mod tests {
             "xiaoo-app daemon",
             "xiaoo-app daemon --config /opt/xiaoo/config/config.toml --host 127.0.0.1 --port 18080",
             "xiaoo-app demo",
-            "xiaoo-app demo --transport webhook --port 0 --lang zh",
+            "xiaoo-app demo --transport webhook --port 0",
             "xiaoo-app demo --model-base http://127.0.0.1:11434/v1 --model qwen3 --api-key-env KEY",
             "xiaoo-app inspect frame",
             "xiaoo-app inspect event --bot-open-id ou_1 --app-id cli_1",

@@ -104,6 +104,7 @@ pub static ROOT: Table = Table {
         Key::new("subagent", UPSTREAM, ""),
         Key::new("paths", UPSTREAM, ""),
         Key::new("trace", UPSTREAM, ""),
+        Key::new("telemetry", UPSTREAM, ""),
         Key::new("compact", UPSTREAM, ""),
         Key::new("hooker", UPSTREAM, ""),
         Key::new("lsp", UPSTREAM, ""),
@@ -170,7 +171,7 @@ static FEISHU: Table = Table {
             .example("\"https://open.feishu.cn\""),
         Key::new("channel_instance_id", Kind::Text { default: Some("feishu") }, "The first part of every conversation's id; tells two bots in one store apart."),
         Key::new("reaction", Kind::Text { default: Some("Get") }, "The reaction on a message while it is worked on, one of Feishu's emoji names; \"off\" for none."),
-        Key::new("progress", Kind::Choice { of: &["card", "stream", "off"], default: "card" }, "What is shown while a turn runs: a card, the growing answer, or nothing."),
+        Key::new("progress", Kind::Choice { of: &["card", "stream", "off"], default: "card" }, "What is shown while a turn runs: a card, the growing answer (a card, for now), or nothing."),
         Key::new("require_mention", Kind::Flag { default: Some(true) }, "In groups, answer only when the bot is mentioned."),
         Key::new("respond_to_all", Kind::Flag { default: Some(false) }, "A mention of everyone counts as a mention of the bot."),
         Key::new("dm_policy", ACCESS, "Who may talk to the bot directly; allowlist means allow_users."),
@@ -345,10 +346,10 @@ static LIMITS: Table = Table {
 
 static HTTP: Table = Table {
     keys: &[
-        Key::new("bearer_token_env", Kind::Variable, "The variable that holds the token for everything but health and events; without it those pages are open to whoever reaches the port.")
+        Key::new("bearer_token_env", Kind::Variable, "The variable that holds the token for everything but health and events. Not asked for yet: those pages are open to whoever reaches the port.")
             .example("\"XIAOO_HTTP_TOKEN\""),
-        Key::new("metrics", Kind::Flag { default: Some(true) }, "Whether /metrics answers."),
-        Key::new("dashboard", Kind::Flag { default: Some(true) }, "Whether / shows the dashboard."),
+        Key::new("metrics", Kind::Flag { default: Some(true) }, "Whether /metrics answers. Not served yet."),
+        Key::new("dashboard", Kind::Flag { default: Some(true) }, "Whether / shows the dashboard. Not served yet."),
         Key::new("rate_limit", UPSTREAM, ""),
     ],
 };

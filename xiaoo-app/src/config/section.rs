@@ -105,6 +105,14 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Where a key stands, or would stand.
+    pub(super) fn spot_at(&self, name: &str) -> Spot<()> {
+        match self.value(name) {
+            Some((spot, _)) => spot,
+            None => self.missing(name),
+        }
+    }
+
     /// Text of any kind.
     pub(super) fn text(&self, name: &str) -> Option<Spot<&'a str>> {
         let (spot, value) = self.value(name)?;

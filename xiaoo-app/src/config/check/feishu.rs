@@ -32,6 +32,7 @@ impl Checker<'_> {
         let base_url = self.base_url(section);
         let access = self.access(section);
         let reaction = self.reaction(section);
+        let progress = self.progress(section);
         let instance = self.instance(section);
         let allowed_ws_hosts = self.allowed_ws_hosts(section);
         let (base_url, base_url_is_loopback) = base_url?;
@@ -47,11 +48,7 @@ impl Checker<'_> {
             instance,
             access,
             reaction,
-            progress: match section.choice("progress") {
-                "stream" => ProgressStyle::Stream,
-                "off" => ProgressStyle::Off,
-                _ => ProgressStyle::Card,
-            },
+            progress,
             ca_file: self.path(section, "ca_file"),
             allowed_ws_hosts,
         }))
@@ -200,6 +197,18 @@ impl Checker<'_> {
             self.error(&written, message);
         }
         Some(written.value.to_owned())
+    }
+
+    fn progress(&mut self, section: &Section<'_>) -> ProgressStyle {
+        match section.choice("progress") {
+            "stream" => {
+                let message = "the growing answer is not shown yet; a card is";
+                self.warn(&section.spot_at("progress"), message);
+                ProgressStyle::Stream
+            }
+            "off" => ProgressStyle::Off,
+            _ => ProgressStyle::Card,
+        }
     }
 
     fn instance(&mut self, section: &Section<'_>) -> String {

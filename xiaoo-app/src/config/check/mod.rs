@@ -116,6 +116,16 @@ impl<'a> Checker<'a> {
     }
 
     fn http(&mut self, section: &Section<'_>) -> HttpConfig {
+        // Whoever sets it must not believe that it protects anything.
+        if let Some(written) = section.text("bearer_token_env") {
+            let message = "no page asks for the token yet; keep the port on this machine";
+            self.warn(&written, message);
+        }
+        for (name, page) in [("metrics", "/metrics"), ("dashboard", "the dashboard")] {
+            if section.optional_flag(name) == Some(true) {
+                self.warn(&section.spot_at(name), format!("{page} is not served yet"));
+            }
+        }
         HttpConfig {
             bearer_token: self.secret(section, "bearer_token_env", KEY_BYTES_MAX),
             metrics: section.flag("metrics"),
