@@ -13,7 +13,8 @@ criterion_main!(benches);
 fn frames(criterion: &mut Criterion) {
     for payload_bytes in [1_172, 16 * 1024, 64 * 1024] {
         let message = event(payload_bytes);
-        let mut group = criterion.benchmark_group(format!("event frame of {} bytes", message.len()));
+        let mut group =
+            criterion.benchmark_group(format!("event frame of {} bytes", message.len()));
         group.throughput(Throughput::Elements(1));
         let mut copy = vec![0_u8; message.len()];
         group.bench_function("memcpy", |bencher| {
@@ -23,7 +24,10 @@ fn frames(criterion: &mut Criterion) {
         group.bench_function("decode", |bencher| {
             bencher.iter(|| {
                 let frame = Frame::decode(black_box(&message), &limits).expect("a valid frame");
-                (frame.payload.map(<[u8]>::len), frame.header("message_id").map(str::len))
+                (
+                    frame.payload.map(<[u8]>::len),
+                    frame.header("message_id").map(str::len),
+                )
             });
         });
         group.bench_function("prost decode", |bencher| {
@@ -40,15 +44,21 @@ fn frames(criterion: &mut Criterion) {
                 out.clear();
                 let delivery = machine.handle_message(now, epoch, black_box(&message));
                 let token = delivery.expect("an event").token;
-                machine.acknowledge(now, token, Outcome::Done, &mut out).expect("an open link");
+                machine
+                    .acknowledge(now, token, Outcome::Done, &mut out)
+                    .expect("an open link");
                 out.len()
             });
         });
         group.bench_function("prost: decode, encode the acknowledgement", |bencher| {
             bencher.iter(|| {
-                let decoded = <peer::Frame as prost::Message>::decode(black_box(message.as_slice()));
+                let decoded =
+                    <peer::Frame as prost::Message>::decode(black_box(message.as_slice()));
                 let mut frame = decoded.expect("a valid frame");
-                frame.headers.push(peer::Header { key: "biz_rt".into(), value: "0".into() });
+                frame.headers.push(peer::Header {
+                    key: "biz_rt".into(),
+                    value: "0".into(),
+                });
                 frame.payload = Some(br#"{"code":200}"#.to_vec());
                 prost::Message::encode_to_vec(&frame).len()
             });

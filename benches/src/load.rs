@@ -39,7 +39,10 @@ const CHATS: u64 = 50;
 async fn main() -> Result<(), Failure> {
     let binary = std::env::args().nth(1).map(PathBuf::from);
     let binary = binary.ok_or("usage: load PATH-OF-xiaoo-app")?;
-    say("daemon", &format!("{} bytes", std::fs::metadata(&binary)?.len()));
+    say(
+        "daemon",
+        &format!("{} bytes", std::fs::metadata(&binary)?.len()),
+    );
     long_connection(&binary).await?;
     webhook(&binary).await
 }
@@ -47,7 +50,10 @@ async fn main() -> Result<(), Failure> {
 async fn long_connection(binary: &Path) -> Result<(), Failure> {
     let platform = Platform::start(Duration::ZERO).await?;
     let starts = start_times(binary, &platform).await?;
-    say("start to first 200 on /api/v1/health, 20 starts", &spread(&starts));
+    say(
+        "start to first 200 on /api/v1/health, 20 starts",
+        &spread(&starts),
+    );
 
     platform.state.tokens.store(0, Ordering::Relaxed);
     let daemon = Daemon::start(binary, &platform, "websocket").await?;
@@ -56,21 +62,36 @@ async fn long_connection(binary: &Path) -> Result<(), Failure> {
     say("idle resident memory, connected", &daemon.memory()?);
 
     let mut latencies = paced(&mut socket, 2000, 200).await?;
-    say("durable acknowledgement at 200 events/s, 2,000 events", &percentiles(&mut latencies));
+    say(
+        "durable acknowledgement at 200 events/s, 2,000 events",
+        &percentiles(&mut latencies),
+    );
     daemon.settle().await?;
-    say("resident memory after 2,000 turns in 50 chats", &daemon.memory()?);
+    say(
+        "resident memory after 2,000 turns in 50 chats",
+        &daemon.memory()?,
+    );
 
     let before = daemon.writes().await?;
     let mut latencies = burst(&mut socket, 2000).await?;
     let after = daemon.writes().await?;
-    say("burst of 2,000 frames on one connection", &percentiles(&mut latencies));
+    say(
+        "burst of 2,000 frames on one connection",
+        &percentiles(&mut latencies),
+    );
     let (writes, acks) = (after.0 - before.0, after.1 - before.1);
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     let ratio = writes as f64 / acks.max(1) as f64;
-    say("writes for those acknowledgements", &format!("{writes} for {acks}, {ratio:.3} each"));
+    say(
+        "writes for those acknowledgements",
+        &format!("{writes} for {acks}, {ratio:.3} each"),
+    );
     daemon.settle().await?;
     say("resident memory after that", &daemon.memory()?);
-    say("tenant token requests in all this", &platform.state.tokens.load(Ordering::Relaxed).to_string());
+    say(
+        "tenant token requests in all this",
+        &platform.state.tokens.load(Ordering::Relaxed).to_string(),
+    );
     Ok(())
 }
 
@@ -99,7 +120,10 @@ async fn webhook(binary: &Path) -> Result<(), Failure> {
         medians.push(at(&latencies, 0.5).as_secs_f64());
     }
     if let [free, hindered] = medians[..] {
-        say("p50 hindered over unhindered", &format!("{:.2}", hindered / free));
+        say(
+            "p50 hindered over unhindered",
+            &format!("{:.2}", hindered / free),
+        );
     }
     Ok(())
 }
@@ -112,7 +136,9 @@ async fn start_times(binary: &Path, platform: &Platform) -> Result<Vec<Duration>
         times.push(begun.elapsed());
         drop(daemon);
     }
-    while let Ok(accepted) = tokio::time::timeout(Duration::from_millis(50), platform.accept()).await {
+    while let Ok(accepted) =
+        tokio::time::timeout(Duration::from_millis(50), platform.accept()).await
+    {
         // Some of these daemons ended in the middle of their handshake.
         drop(accepted);
     }
@@ -172,10 +198,16 @@ fn take_ack(
     if frame.payload != Some(br#"{"code":200}"#) {
         return Err(format!("refused: {:?}", frame.payload.map(String::from_utf8_lossy)).into());
     }
-    let id = frame.header("message_id").ok_or("an acknowledgement without message_id")?;
+    let id = frame
+        .header("message_id")
+        .ok_or("an acknowledgement without message_id")?;
     let number = id.rsplit('-').next().and_then(|digits| digits.parse().ok());
     let begun = number.and_then(|number: u64| sent.get(&number));
-    latencies.push(begun.ok_or("an acknowledgement nobody asked for")?.elapsed());
+    latencies.push(
+        begun
+            .ok_or("an acknowledgement nobody asked for")?
+            .elapsed(),
+    );
     Ok(())
 }
 
@@ -267,12 +299,19 @@ impl Platform {
             tokens: AtomicU64::new(0),
             messages: AtomicU64::new(0),
         });
-        let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let router = axum::Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&state));
         tokio::spawn(axum::serve(http, router).into_future());
         let mut model = ModelSimConfig::for_tests();
         model.chunk_delay = delay / 10;
         let model = ModelSim::start(model).await?;
-        Ok(Self { base, state, websocket, model })
+        Ok(Self {
+            base,
+            state,
+            websocket,
+            model,
+        })
     }
 
     async fn accept(&self) -> Result<Socket, Failure> {
@@ -285,7 +324,10 @@ impl Platform {
 async fn answer(State(state): State<Arc<PlatformState>>, request: Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let body = if path == "/callback/ws/endpoint" {
-        let url = format!("ws://{}/ws/v2?fpid=1&service_id=1&ticket=t", state.websocket);
+        let url = format!(
+            "ws://{}/ws/v2?fpid=1&service_id=1&ticket=t",
+            state.websocket
+        );
         format!(
             r#"{{"code":0,"msg":"","data":{{"URL":"{url}","ClientConfig":{{"ReconnectCount":-1,"ReconnectInterval":120,"ReconnectNonce":1,"PingInterval":120}}}}}}"#
         )
@@ -293,7 +335,8 @@ async fn answer(State(state): State<Arc<PlatformState>>, request: Request<Body>)
         state.tokens.fetch_add(1, Ordering::Relaxed);
         r#"{"code":0,"msg":"ok","tenant_access_token":"t-load","expire":7200}"#.to_owned()
     } else if path.ends_with("/bot/v3/info") {
-        r#"{"code":0,"msg":"ok","bot":{"activate_status":2,"app_name":"bot","open_id":"ou_bot"}}"#.to_owned()
+        r#"{"code":0,"msg":"ok","bot":{"activate_status":2,"app_name":"bot","open_id":"ou_bot"}}"#
+            .to_owned()
     } else {
         let number = state.messages.fetch_add(1, Ordering::Relaxed);
         format!(
@@ -316,7 +359,9 @@ impl Daemon {
     /// Starts it and returns with its first 200 on the health route.
     async fn start(binary: &Path, platform: &Platform, transport: &str) -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
         let config = folder.path().join("config.toml");
         std::fs::write(
             &config,
@@ -358,13 +403,23 @@ agent_dir = "{folder}"
             .stderr(Stdio::inherit())
             .spawn()?;
         let client = runtime_tokio::http::loopback_client()?;
-        let daemon = Self { process, port, client, _folder: folder };
+        let daemon = Self {
+            process,
+            port,
+            client,
+            _folder: folder,
+        };
         let health = format!("{}/api/v1/health", daemon.base());
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             // A bare connect is cheaper than a client's call and as good a sign.
             if TcpStream::connect(("127.0.0.1", port)).await.is_ok()
-                && daemon.client.get(&health).send().await.is_ok_and(|answer| answer.status() == 200)
+                && daemon
+                    .client
+                    .get(&health)
+                    .send()
+                    .await
+                    .is_ok_and(|answer| answer.status() == 200)
             {
                 return Ok(daemon);
             }
@@ -385,19 +440,30 @@ agent_dir = "{folder}"
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.unwrap_or("unknown").trim().to_owned()
         };
-        Ok(format!("{} ({} of it private)", value("VmRSS:"), value("RssAnon:")))
+        Ok(format!(
+            "{} ({} of it private)",
+            value("VmRSS:"),
+            value("RssAnon:")
+        ))
     }
 
     async fn ready(&self) -> Result<serde_json::Value, Failure> {
-        let answer = self.client.get(format!("{}/api/v1/ready", self.base())).send().await?;
+        let answer = self
+            .client
+            .get(format!("{}/api/v1/ready", self.base()))
+            .send()
+            .await?;
         Ok(serde_json::from_str(&answer.text().await?)?)
     }
 
     /// Writes to the websocket and acknowledgements, so far.
     async fn writes(&self) -> Result<(u64, u64), Failure> {
         let ready = self.ready().await?;
-        let link = &ready["channels"]["feishu"]["link"];
-        let number = |key: &str| link[key].as_u64().ok_or(format!("no {key} in {ready}"));
+        let number = |key: &str| {
+            let place = ready.pointer(&format!("/channels/feishu/link/{key}"));
+            let number = place.and_then(serde_json::Value::as_u64);
+            number.ok_or_else(|| format!("no {key} in {ready}"))
+        };
         Ok((number("writes")?, number("acknowledged")?))
     }
 
@@ -406,10 +472,9 @@ agent_dir = "{folder}"
         let deadline = Instant::now() + Duration::from_secs(180);
         loop {
             let ready = self.ready().await?;
-            let store = &ready["store"];
             let open: u64 = ["queued", "running", "outbox"]
                 .iter()
-                .filter_map(|key| store[*key].as_u64())
+                .filter_map(|key| ready.pointer(&format!("/store/{key}"))?.as_u64())
                 .sum();
             if open == 0 {
                 return Ok(());

@@ -78,7 +78,9 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let service = router.clone().map_request(
             move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+                request
+                    .extensions_mut()
+                    .insert(ConnectInfo::<SocketAddr>(peer));
                 request.map(axum::body::Body::new)
             },
         );
@@ -108,7 +110,10 @@ pub async fn serve(
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.stop_timeout, connections.wait()).await.is_err() {
+    if tokio::time::timeout(limits.stop_timeout, connections.wait())
+        .await
+        .is_err()
+    {
         debug!("some connections did not end in time");
     }
 }

@@ -69,19 +69,26 @@ pub fn router<I: Ingress>(
     limits: WebhookLimits,
     stats: Arc<WebhookStats>,
 ) -> Router {
-    let route = Arc::new(Route { verifier, ingress, limits, stats });
+    let route = Arc::new(Route {
+        verifier,
+        ingress,
+        limits,
+        stats,
+    });
     paths
         .iter()
-        .fold(Router::new(), |router, path| router.route(path, post(receive::<I>)))
+        .fold(Router::new(), |router, path| {
+            router.route(path, post(receive::<I>))
+        })
         .with_state(route)
 }
 
 /// The same paths when events come over the long connection: 503, with the
 /// reason.
 pub fn disabled(paths: &[&str]) -> Router {
-    paths
-        .iter()
-        .fold(Router::new(), |router, path| router.route(path, post(not_in_webhook_mode)))
+    paths.iter().fold(Router::new(), |router, path| {
+        router.route(path, post(not_in_webhook_mode))
+    })
 }
 
 async fn not_in_webhook_mode() -> Response {
@@ -101,11 +108,7 @@ async fn receive<I: Ingress>(State(route): State<Arc<Route<I>>>, request: Reques
 }
 
 impl<I: Ingress> Route<I> {
-    async fn read_and_accept(
-        &self,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Response, Refusal> {
+    async fn read_and_accept(&self, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
         if headers.contains_key(header::CONTENT_ENCODING) {
             return Err(Refusal::Encoded);
         }
@@ -118,7 +121,10 @@ impl<I: Ingress> Route<I> {
             nonce: text("x-lark-request-nonce"),
             signature: text("x-lark-signature"),
         };
-        let payload = match self.verifier.verify(now(), signature, &body, &mut scratch)? {
+        let payload = match self
+            .verifier
+            .verify(now(), signature, &body, &mut scratch)?
+        {
             Checked::Challenge(challenge) => {
                 self.stats.challenges.fetch_add(1, Ordering::Relaxed);
                 debug!("a URL check was answered");
@@ -137,14 +143,21 @@ impl<I: Ingress> Route<I> {
                 }
             }
         };
-        let event = InboundEvent { payload, transport: Transport::Webhook, received };
+        let event = InboundEvent {
+            payload,
+            transport: Transport::Webhook,
+            received,
+        };
         let verdict = tokio::time::timeout(self.limits.accept_timeout, self.ingress.accept(event))
             .await
             .map_err(|_| Refusal::Overloaded)?;
         match verdict {
             Verdict::Accepted => {
                 self.stats.accepted.fetch_add(1, Ordering::Relaxed);
-                Ok(json(StatusCode::OK, Bytes::from_static(br#"{"code":0,"message":"ok"}"#)))
+                Ok(json(
+                    StatusCode::OK,
+                    Bytes::from_static(br#"{"code":0,"message":"ok"}"#),
+                ))
             }
             Verdict::Answer(answer) => {
                 self.stats.accepted.fetch_add(1, Ordering::Relaxed);
@@ -199,8 +212,14 @@ impl Refusal {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "compressed bodies are not accepted".to_owned(),
             ),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large".to_owned()),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is too large".to_owned(),
+            ),
+            Self::Slow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "the body took too long".to_owned(),
+            ),
             Self::Broken => (StatusCode::BAD_REQUEST, "the body broke off".to_owned()),
             Self::Overloaded => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -209,14 +228,16 @@ impl Refusal {
         };
         let counter = match self {
             Self::Overloaded => &stats.refused,
-            Self::Rejected(_)
-            | Self::Encoded
-            | Self::TooLarge
-            | Self::Slow
-            | Self::Broken => &stats.rejected,
+            Self::Rejected(_) | Self::Encoded | Self::TooLarge | Self::Slow | Self::Broken => {
+                &stats.rejected
+            }
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        warn!(status = status.as_u16(), rule = why, "feishu webhook: request refused: {why}");
+        warn!(
+            status = status.as_u16(),
+            rule = why,
+            "feishu webhook: request refused: {why}"
+        );
         message(status, &why)
     }
 }
@@ -230,15 +251,18 @@ fn message(status: StatusCode, message: &str) -> Response {
     let mut response = json(status, body.to_string().into());
     if status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::PAYLOAD_TOO_LARGE {
         // The rest of the body is on the way: nothing can follow on this connection.
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        response.headers_mut().insert(
+            header::CONNECTION,
+            header::HeaderValue::from_static("close"),
+        );
     }
     response
 }
 
 fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 

@@ -26,7 +26,9 @@ use xiaoo_store::{Store, StoreGuard, StoreOptions};
 use crate::config::{Access, AccessConfig, Config, FeishuConfig, ProgressStyle, Transport};
 use crate::pipeline::admission::Admission;
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline, identity, lanes, outbox, unix_ms};
+use crate::pipeline::{
+    Counters, Pipeline, Settings, SharedPipeline, identity, lanes, outbox, unix_ms,
+};
 use crate::routes;
 use crate::routes::ready::Readiness;
 
@@ -78,7 +80,10 @@ impl App {
         let verifier = match feishu.transport {
             Transport::Websocket => None,
             Transport::Webhook => Some(Verifier::new(
-                feishu.verification_token.as_ref().map(|token| token.expose_secret()),
+                feishu
+                    .verification_token
+                    .as_ref()
+                    .map(|token| token.expose_secret()),
                 feishu.encrypt_key.as_ref().map(|key| key.expose_secret()),
             )?),
         };
@@ -90,7 +95,10 @@ impl App {
         };
         let (store, guard) = Store::open(&config.store.url, options)?;
 
-        let http_options = HttpOptions { ca_file: feishu.ca_file.clone(), no_proxy: false };
+        let http_options = HttpOptions {
+            ca_file: feishu.ca_file.clone(),
+            no_proxy: false,
+        };
         let client = |base: &str| {
             if http::is_plain_loopback(base) {
                 http::loopback_client()
@@ -158,7 +166,9 @@ impl App {
     /// # Errors
     /// When the store could not be closed well.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-        let address = listener.local_addr().context("the listener has no address")?;
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
         let admission = Admission::new(Arc::clone(&self.pipeline));
         let stopping = Arc::new(AtomicBool::new(false));
         let link_status = (self.feishu.transport == Transport::Websocket).then(LinkStatus::default);
@@ -184,7 +194,12 @@ impl App {
         let (no_sends, no_http): (CancellationToken, CancellationToken) = Default::default();
         let (tasks, turns, sends) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
-        tasks.spawn(server::serve(listener, router, ServerLimits::default(), no_http.clone()));
+        tasks.spawn(server::serve(
+            listener,
+            router,
+            ServerLimits::default(),
+            no_http.clone(),
+        ));
         tasks.spawn(identity::learn(
             self.pipeline.api.clone(),
             self.feishu.app_id.clone(),
@@ -197,7 +212,11 @@ impl App {
             CancellationToken::clone(&no_turns),
             CancellationToken::clone(&give_up),
         ));
-        tasks.spawn(outbox::run(Arc::clone(&self.pipeline), sends.clone(), no_sends.clone()));
+        tasks.spawn(outbox::run(
+            Arc::clone(&self.pipeline),
+            sends.clone(),
+            no_sends.clone(),
+        ));
         tasks.spawn(prune(Arc::clone(&self.pipeline), stop.clone()));
         let link = link_status.map(|status| {
             let options = LinkOptions {
@@ -246,8 +265,14 @@ impl App {
             let _ = link.await;
         }
         turns.close();
-        if tokio::time::timeout(self.shutdown_grace, turns.wait()).await.is_err() {
-            warn!(running = turns.len(), "turns are still running; they go on after the next start");
+        if tokio::time::timeout(self.shutdown_grace, turns.wait())
+            .await
+            .is_err()
+        {
+            warn!(
+                running = turns.len(),
+                "turns are still running; they go on after the next start"
+            );
             give_up.cancel();
             let _ = tokio::time::timeout(GIVING_UP, turns.wait()).await;
         }

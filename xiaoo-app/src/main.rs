@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             in_runtime(demo::run(args, &env, &mut io::stdout()))
         }
         Command::Inspect(command) => {
-            inspect::run(command, &env, io::stdin().lock(), io::stdout().lock()).map_err(Into::into)
+            inspect::run(command, &env, io::stdin().lock(), io::stdout().lock())
         }
         Command::Completions(args) => {
             write_completions(args.shell, &mut io::stdout()).map_err(Into::into)

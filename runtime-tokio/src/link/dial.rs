@@ -109,9 +109,11 @@ pub(super) async fn dial(
     tokio_tungstenite::client_async_with_config(url, stream, Some(config))
         .await
         .map(|(socket, _)| socket)
-        .map_err(|error| match error {
-            WsError::Http(answer) => DialError::Refused(refusal(&answer)),
-            other => failed(format!("websocket handshake with {host}: {other}")),
+        .map_err(|error| {
+            if let WsError::Http(answer) = &error {
+                return DialError::Refused(refusal(answer));
+            }
+            failed(format!("websocket handshake with {host}: {error}"))
         })
 }
 

@@ -70,7 +70,7 @@ pub(super) struct Driver<E, I> {
 enum Wake {
     Timer,
     Fetched(Epoch, Option<EndpointAnswer>),
-    Dialed(Epoch, Result<Socket, DialError>),
+    Dialed(Epoch, Box<Result<Socket, DialError>>),
     Inbound(Epoch, Option<Result<Message, WsError>>),
     Judged(AckToken, Verdict),
     SleepCheck,
@@ -158,7 +158,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                 dial.map(move |dialed| (epoch, dialed))
             })) => {
                 self.dialing = None;
-                Wake::Dialed(epoch, dialed)
+                Wake::Dialed(epoch, Box::new(dialed))
             }
             Some(()) = timer => Wake::Timer,
             else => std::future::pending().await,
@@ -204,22 +204,28 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                         });
                 self.machine.handle_endpoint(now, epoch, reply);
             }
-            Wake::Dialed(epoch, Ok(socket)) => {
-                self.socket = Some((epoch, socket));
-                self.machine.handle_open(now, epoch);
-            }
-            Wake::Dialed(epoch, Err(DialError::Refused(refusal))) => {
-                self.machine.handle_refused(now, epoch, refusal);
-            }
-            Wake::Dialed(epoch, Err(DialError::Failed(reason, why))) => {
-                warn!(attempt = epoch.number(), "feishu websocket: {why}");
-                self.status.update(|status| status.last_error = Some(why));
-                self.machine.handle_closed(now, epoch, reason);
-            }
+            Wake::Dialed(epoch, dialed) => self.feed_dialed(now, epoch, *dialed),
             Wake::Inbound(epoch, message) => self.feed_message(now, epoch, message),
             Wake::Judged(token, verdict) => self.acknowledge(now, token, &verdict).await,
         }
         self.drain().await;
+    }
+
+    fn feed_dialed(&mut self, now: CoreInstant, epoch: Epoch, dialed: Result<Socket, DialError>) {
+        match dialed {
+            Ok(socket) => {
+                self.socket = Some((epoch, socket));
+                self.machine.handle_open(now, epoch);
+            }
+            Err(DialError::Refused(refusal)) => {
+                self.machine.handle_refused(now, epoch, refusal);
+            }
+            Err(DialError::Failed(reason, why)) => {
+                warn!(attempt = epoch.number(), "feishu websocket: {why}");
+                self.status.update(|status| status.last_error = Some(why));
+                self.machine.handle_closed(now, epoch, reason);
+            }
+        }
     }
 
     fn feed_message(

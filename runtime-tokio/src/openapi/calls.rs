@@ -103,7 +103,9 @@ impl OpenApi {
     /// [`ApiError`].
     pub async fn bot_info(&self) -> Result<BotInfo, ApiError> {
         let call = get("GET /bot/v3/info", "/open-apis/bot/v3/info".into(), &[]);
-        self.call_flat::<WithBot>(call).await.map(|answer| answer.bot)
+        self.call_flat::<WithBot>(call)
+            .await
+            .map(|answer| answer.bot)
     }
 
     /// Sends a message to a chat or person. The same `uuid` within one hour
@@ -168,12 +170,22 @@ impl OpenApi {
         uuid: &str,
     ) -> Result<MessageSent, ApiError> {
         let replied = self
-            .reply_message(&target.message_id, msg_type, content, uuid, target.in_thread)
+            .reply_message(
+                &target.message_id,
+                msg_type,
+                content,
+                uuid,
+                target.in_thread,
+            )
             .await;
         match replied {
             Err(error) if error.target_is_gone() && !target.chat_id.is_empty() => {
-                info!(message_id = target.message_id, "the message is gone, writing to its chat: {error}");
-                self.create_message("chat_id", &target.chat_id, msg_type, content, uuid).await
+                info!(
+                    message_id = target.message_id,
+                    "the message is gone, writing to its chat: {error}"
+                );
+                self.create_message("chat_id", &target.chat_id, msg_type, content, uuid)
+                    .await
             }
             replied => replied,
         }
@@ -198,10 +210,17 @@ impl OpenApi {
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn add_reaction(&self, message_id: &str, emoji_type: &str) -> Result<String, ApiError> {
+    pub async fn add_reaction(
+        &self,
+        message_id: &str,
+        emoji_type: &str,
+    ) -> Result<String, ApiError> {
         self.call::<Reaction>(Call {
             method: Method::POST,
-            path: format!("/open-apis/im/v1/messages/{}/reactions", segment(message_id)),
+            path: format!(
+                "/open-apis/im/v1/messages/{}/reactions",
+                segment(message_id)
+            ),
             name: "POST /im/v1/messages/:id/reactions",
             query: &[],
             body: Some(json!({ "reaction_type": { "emoji_type": emoji_type } })),
@@ -214,7 +233,11 @@ impl OpenApi {
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn delete_reaction(&self, message_id: &str, reaction_id: &str) -> Result<(), ApiError> {
+    pub async fn delete_reaction(
+        &self,
+        message_id: &str,
+        reaction_id: &str,
+    ) -> Result<(), ApiError> {
         self.call_for_effect(Call {
             method: Method::DELETE,
             path: format!(
@@ -253,8 +276,13 @@ impl OpenApi {
             ("page_size", "100"),
             ("page_token", page_token.unwrap_or_default()),
         ];
-        let used = if page_token.is_some() { &query[..] } else { query.split_last().map_or(&[][..], |(_, rest)| rest) };
-        self.call(get("GET /im/v1/chats/:chat_id/members", path, used)).await
+        let used = if page_token.is_some() {
+            &query[..]
+        } else {
+            query.split_last().map_or(&[][..], |(_, rest)| rest)
+        };
+        self.call(get("GET /im/v1/chats/:chat_id/members", path, used))
+            .await
     }
 }
 
@@ -272,7 +300,10 @@ impl EndpointSource for OpenApi {
                 "AppSecret": config.app_secret.expose_secret(),
             }));
         let exchange = async {
-            let response = request.send().await.map_err(|error| transport(name, &error))?;
+            let response = request
+                .send()
+                .await
+                .map_err(|error| transport(name, &error))?;
             Answer::read(response, name, ENDPOINT_BYTES_MAX).await
         };
         match tokio::time::timeout(ENDPOINT_TIMEOUT, exchange).await {
@@ -306,6 +337,8 @@ fn get<'a>(name: &'static str, path: String, query: &'a [(&'a str, &'a str)]) ->
 /// not choose the call.
 fn segment(id: &str) -> String {
     id.chars()
-        .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '='))
+        .filter(|character| {
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '=')
+        })
         .collect()
 }

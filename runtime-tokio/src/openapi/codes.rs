@@ -119,7 +119,11 @@ mod tests {
     #[test]
     fn no_code_stands_twice_and_limits_are_waited_for() {
         for (at, code) in TABLE.iter().enumerate() {
-            assert!(TABLE[at + 1..].iter().all(|other| other.code != code.code), "{}", code.code);
+            assert!(
+                TABLE[at + 1..].iter().all(|other| other.code != code.code),
+                "{}",
+                code.code
+            );
         }
         // The official Node and Python layers file these two elsewhere.
         for limit in [99_991_400, 230_020] {

@@ -66,8 +66,13 @@ impl ApiError {
             Self::Transport { .. } => true,
             Self::Malformed { http_status, .. } => is_server_trouble(*http_status),
             Self::TooLarge { .. } => false,
-            Self::Code { code, http_status, .. } => match codes::lookup(*code) {
-                Some(known) => matches!(known.advice, Advice::Slow | Advice::Retry | Advice::NewToken),
+            Self::Code {
+                code, http_status, ..
+            } => match codes::lookup(*code) {
+                Some(known) => matches!(
+                    known.advice,
+                    Advice::Slow | Advice::Retry | Advice::NewToken
+                ),
                 None => is_server_trouble(*http_status),
             },
         }

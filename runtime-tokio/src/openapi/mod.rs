@@ -123,7 +123,11 @@ pub fn derive_uuid(app_id: &str, event_key: &str, ordinal: u32) -> String {
     use sha2::{Digest as _, Sha256};
 
     let mut hash = Sha256::new();
-    for part in [app_id.as_bytes(), event_key.as_bytes(), &ordinal.to_be_bytes()] {
+    for part in [
+        app_id.as_bytes(),
+        event_key.as_bytes(),
+        &ordinal.to_be_bytes(),
+    ] {
         // Lengths keep ("ab", "c") and ("a", "bc") apart.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
@@ -145,7 +149,12 @@ mod tests {
         let uuid = derive_uuid("cli_a", "om_1", 0);
         assert_eq!(uuid, derive_uuid("cli_a", "om_1", 0));
         assert_eq!(uuid.len(), 43);
-        for (app, key, ordinal) in [("cli_b", "om_1", 0), ("cli_a", "om_2", 0), ("cli_a", "om_1", 1), ("cli_ao", "m_1", 0)] {
+        for (app, key, ordinal) in [
+            ("cli_b", "om_1", 0),
+            ("cli_a", "om_2", 0),
+            ("cli_a", "om_1", 1),
+            ("cli_ao", "m_1", 0),
+        ] {
             assert_ne!(uuid, derive_uuid(app, key, ordinal));
         }
     }

@@ -68,7 +68,10 @@ impl OpenApi {
 
     /// Makes the call and returns the whole answer, for calls that put their
     /// result beside `code`.
-    pub(super) async fn call_flat<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
+    pub(super) async fn call_flat<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+    ) -> Result<T, ApiError> {
         let answer = self.attempt_until_done(&call).await?;
         parse(&answer, call.name)
     }
@@ -162,7 +165,10 @@ impl OpenApi {
     async fn exchange(&self, request: RequestBuilder, name: &str) -> Result<Answer, ApiError> {
         let deadline = Instant::now() + self.0.config.patience.call_timeout;
         let exchanged = tokio::time::timeout_at(deadline, async {
-            let response = request.send().await.map_err(|error| transport(name, &error))?;
+            let response = request
+                .send()
+                .await
+                .map_err(|error| transport(name, &error))?;
             Answer::read(response, name, ANSWER_BYTES_MAX).await
         })
         .await;
@@ -208,13 +214,25 @@ impl Answer {
             .map(Duration::from_secs);
         let status = response.status().as_u16();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| transport(name, &error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| transport(name, &error))?
+        {
             if body.len() + chunk.len() > bytes_max {
-                return Err(ApiError::TooLarge { call: name.to_owned(), max: bytes_max });
+                return Err(ApiError::TooLarge {
+                    call: name.to_owned(),
+                    max: bytes_max,
+                });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Self { status, log_id, retry_after, body: body.freeze() })
+        Ok(Self {
+            status,
+            log_id,
+            retry_after,
+            body: body.freeze(),
+        })
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -269,5 +287,8 @@ pub(super) fn transport(name: &str, error: &reqwest::Error) -> ApiError {
         detail = format!("{detail}: {cause}");
         source = cause.source();
     }
-    ApiError::Transport { call: name.to_owned(), detail }
+    ApiError::Transport {
+        call: name.to_owned(),
+        detail,
+    }
 }

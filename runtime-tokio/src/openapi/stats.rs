@@ -18,13 +18,20 @@ impl ApiStats {
     /// Requests by call (`POST /im/v1/messages`) and code.
     #[must_use]
     pub fn by_call(&self) -> BTreeMap<(String, i64), u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// All requests.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .sum()
     }
 
     pub(super) fn count(&self, call: &str, code: i64) {

@@ -44,10 +44,10 @@ impl OpenApi {
         let cache = &self.0.token;
         let now = Instant::now();
         let known = cache.known();
-        if let Some(token) = &known {
-            if now < token.renew_at {
-                return Ok(token.clone());
-            }
+        if let Some(token) = &known
+            && now < token.renew_at
+        {
+            return Ok(token.clone());
         }
         let usable = known.filter(|token| now < token.ends_at);
         let guard = match &usable {
@@ -58,7 +58,10 @@ impl OpenApi {
             },
             None => cache.fetching.lock().await,
         };
-        if let Some(token) = cache.known().filter(|token| Instant::now() < token.renew_at) {
+        if let Some(token) = cache
+            .known()
+            .filter(|token| Instant::now() < token.renew_at)
+        {
             return Ok(token);
         }
         let fetched = self.fetch_token().await;
@@ -73,8 +76,16 @@ impl OpenApi {
     /// Forgets a token that Feishu did not take, unless it was replaced
     /// meanwhile.
     pub(super) fn forget_token(&self, refused: &Token) {
-        let mut current = self.0.token.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|token| Arc::ptr_eq(&token.value, &refused.value)) {
+        let mut current = self
+            .0
+            .token
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if current
+            .as_ref()
+            .is_some_and(|token| Arc::ptr_eq(&token.value, &refused.value))
+        {
             *current = None;
         }
     }
@@ -86,7 +97,11 @@ impl OpenApi {
             "app_secret": config.app_secret.expose_secret(),
         });
         let answer: TokenAnswer = self
-            .call_without_token("/open-apis/auth/v3/tenant_access_token/internal", &body, Unauthorized)
+            .call_without_token(
+                "/open-apis/auth/v3/tenant_access_token/internal",
+                &body,
+                Unauthorized,
+            )
             .await?;
         let now = Instant::now();
         let life = Duration::from_secs(answer.expire);
@@ -96,13 +111,21 @@ impl OpenApi {
             renew_at: now + life.saturating_sub(RENEW_BEFORE).max(life / 2),
             ends_at: now + life,
         };
-        *self.0.token.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        *self
+            .0
+            .token
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
         Ok(token)
     }
 }
 
 impl TokenCache {
     fn known(&self) -> Option<Token> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

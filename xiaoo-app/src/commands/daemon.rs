@@ -22,9 +22,9 @@ pub async fn run(args: &DaemonArgs, config: Config, warnings: &[Warning]) -> any
     }
     let address = SocketAddr::new(args.host, args.port);
     let app = App::new(config)?;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; is another daemon running? Choose another --port"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another daemon running? Choose another --port")
+    })?;
     if args.host == Ipv4Addr::UNSPECIFIED {
         warn!("listening on every address: put nginx in front, or use --host 127.0.0.1");
     }

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use feishu_sim::{Sim, SimConfig};
 use model_sim::{ModelSim, ModelSimConfig};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::cli::{DemoArgs, DemoTransport};
@@ -21,6 +20,9 @@ use super::daemon::stop_on_signals;
 const SECRET_VARIABLE: &str = "XIAOO_DEMO_APP_SECRET";
 const KEY_VARIABLE: &str = "XIAOO_DEMO_MODEL_KEY";
 
+/// How fast the local Feishu's redelivery schedule runs.
+const TIME_SCALE: f64 = 0.1;
+
 /// Runs the demo until Ctrl-C.
 ///
 /// # Errors
@@ -31,9 +33,14 @@ pub async fn run(args: &DemoArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .context("no free port on 127.0.0.1")?;
-    let daemon = listener.local_addr().context("the listener has no address")?;
+    let daemon = listener
+        .local_addr()
+        .context("the listener has no address")?;
 
-    writeln!(out, "xiaoO demo · everything on this machine, nothing leaves it")?;
+    writeln!(
+        out,
+        "xiaoO demo · everything on this machine, nothing leaves it"
+    )?;
     let sim = start_sim(args, daemon).await?;
     writeln!(out, "  [1/3] local Feishu      {}", sim.base_url())?;
 
@@ -55,7 +62,11 @@ pub async fn run(args: &DemoArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
         }
     };
     let text = config_text(args, &sim, &model_base, &model_name, folder.path());
-    let env = DemoEnv { outer: env, args, sim: &sim };
+    let env = DemoEnv {
+        outer: env,
+        args,
+        sim: &sim,
+    };
     let (config, _) = Config::parse(Path::new("demo.toml"), &text, &env)?;
     let app = App::new(config)?;
     writeln!(
@@ -66,13 +77,15 @@ pub async fn run(args: &DemoArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
             DemoTransport::Webhook => "webhook",
         }
     )?;
-    writeln!(out, "\n  Open the chat page and say something:\n\n      {}\n", sim.chat_page_url())?;
+    writeln!(
+        out,
+        "\n  Open the chat page and say something:\n\n      {}\n",
+        sim.chat_page_url()
+    )?;
     writeln!(out, "  Ctrl-C stops everything.")?;
     out.flush()?;
 
-    let ended = CancellationToken::new();
     let ran = app.run(listener, stop).await;
-    ended.cancel();
     sim.shutdown().await;
     if let Some(model) = scripted {
         model.shutdown().await;
@@ -84,6 +97,8 @@ pub async fn run(args: &DemoArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
 async fn start_sim(args: &DemoArgs, daemon: SocketAddr) -> anyhow::Result<Sim> {
     let webhook = format!("http://{daemon}/api/v1/channels/feishu/events");
     let config = |port| SimConfig {
+        // Seconds become tenths, so that one can watch a redelivery.
+        time_scale: TIME_SCALE,
         bind: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         webhook_url: match args.transport {
             DemoTransport::Websocket => None,
@@ -94,21 +109,15 @@ async fn start_sim(args: &DemoArgs, daemon: SocketAddr) -> anyhow::Result<Sim> {
     match Sim::start(config(args.port)).await {
         Ok(sim) => Ok(sim),
         // The usual port is taken: any other will do.
-        Err(_) if args.port != 0 => {
-            Sim::start(config(0)).await.context("the local Feishu cannot start")
-        }
+        Err(_) if args.port != 0 => Sim::start(config(0))
+            .await
+            .context("the local Feishu cannot start"),
         Err(error) => Err(error).context("the local Feishu cannot start"),
     }
 }
 
 /// A configuration like anybody's; the demo takes no short cut.
-fn config_text(
-    args: &DemoArgs,
-    sim: &Sim,
-    model_base: &str,
-    model: &str,
-    folder: &Path,
-) -> String {
+fn config_text(args: &DemoArgs, sim: &Sim, model_base: &str, model: &str, folder: &Path) -> String {
     let transport = match args.transport {
         DemoTransport::Websocket => "websocket",
         DemoTransport::Webhook => "webhook",

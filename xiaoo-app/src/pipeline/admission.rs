@@ -43,24 +43,24 @@ impl Admission {
             Ok(event) => event,
             Err(error) => {
                 // A redelivery could not be understood either.
-                warn!(bytes = payload.len(), "an event was not understood: {error}");
+                warn!(
+                    bytes = payload.len(),
+                    "an event was not understood: {error}"
+                );
                 Counters::count(&counters.not_understood);
                 return Verdict::Accepted;
             }
         };
-        match event.kind {
-            EventKind::Message(_) => {}
-            EventKind::CardAction(_) => {
-                // Nothing on our cards can be pressed yet; an empty object
-                // leaves the card as it is.
-                Counters::count(&counters.ignored);
-                return Verdict::Answer(Bytes::from_static(b"{}"));
-            }
-            _ => {
-                debug!("an event of a kind that asks for nothing");
-                Counters::count(&counters.ignored);
-                return Verdict::Accepted;
-            }
+        if let EventKind::CardAction(_) = event.kind {
+            // Nothing on our cards can be pressed yet; an empty object leaves
+            // the card as it is.
+            Counters::count(&counters.ignored);
+            return Verdict::Answer(Bytes::from_static(b"{}"));
+        }
+        if !matches!(event.kind, EventKind::Message(_)) {
+            debug!("an event of a kind that asks for nothing");
+            Counters::count(&counters.ignored);
+            return Verdict::Accepted;
         }
         let known = self.pipeline.identity.borrow().clone();
         let identity_known = known.is_some();
@@ -73,13 +73,25 @@ impl Admission {
             Counters::count(&counters.not_understood);
             return Verdict::Accepted;
         };
-        if let Decision::Ignore(why) = self.pipeline.settings.policy.decide(&message, identity_known) {
-            debug!(message_id = message.message_id, why, "a message is left alone");
+        if let Decision::Ignore(why) = self
+            .pipeline
+            .settings
+            .policy
+            .decide(&message, identity_known)
+        {
+            debug!(
+                message_id = message.message_id,
+                why, "a message is left alone"
+            );
             Counters::count(&counters.ignored);
             return Verdict::Accepted;
         }
         let ids = (message.event_id.clone(), message.message_id.clone());
-        let admitted = self.pipeline.store.admit(self.new_event(message, payload)).await;
+        let admitted = self
+            .pipeline
+            .store
+            .admit(self.new_event(message, payload))
+            .await;
         self.verdict(admitted, &ids.0, &ids.1)
     }
 
@@ -125,12 +137,18 @@ impl Admission {
             }
             Err(StoreError::TooLarge { what, size, max }) => {
                 // It would be too large the next time as well.
-                warn!(event_id, what, size, max, "a message is too large to keep and was dropped");
+                warn!(
+                    event_id,
+                    what, size, max, "a message is too large to keep and was dropped"
+                );
                 Counters::count(&counters.not_understood);
                 Verdict::Accepted
             }
             Err(error) => {
-                warn!(event_id, "a message was refused, Feishu will push it again: {error}");
+                warn!(
+                    event_id,
+                    "a message was refused, Feishu will push it again: {error}"
+                );
                 Counters::count(&counters.refused);
                 Verdict::Refused
             }

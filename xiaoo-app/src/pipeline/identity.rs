@@ -31,13 +31,24 @@ pub async fn learn(
         };
         match asked {
             Ok(bot) if !bot.open_id.is_empty() => {
-                info!(bot_open_id = bot.open_id, bot_name = bot.app_name, "the bot's identity is known");
-                known.send_replace(Some(Identity { open_id: bot.open_id, app_id }));
+                info!(
+                    bot_open_id = bot.open_id,
+                    bot_name = bot.app_name,
+                    "the bot's identity is known"
+                );
+                known.send_replace(Some(Identity {
+                    open_id: bot.open_id,
+                    app_id,
+                }));
                 return;
             }
-            Ok(_) => warn!("Feishu names no open_id for this bot: is the bot ability switched on and published?"),
+            Ok(_) => warn!(
+                "Feishu names no open_id for this bot: is the bot ability switched on and published?"
+            ),
             Err(failure) if failure.is_fatal_config() => {
-                error!("the bot's identity cannot be had: {failure}; check app_id and the app secret");
+                error!(
+                    "the bot's identity cannot be had: {failure}; check app_id and the app secret"
+                );
             }
             Err(failure) => warn!("the bot's identity cannot be had yet: {failure}"),
         }

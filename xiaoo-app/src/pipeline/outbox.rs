@@ -110,10 +110,14 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
         let rows = if free == 0 {
             Vec::new()
         } else {
-            pipeline.store.outbox_take(unix_ms(), free).await.unwrap_or_else(|error| {
-                error!("the outbox cannot be read: {error}");
-                Vec::new()
-            })
+            pipeline
+                .store
+                .outbox_take(unix_ms(), free)
+                .await
+                .unwrap_or_else(|error| {
+                    error!("the outbox cannot be read: {error}");
+                    Vec::new()
+                })
         };
         if rows.is_empty() {
             let wait = wait_for_next(&pipeline).await;
@@ -166,7 +170,12 @@ async fn wait_for_next(pipeline: &SharedPipeline) -> Duration {
 
 async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
     let Ok(sending) = serde_json::from_slice::<Sending>(&row.body) else {
-        settle(pipeline.store.outbox_dead(row.key, "the row cannot be read").await);
+        settle(
+            pipeline
+                .store
+                .outbox_dead(row.key, "the row cannot be read")
+                .await,
+        );
         return;
     };
     match perform(pipeline, row, &sending).await {
@@ -180,12 +189,25 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
             let too_often = sending.is_sign() && row.key.attempt >= SIGN_TRIES_MAX;
             if failure.is_retryable() && !too_old && !too_often {
                 warn!(turn = %row.turn, kind = row.kind, "not sent yet: {failure}");
-                let wait = failure.retry_after().unwrap_or_default().max(backoff(row.key.attempt));
+                let wait = failure
+                    .retry_after()
+                    .unwrap_or_default()
+                    .max(backoff(row.key.attempt));
                 let due = unix_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(0));
-                settle(pipeline.store.outbox_retry(row.key, due, &failure.to_string()).await);
+                settle(
+                    pipeline
+                        .store
+                        .outbox_retry(row.key, due, &failure.to_string())
+                        .await,
+                );
             } else {
                 error!(turn = %row.turn, kind = row.kind, "given up: {failure}");
-                settle(pipeline.store.outbox_dead(row.key, &failure.to_string()).await);
+                settle(
+                    pipeline
+                        .store
+                        .outbox_dead(row.key, &failure.to_string())
+                        .await,
+                );
             }
         }
     }
@@ -198,17 +220,29 @@ async fn perform(
 ) -> Result<String, ApiError> {
     let api = &pipeline.api;
     match sending {
-        Sending::Reply { message_id, chat_id, in_thread, msg_type, content, fallback } => {
+        Sending::Reply {
+            message_id,
+            chat_id,
+            in_thread,
+            msg_type,
+            content,
+            fallback,
+        } => {
             let target = ReplyTarget {
                 message_id: message_id.clone(),
                 chat_id: chat_id.clone(),
                 in_thread: *in_thread,
             };
-            match api.reply_or_create(&target, msg_type, content, &row.uuid).await {
+            match api
+                .reply_or_create(&target, msg_type, content, &row.uuid)
+                .await
+            {
                 Ok(sent) => Ok(sent.message_id),
                 Err(refused) => match fallback {
                     Some(plain) if refused.is_content_refused() => {
-                        warn!("Feishu did not take the formatted answer, sending plain text: {refused}");
+                        warn!(
+                            "Feishu did not take the formatted answer, sending plain text: {refused}"
+                        );
                         // Another content needs another uuid; it is derived too.
                         let uuid = format!("{}-t", row.uuid);
                         let sent = api.reply_or_create(&target, "text", plain, &uuid).await?;
@@ -218,7 +252,12 @@ async fn perform(
                 },
             }
         }
-        Sending::FinishCard { card, reply_to, create_uuid, content } => {
+        Sending::FinishCard {
+            card,
+            reply_to,
+            create_uuid,
+            content,
+        } => {
             let card = match card {
                 Some(card) => card.clone(),
                 // The same uuid: the card that is there, or a new one.
@@ -232,7 +271,10 @@ async fn perform(
             api.patch_card(&card, content).await?;
             Ok(card)
         }
-        Sending::TakeReactionAway { message_id, reaction } => {
+        Sending::TakeReactionAway {
+            message_id,
+            reaction,
+        } => {
             match api.delete_reaction(message_id, reaction).await {
                 Ok(()) => {}
                 Err(error) if error.is_retryable() => return Err(error),

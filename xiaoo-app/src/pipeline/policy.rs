@@ -107,7 +107,10 @@ impl Policy {
     }
 
     fn decide_group(&self, message: &InboundMessage, identity_known: bool) -> Decision {
-        let rule = self.chats.iter().find(|rule| rule.chat_id == message.chat_id);
+        let rule = self
+            .chats
+            .iter()
+            .find(|rule| rule.chat_id == message.chat_id);
         let enabled = rule.and_then(|rule| rule.enabled);
         if enabled == Some(false) {
             return Decision::Ignore("the bot is switched off in this group");

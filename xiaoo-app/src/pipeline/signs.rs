@@ -96,7 +96,11 @@ impl Board {
     /// The card's content in this phase.
     #[must_use]
     pub fn render(&self, phase: Phase) -> String {
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut view = self
+            .view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         view.phase = phase;
         view.elapsed = self.started.elapsed();
         view.to_json()
@@ -122,9 +126,8 @@ pub async fn show(
     board: Board,
     ended: CancellationToken,
 ) -> Shown {
-    let (reaction, (card, card_unknown)) = tokio::join!(
-        bounded(&ended, react(&pipeline, &turn, &message)),
-        async {
+    let (reaction, (card, card_unknown)) =
+        tokio::join!(bounded(&ended, react(&pipeline, &turn, &message)), async {
             if !pipeline.settings.progress_card {
                 return (None, false);
             }
@@ -135,9 +138,12 @@ pub async fn show(
                 }
                 Some(None) | None => (None, true),
             }
-        }
-    );
-    Shown { reaction: reaction.flatten(), card, card_unknown }
+        });
+    Shown {
+        reaction: reaction.flatten(),
+        card,
+        card_unknown,
+    }
 }
 
 /// Runs a call to its end, or until some time after the turn has ended.
@@ -153,7 +159,11 @@ async fn bounded<T>(ended: &CancellationToken, call: impl Future<Output = T>) ->
 
 async fn react(pipeline: &SharedPipeline, turn: &Turn, message: &InboundMessage) -> Option<String> {
     let emoji = pipeline.settings.reaction.as_deref()?;
-    if let Signs { reaction: Some(known), .. } = &turn.signs {
+    if let Signs {
+        reaction: Some(known),
+        ..
+    } = &turn.signs
+    {
         return Some(known.clone());
     }
     match pipeline.api.add_reaction(&message.message_id, emoji).await {
@@ -177,7 +187,10 @@ async fn open_card(
     message: &InboundMessage,
     board: &Board,
 ) -> Option<String> {
-    if let Signs { card: Some(known), .. } = &turn.signs {
+    if let Signs {
+        card: Some(known), ..
+    } = &turn.signs
+    {
         return Some(known.clone());
     }
     let uuid = card_uuid(turn);
@@ -209,7 +222,10 @@ async fn keep_updated(
     ended: &CancellationToken,
 ) {
     let mut changed = board.changed.subscribe();
-    for gap in UPDATE_GAPS.into_iter().chain(core::iter::repeat(UPDATE_GAP_LATER)) {
+    for gap in UPDATE_GAPS
+        .into_iter()
+        .chain(core::iter::repeat(UPDATE_GAP_LATER))
+    {
         let due = async {
             tokio::time::sleep(gap).await;
             // The sender lives in `board`, so this ends only with news.

@@ -10,9 +10,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 use xiaoo_agent::{
     Message, Observer, Progress, RecordFailed, TurnError, TurnOutcome, TurnRequest, run_turn,
 };
-use xiaoo_store::{
-    Fenced, NewHistory, NewOutbox, Outcome, Step, Store, Turn, TurnKey, TurnResult,
-};
+use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, Step, Store, Turn, TurnKey, TurnResult};
 
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
@@ -62,21 +60,27 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
 
     let result = match answered {
         Ok(outcome) => {
-            info!(steps = outcome.steps, chars = outcome.answer.chars().count(), "answered");
+            info!(
+                steps = outcome.steps,
+                chars = outcome.answer.chars().count(),
+                "answered"
+            );
             Counters::count(&pipeline.counters.answered);
             answered_result(&turn, &message, &board, &shown, outcome)
         }
         Err(Ended::HandedBack) => {
             info!("the turn is handed back; it goes on after the next start");
             if let Err(error) = pipeline.store.release(turn.key).await {
-                warn!("the turn could not be handed back, it will be found at the next start: {error}");
+                warn!(
+                    "the turn could not be handed back, it will be found at the next start: {error}"
+                );
             }
             return;
         }
         Err(Ended::Notice(notice, why)) => {
             warn!("the turn failed: {why}");
             Counters::count(&pipeline.counters.failed);
-            failed_result(&turn, &message, &board, &shown, &notice.text(language), why)
+            failed_result(&turn, &message, &board, &shown, notice.text(language), why)
         }
     };
     finish(pipeline, &turn, result).await;
@@ -167,7 +171,10 @@ async fn history(
         .store
         .history(&turn.conversation, HISTORY_ROWS_MAX, bytes_max)
         .await?;
-    Ok(rows.iter().filter_map(|row| kept_message(&row.body)).collect())
+    Ok(rows
+        .iter()
+        .filter_map(|row| kept_message(&row.body))
+        .collect())
 }
 
 async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Message>, xiaoo_store::StoreError> {
@@ -175,7 +182,10 @@ async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Message>, xiaoo_store:
         return Ok(Vec::new());
     }
     let steps = store.steps(turn.key.id).await?;
-    Ok(steps.iter().filter_map(|step| kept_message(&step.body)).collect())
+    Ok(steps
+        .iter()
+        .filter_map(|step| kept_message(&step.body))
+        .collect())
 }
 
 /// A row that cannot be read (of a newer version, say) is left out and said;
@@ -204,7 +214,10 @@ impl Observer for Recorder<'_> {
 
     async fn record(&mut self, message: &Message) -> Result<(), RecordFailed> {
         let body = keep_message(message).map_err(|error| RecordFailed(error.to_string()))?;
-        let step = Step { kind: "message".into(), body: body.into() };
+        let step = Step {
+            kind: "message".into(),
+            body: body.into(),
+        };
         match self.store.note_step(self.turn, step).await {
             Ok(Fenced::Done) => Ok(()),
             Ok(Fenced::Replaced) => Err(RecordFailed("the turn belongs to another run now".into())),
@@ -225,7 +238,10 @@ fn answered_result(
         .iter()
         .filter_map(|kept| {
             let body = keep_message(kept).ok()?;
-            Some(NewHistory { role: role(kept).into(), body: body.into() })
+            Some(NewHistory {
+                role: role(kept).into(),
+                body: body.into(),
+            })
         })
         .collect();
     let contents = answer::contents(&outcome.answer);
@@ -251,7 +267,14 @@ fn failed_result(
         detail: Some(why),
         finished_ms: unix_ms(),
         history: Vec::new(),
-        outbox: outbox(turn, message, board, shown, Phase::Failed, vec![notice::content(notice)]),
+        outbox: outbox(
+            turn,
+            message,
+            board,
+            shown,
+            Phase::Failed,
+            vec![notice::content(notice)],
+        ),
     }
 }
 
@@ -288,7 +311,10 @@ fn outbox(
         sendings.push(Sending::Reply {
             message_id: message.message_id.clone(),
             chat_id: message.chat_id.clone(),
-            in_thread: message.thread_id.as_deref().is_some_and(|id| !id.is_empty()),
+            in_thread: message
+                .thread_id
+                .as_deref()
+                .is_some_and(|id| !id.is_empty()),
             msg_type: content.msg_type.to_owned(),
             content: content.content,
             fallback: content.fallback,
@@ -323,6 +349,8 @@ async fn finish(pipeline: &SharedPipeline, turn: &Turn, result: TurnResult) {
     match pipeline.store.finish(turn.key, result).await {
         Ok(Fenced::Done) => pipeline.outbox_bell.notify_one(),
         Ok(Fenced::Replaced) => info!("the turn belongs to another run now"),
-        Err(error) => error!("the turn's result could not be kept; it runs again after a restart: {error}"),
+        Err(error) => {
+            error!("the turn's result could not be kept; it runs again after a restart: {error}")
+        }
     }
 }

@@ -34,14 +34,20 @@ pub struct Content {
 #[must_use]
 pub fn contents(markdown: &str) -> Vec<Content> {
     let text = for_feishu(&without_mentions(markdown));
-    let text = if text.trim().is_empty() { "(no content)" } else { text.trim_end() };
+    let text = if text.trim().is_empty() {
+        "(no content)"
+    } else {
+        text.trim_end()
+    };
     let mut contents = Vec::new();
     for piece in split(text, PIECE_BYTES_MAX) {
         push(piece, PIECE_BYTES_MAX, &mut contents);
     }
     if contents.len() > PIECES_MAX {
         contents.truncate(PIECES_MAX - 1);
-        contents.push(content("…\n\n（回答过长，其余部分没有发送。The answer is too long; the rest was not sent.）"));
+        contents.push(content(
+            "…\n\n（回答过长，其余部分没有发送。The answer is too long; the rest was not sent.）",
+        ));
     }
     contents
 }
@@ -151,7 +157,9 @@ fn is_rule(line: &str) -> bool {
     let line = line.trim();
     line.contains('-')
         && line.contains('|')
-        && line.chars().all(|character| matches!(character, '|' | '-' | ':' | ' ' | '\t'))
+        && line
+            .chars()
+            .all(|character| matches!(character, '|' | '-' | ':' | ' ' | '\t'))
 }
 
 fn heading_as_bold(line: &str) -> String {
@@ -161,7 +169,11 @@ fn heading_as_bold(line: &str) -> String {
     if !(1..=6).contains(&level) || !text.starts_with([' ', '\t']) || title.is_empty() {
         return line.to_owned();
     }
-    if title.contains("**") { title.to_owned() } else { format!("**{title}**") }
+    if title.contains("**") {
+        title.to_owned()
+    } else {
+        format!("**{title}**")
+    }
 }
 
 /// Feishu shows only images that were uploaded to it: others fail the message.
@@ -189,7 +201,14 @@ mod tests {
     fn prose_and_code_get_a_row_each() {
         let made = contents("# Title\n\nWords **bold**\n```rust\nfn main() {}\n```\nafter\n");
         assert_eq!(made.len(), 1);
-        assert_eq!(rows(&made[0]), ["**Title**\n\nWords **bold**", "```rust\nfn main() {}\n```", "after"]);
+        assert_eq!(
+            rows(&made[0]),
+            [
+                "**Title**\n\nWords **bold**",
+                "```rust\nfn main() {}\n```",
+                "after"
+            ]
+        );
     }
 
     #[test]
@@ -197,9 +216,18 @@ mod tests {
         for (markdown, expected) in [
             ("### A ###", vec!["**A**"]),
             ("#hashtag", vec!["#hashtag"]),
-            ("![alt](https://a.example/x.png)", vec!["[alt](https://a.example/x.png)"]),
-            ("| a | b |\n|---|:-:|\n| 1 | 2 |\n\nend", vec!["```\n| a | b |\n|---|:-:|\n| 1 | 2 |\n```", "end"]),
-            ("```\n# not a heading\n| a |\n|---|\n```", vec!["```\n# not a heading\n| a |\n|---|\n```"]),
+            (
+                "![alt](https://a.example/x.png)",
+                vec!["[alt](https://a.example/x.png)"],
+            ),
+            (
+                "| a | b |\n|---|:-:|\n| 1 | 2 |\n\nend",
+                vec!["```\n| a | b |\n|---|:-:|\n| 1 | 2 |\n```", "end"],
+            ),
+            (
+                "```\n# not a heading\n| a |\n|---|\n```",
+                vec!["```\n# not a heading\n| a |\n|---|\n```"],
+            ),
             ("```\nleft open", vec!["```\nleft open\n```"]),
             ("", vec!["(no content)"]),
         ] {
@@ -209,26 +237,45 @@ mod tests {
 
     #[test]
     fn long_answers_stay_below_the_platforms_limit_and_end_somewhere() {
-        for text in ["\"quoted\" \\ text\n".repeat(4000), "中文内容。".repeat(20_000), "x".repeat(900_000)] {
+        for text in [
+            "\"quoted\" \\ text\n".repeat(4000),
+            "中文内容。".repeat(20_000),
+            "x".repeat(900_000),
+        ] {
             let made = contents(&text);
             assert!(made.len() > 1 && made.len() <= PIECES_MAX);
-            assert!(made.iter().all(|content| content.content.len() <= CONTENT_BYTES_MAX));
+            assert!(
+                made.iter()
+                    .all(|content| content.content.len() <= CONTENT_BYTES_MAX)
+            );
         }
     }
 
     #[test]
     fn the_recorded_markdown_texts_keep_their_words() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/markdown_post_oracle.jsonl");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../vectors/markdown_post_oracle.jsonl"
+        );
         let corpus = std::fs::read_to_string(path).unwrap();
         let mut seen = 0;
         for line in corpus.lines() {
             let case: Value = serde_json::from_str(line).unwrap();
-            let Some(markdown) = ["markdown", "text", "input"].iter().find_map(|key| case[*key].as_str()) else {
+            let Some(markdown) = ["markdown", "text", "input"]
+                .iter()
+                .find_map(|key| case[*key].as_str())
+            else {
                 panic!("no Markdown in {case}");
             };
             let shown: String = contents(markdown).iter().flat_map(rows).collect();
-            for word in markdown.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2) {
-                assert!(shown.contains(word), "{word:?} of {markdown:?} is not in {shown:?}");
+            for word in markdown
+                .split(|c: char| !c.is_alphanumeric())
+                .filter(|word| word.len() > 2)
+            {
+                assert!(
+                    shown.contains(word),
+                    "{word:?} of {markdown:?} is not in {shown:?}"
+                );
             }
             seen += 1;
         }

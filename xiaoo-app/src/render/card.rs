@@ -124,10 +124,19 @@ impl CardView {
                 Language::English => format!("🔁 The model did not answer; try {attempt}…"),
             }),
             (Phase::Done, _) => {
-                lines.push(format!("✅ {}", say("已完成，回答见下方。", "Done. The answer is below.")));
+                lines.push(format!(
+                    "✅ {}",
+                    say("已完成，回答见下方。", "Done. The answer is below.")
+                ));
             }
             (Phase::Failed, _) => {
-                lines.push(format!("❌ {}", say("没有得到回答，原因见下方。", "No answer. The reason is below.")));
+                lines.push(format!(
+                    "❌ {}",
+                    say(
+                        "没有得到回答，原因见下方。",
+                        "No answer. The reason is below."
+                    )
+                ));
             }
         }
         let seconds = self.elapsed.as_secs_f64();
@@ -192,7 +201,10 @@ mod tests {
             (Phase::Done, "小欧处理完成", "green"),
             (Phase::Failed, "小欧执行失败", "red"),
         ] {
-            let view = CardView { phase, ..CardView::working(Language::English, "m") };
+            let view = CardView {
+                phase,
+                ..CardView::working(Language::English, "m")
+            };
             let card: serde_json::Value = serde_json::from_str(&view.to_json()).unwrap();
             assert_eq!(card["header"]["title"]["content"], title);
             assert_eq!(card["header"]["template"], template);
@@ -207,7 +219,13 @@ mod tests {
             chars: 9,
             preview: "# T\n![x](http://a) <at id=all></at> ".repeat(5000),
         };
-        view.tools = vec![ToolLine { name: "<at id=all>".repeat(900), ok: Some(false) }; 12];
+        view.tools = vec![
+            ToolLine {
+                name: "<at id=all>".repeat(900),
+                ok: Some(false)
+            };
+            12
+        ];
         let json = view.to_json();
         assert!(json.len() < 28_000, "{}", json.len());
         assert!(!json.contains("<at"), "{json}");

@@ -15,9 +15,7 @@ impl Language {
     /// English if there are only other letters.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let chinese = |character: char| {
-            matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3134f}')
-        };
+        let chinese = |character: char| matches!(character, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3134f}');
         if text.chars().any(chinese) || !text.chars().any(char::is_alphabetic) {
             Self::Chinese
         } else {

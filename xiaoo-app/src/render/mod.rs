@@ -19,7 +19,10 @@ pub(crate) fn without_mentions(text: &str) -> String {
         safe.push_str(before);
         safe.push('<');
         let name = from.trim_start_matches('/').trim_start();
-        if name.get(..2).is_some_and(|name| name.eq_ignore_ascii_case("at")) {
+        if name
+            .get(..2)
+            .is_some_and(|name| name.eq_ignore_ascii_case("at"))
+        {
             safe.push('\u{200b}');
         }
         rest = from;
@@ -34,7 +37,13 @@ mod tests {
 
     #[test]
     fn no_text_can_mention_anybody() {
-        for text in ["<at user_id=\"all\"></at>", "<AT id=all>", "a < b <at x", "< at id=all>", "<\tat"] {
+        for text in [
+            "<at user_id=\"all\"></at>",
+            "<AT id=all>",
+            "a < b <at x",
+            "< at id=all>",
+            "<\tat",
+        ] {
             let safe = without_mentions(text);
             assert!(!safe.to_lowercase().contains("<at"), "{safe:?}");
             assert_eq!(safe.replace('\u{200b}', ""), text);

@@ -25,13 +25,23 @@ impl Fence {
         if text.len() - inner.len() > 3 {
             return None;
         }
-        let marker = inner.chars().next().filter(|marker| matches!(marker, '`' | '~'))?;
-        let len = inner.chars().take_while(|character| *character == marker).count();
+        let marker = inner
+            .chars()
+            .next()
+            .filter(|marker| matches!(marker, '`' | '~'))?;
+        let len = inner
+            .chars()
+            .take_while(|character| *character == marker)
+            .count();
         let info = inner.get(len..).unwrap_or_default();
         if len < 3 || (marker == '`' && info.contains('`')) {
             return None;
         }
-        Some(Self { opening: text.to_owned(), marker, len })
+        Some(Self {
+            opening: text.to_owned(),
+            marker,
+            len,
+        })
     }
 
     /// Whether a line closes this fence.
@@ -80,11 +90,11 @@ struct Splitter {
 
 impl Splitter {
     fn line(&mut self, line: &str) {
-        if let Some(fence) = &self.fence {
-            if fence.is_closed_by(line) {
-                self.close_fence(line);
-                return;
-            }
+        if let Some(fence) = &self.fence
+            && fence.is_closed_by(line)
+        {
+            self.close_fence(line);
+            return;
         }
         let opened = match &self.fence {
             Some(_) => None,
@@ -208,7 +218,11 @@ mod tests {
     #[test]
     fn a_fence_is_closed_and_opened_again() {
         for opening in ["```rust", "````c++ {.numbered}", "~~~", "  ```text"] {
-            let marker: String = opening.trim_start().chars().take_while(|c| matches!(c, '`' | '~')).collect();
+            let marker: String = opening
+                .trim_start()
+                .chars()
+                .take_while(|c| matches!(c, '`' | '~'))
+                .collect();
             let code = "let x = 1;\n".repeat(60);
             let text = format!("before\n\n{opening}\n{code}{marker}\n\nafter\n");
             let pieces = split(&text, 300);

@@ -4,7 +4,11 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 /// Exactly what deployments compare with.
-const BODY: &str = concat!(r#"{"status":"ok","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+const BODY: &str = concat!(
+    r#"{"status":"ok","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
 
 /// Answers 200 as long as the process can.
 pub async fn health() -> impl IntoResponse {

@@ -39,10 +39,15 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
     }
     let identity = readiness.pipeline.identity.borrow().clone();
     if identity.is_none() {
-        reasons.push("the bot's identity is not known yet: Feishu's OpenAPI has not answered".into());
+        reasons
+            .push("the bot's identity is not known yet: Feishu's OpenAPI has not answered".into());
     }
     let ready = reasons.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = json!({
         "ready": ready,
         "reasons": reasons,
@@ -61,7 +66,10 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
 }
 
 fn judge_link(link: &LinkSnapshot, reasons: &mut Vec<String>) {
-    let why = link.last_error.as_deref().unwrap_or("no attempt has ended yet");
+    let why = link
+        .last_error
+        .as_deref()
+        .unwrap_or("no attempt has ended yet");
     match link.state {
         LinkState::Open => {}
         LinkState::Waiting | LinkState::Connecting => {

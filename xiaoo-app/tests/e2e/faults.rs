@@ -12,30 +12,50 @@ async fn calls_that_fail_are_repeated_and_nothing_is_shown_twice() {
         ("lost answer", FaultKind::ApiLostAnswer),
         ("cut", FaultKind::ApiCut),
         ("500", FaultKind::ApiStatus { status: 500 }),
-        ("too fast", FaultKind::ApiCode { code: 230_020, status: 400 }),
+        (
+            "too fast",
+            FaultKind::ApiCode {
+                code: 230_020,
+                status: 400,
+            },
+        ),
         ("rate limit", FaultKind::ApiRateLimited { reset: 1 }),
         ("expired token", FaultKind::ApiExpiredToken),
     ] {
         let rig = Rig::via(Via::LongConnection).await;
         rig.model.script(Script::Answer("once".into()));
-        rig.sim.faults().add(Fault { target: Some(reply.into()), ..fault.times(2) });
+        rig.sim.faults().add(Fault {
+            target: Some(reply.into()),
+            ..fault.times(2)
+        });
         let asked = rig.says("hello");
         assert_eq!(rig.answer_to(&asked).await, "once", "{name}");
         rig.card_of(&asked);
-        assert!(rig.sim.violations().is_empty(), "{name}: {:?}", rig.sim.violations());
+        assert!(
+            rig.sim.violations().is_empty(),
+            "{name}: {:?}",
+            rig.sim.violations()
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recalled_message_is_answered_in_its_chat() {
     let rig = Rig::via(Via::LongConnection).await;
-    rig.model.script(Script::Slow { text: "the answer".into(), chunk_delay: std::time::Duration::from_millis(200) });
+    rig.model.script(Script::Slow {
+        text: "the answer".into(),
+        chunk_delay: std::time::Duration::from_millis(200),
+    });
     let asked = rig.says("hello");
     rig.model.wait_for_requests(1).await;
     rig.sim.recall(&asked).unwrap();
     let shown = rig
         .sim
-        .until(PATIENCE, |sim| sim.messages(&rig.chat()).into_iter().find(|message| message.text == "the answer"))
+        .until(PATIENCE, |sim| {
+            sim.messages(&rig.chat())
+                .into_iter()
+                .find(|message| message.text == "the answer")
+        })
         .await;
     assert!(shown.is_some(), "{}", rig.log());
 }
@@ -62,7 +82,15 @@ async fn a_redelivered_event_is_answered_once_also_after_a_restart() {
     let mut other = again;
     other["header"]["event_id"] = "another-event-id".into();
     rig.sim.push_event(&other).unwrap();
-    rig.sim.until(PATIENCE, |sim| sim.acks().iter().any(|ack| ack.event_id == "another-event-id").then_some(())).await.unwrap();
+    rig.sim
+        .until(PATIENCE, |sim| {
+            sim.acks()
+                .iter()
+                .any(|ack| ack.event_id == "another-event-id")
+                .then_some(())
+        })
+        .await
+        .unwrap();
     // A later message is answered, so nothing of the earlier one is on its way.
     rig.model.script(Script::Answer("next".into()));
     let next = rig.says("and now?");
@@ -89,9 +117,14 @@ async fn whatever_happens_to_the_link_the_message_is_answered() {
     ] {
         let rig = Rig::via(Via::LongConnection).await;
         rig.model.script(Script::Answer("still here".into()));
-        let keeps_link = !matches!(fault, FaultKind::DropBeforePush | FaultKind::DropAfterPush | FaultKind::Close { .. });
+        let keeps_link = !matches!(
+            fault,
+            FaultKind::DropBeforePush | FaultKind::DropAfterPush | FaultKind::Close { .. }
+        );
         if matches!(fault, FaultKind::RepeatPart | FaultKind::LosePart) {
-            rig.sim.faults().add(FaultKind::Split { bytes: 100 }.times(3));
+            rig.sim
+                .faults()
+                .add(FaultKind::Split { bytes: 100 }.times(3));
         }
         rig.sim.faults().add(fault.clone().times(1));
         let asked = rig.says("are you there?");
@@ -99,9 +132,16 @@ async fn whatever_happens_to_the_link_the_message_is_answered() {
         let (_, ready) = rig.ready().await;
         let link = &ready["channels"]["feishu"]["link"];
         if keeps_link {
-            assert_eq!(link["opened"], 1, "{fault:?}: the link must stay up: {link}");
+            assert_eq!(
+                link["opened"], 1,
+                "{fault:?}: the link must stay up: {link}"
+            );
         }
-        assert!(rig.sim.violations().is_empty(), "{fault:?}: {:?}", rig.sim.violations());
+        assert!(
+            rig.sim.violations().is_empty(),
+            "{fault:?}: {:?}",
+            rig.sim.violations()
+        );
     }
 }
 
@@ -113,10 +153,24 @@ async fn refusals_of_the_endpoint_are_waited_out_or_shown() {
         (FaultKind::EndpointCut, false),
         (FaultKind::EndpointGarbage, false),
         (FaultKind::EndpointNoConfig, false),
-        (FaultKind::Handshake { http_status: 502, status: None, auth_code: None }, false),
+        (
+            FaultKind::Handshake {
+                http_status: 502,
+                status: None,
+                auth_code: None,
+            },
+            false,
+        ),
         (FaultKind::EndpointCode { code: 514 }, true),
         (FaultKind::EndpointCode { code: 403 }, true),
-        (FaultKind::Handshake { http_status: 403, status: Some(403), auth_code: None }, true),
+        (
+            FaultKind::Handshake {
+                http_status: 403,
+                status: Some(403),
+                auth_code: None,
+            },
+            true,
+        ),
     ] {
         let mut rig = Rig::without_daemon(Setup::default()).await;
         rig.sim.faults().add(fault.clone().times(1));
@@ -127,25 +181,48 @@ async fn refusals_of_the_endpoint_are_waited_out_or_shown() {
         }
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            assert!(tokio::time::Instant::now() < deadline, "{fault:?}: {}", rig.log());
-            if let Some((503, body)) = rig.get("/api/v1/ready").await {
-                if body.contains("refused for good") {
-                    break;
-                }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{fault:?}: {}",
+                rig.log()
+            );
+            if let Some((503, body)) = rig.get("/api/v1/ready").await
+                && body.contains("refused for good")
+            {
+                break;
             }
         }
         // The process lives, and says so.
-        assert_eq!(rig.get("/api/v1/health").await, Some((200, r#"{"status":"ok","version":"0.1.0"}"#.into())));
-        assert!(rig.log().contains("giving up until the daemon is restarted"), "{fault:?}");
+        assert_eq!(
+            rig.get("/api/v1/health").await,
+            Some((200, r#"{"status":"ok","version":"0.1.0"}"#.into()))
+        );
+        assert!(
+            rig.log()
+                .contains("giving up until the daemon is restarted"),
+            "{fault:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_is_cut_comes_back() {
     let rig = Rig::via(Via::LongConnection).await;
-    for (round, action) in [LinkAction::Drop, LinkAction::Close { code: 1001 }, LinkAction::Close { code: 1000 }].into_iter().enumerate() {
+    for (round, action) in [
+        LinkAction::Drop,
+        LinkAction::Close { code: 1001 },
+        LinkAction::Close { code: 1000 },
+    ]
+    .into_iter()
+    .enumerate()
+    {
         assert_eq!(rig.sim.act_on_links(action), 1);
-        rig.sim.until(PATIENCE, |sim| (sim.connections().len() == round + 2 && sim.link().up).then_some(())).await.unwrap();
+        rig.sim
+            .until(PATIENCE, |sim| {
+                (sim.connections().len() == round + 2 && sim.link().up).then_some(())
+            })
+            .await
+            .unwrap();
     }
     rig.model.script(Script::Answer("back".into()));
     let asked = rig.says("hello");

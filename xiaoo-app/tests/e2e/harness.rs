@@ -38,7 +38,10 @@ impl Default for Setup {
             sim: SimConfig {
                 // Seconds become hundredths: a redelivery after 150 ms.
                 time_scale: 0.01,
-                client_config: ClientConfig { reconnect_nonce: 0, ..ClientConfig::default() },
+                client_config: ClientConfig {
+                    reconnect_nonce: 0,
+                    ..ClientConfig::default()
+                },
                 ..SimConfig::default()
             },
         }
@@ -65,14 +68,24 @@ impl Rig {
     }
 
     pub async fn via(via: Via) -> Self {
-        Self::start(Setup { via, ..Setup::default() }).await
+        Self::start(Setup {
+            via,
+            ..Setup::default()
+        })
+        .await
     }
 
     pub async fn without_daemon(setup: Setup) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let mut config = setup.sim;
         if setup.via != Via::LongConnection {
-            config.webhook_url = Some(format!("http://127.0.0.1:{port}/api/v1/channels/xiaoo/events"));
+            config.webhook_url = Some(format!(
+                "http://127.0.0.1:{port}/api/v1/channels/xiaoo/events"
+            ));
         }
         if setup.via == Via::EncryptedWebhook {
             config.encrypt_key = Some("an encrypt key".into());
@@ -80,8 +93,16 @@ impl Rig {
         let sim = Sim::start(config).await.unwrap();
         let model = ModelSim::start(ModelSimConfig::for_tests()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let transport = if setup.via == Via::LongConnection { "websocket" } else { "webhook" };
-        let key = if setup.via == Via::EncryptedWebhook { "encrypt_key_env = \"E2E_KEY\"\n" } else { "" };
+        let transport = if setup.via == Via::LongConnection {
+            "websocket"
+        } else {
+            "webhook"
+        };
+        let key = if setup.via == Via::EncryptedWebhook {
+            "encrypt_key_env = \"E2E_KEY\"\n"
+        } else {
+            ""
+        };
         let text = format!(
             "[llm]\nprovider = \"openai\"\napi_base = \"{model}\"\nmodel = \"scripted\"\napi_key_env = \"E2E_MODEL_KEY\"\n\
              [channels.feishu]\nenabled = true\ntransport = \"{transport}\"\napp_id = \"{app}\"\n\
@@ -99,7 +120,14 @@ impl Rig {
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         runtime_tokio::http::install_crypto_provider();
         let http = runtime_tokio::http::loopback_client().unwrap();
-        Self { sim, model, folder, port, daemon: Daemon(None), http }
+        Self {
+            sim,
+            model,
+            folder,
+            port,
+            daemon: Daemon(None),
+            http,
+        }
     }
 
     /// Starts the daemon and returns when it can do its work.
@@ -109,9 +137,20 @@ impl Rig {
     }
 
     pub fn spawn(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_xiaoo-app"))
-            .args(["daemon", "--host", "127.0.0.1", "--port", &self.port.to_string(), "--config"])
+            .args([
+                "daemon",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &self.port.to_string(),
+                "--config",
+            ])
             .arg(self.folder.path().join("config.toml"))
             .env("E2E_MODEL_KEY", "planted-model-key")
             .env("E2E_SECRET", &self.sim.config().app_secret)
@@ -127,13 +166,22 @@ impl Rig {
     pub async fn until_ready(&self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while self.get("/api/v1/ready").await.map(|(status, _)| status) != Some(200) {
-            assert!(tokio::time::Instant::now() < deadline, "never ready; log:\n{}", self.log());
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "never ready; log:\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let answer = self.http.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
+        let answer = self
+            .http
+            .get(format!("http://127.0.0.1:{}{path}", self.port))
+            .send()
+            .await
+            .ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.text().await.ok()?))
     }
@@ -144,7 +192,10 @@ impl Rig {
     }
 
     pub fn says(&self, text: &str) -> String {
-        self.sim.user_says(UserMessage::text(text)).unwrap().message_id
+        self.sim
+            .user_says(UserMessage::text(text))
+            .unwrap()
+            .message_id
     }
 
     pub fn chat(&self) -> String {
@@ -159,7 +210,10 @@ impl Rig {
             .sim
             .until(PATIENCE, |sim| {
                 let answers = answers(sim, &chat, message_id);
-                let card = sim.messages(&chat).into_iter().find(|message| is_card(message, message_id))?;
+                let card = sim
+                    .messages(&chat)
+                    .into_iter()
+                    .find(|message| is_card(message, message_id))?;
                 let finished = card.card.is_some_and(|card| card.template != "blue");
                 let quiet = sim.reactions(message_id).is_empty();
                 (finished && quiet && !answers.is_empty()).then_some(answers)
@@ -176,7 +230,12 @@ impl Rig {
 
     pub fn card_of(&self, message_id: &str) -> Message {
         let chat = self.sim.message(message_id).unwrap().chat_id;
-        let mut cards: Vec<_> = self.sim.messages(&chat).into_iter().filter(|message| is_card(message, message_id)).collect();
+        let mut cards: Vec<_> = self
+            .sim
+            .messages(&chat)
+            .into_iter()
+            .filter(|message| is_card(message, message_id))
+            .collect();
         assert_eq!(cards.len(), 1, "one card a message");
         cards.remove(0)
     }
@@ -219,7 +278,9 @@ impl Daemon {
     /// Waits for the end and gives the exit code.
     pub async fn ended(&mut self) -> Option<i32> {
         let mut child = self.0.take().unwrap();
-        let waited = tokio::task::spawn_blocking(move || child.wait()).await.unwrap();
+        let waited = tokio::task::spawn_blocking(move || child.wait())
+            .await
+            .unwrap();
         waited.unwrap().code()
     }
 }

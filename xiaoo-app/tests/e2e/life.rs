@@ -7,7 +7,10 @@ use model_sim::Script;
 use crate::harness::{PATIENCE, Rig, Via, answers};
 
 fn slow(text: &str) -> Script {
-    Script::Slow { text: text.into(), chunk_delay: Duration::from_millis(150) }
+    Script::Slow {
+        text: text.into(),
+        chunk_delay: Duration::from_millis(150),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,15 +23,31 @@ async fn health_is_exactly_what_the_guide_prints_and_ready_tells_the_truth() {
     assert_eq!(ready["channels"]["feishu"]["link"]["state"], "open");
     // Not webhook mode: the event route says so.
     let client = runtime_tokio::http::loopback_client().unwrap();
-    let posted = client.post(format!("http://127.0.0.1:{}/api/v1/channels/feishu/events", rig.port)).body("{}").send().await.unwrap();
+    let posted = client
+        .post(format!(
+            "http://127.0.0.1:{}/api/v1/channels/feishu/events",
+            rig.port
+        ))
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(posted.status(), 503);
     rig.sim.act_on_links(feishu_sim::LinkAction::Drop);
-    rig.sim.faults().add(feishu_sim::FaultKind::EndpointStatus { status: 500 });
+    rig.sim
+        .faults()
+        .add(feishu_sim::FaultKind::EndpointStatus { status: 500 });
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let (status, ready) = rig.ready().await;
         if status == 503 {
-            assert!(ready["reasons"][0].as_str().unwrap().contains("not connected"), "{ready}");
+            assert!(
+                ready["reasons"][0]
+                    .as_str()
+                    .unwrap()
+                    .contains("not connected"),
+                "{ready}"
+            );
             break;
         }
         assert!(tokio::time::Instant::now() < deadline);
@@ -47,19 +66,33 @@ async fn asked_to_stop_it_finishes_the_running_turn_and_says_goodbye() {
     rig.model.wait_for_requests(1).await;
     rig.daemon.signal("-TERM");
     assert_eq!(rig.daemon.ended().await, Some(0));
-    assert_eq!(rig.answer_to(&asked).await, "a slow answer that takes a while");
+    assert_eq!(
+        rig.answer_to(&asked).await,
+        "a slow answer that takes a while"
+    );
     let connection = rig.sim.connections().pop().unwrap();
-    assert!(connection.close_reason.is_some_and(|reason| reason.contains("1000")), "closed without a close frame");
+    assert!(
+        connection
+            .close_reason
+            .is_some_and(|reason| reason.contains("1000")),
+        "closed without a close frame"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     let mut rig = Rig::via(Via::LongConnection).await;
-    rig.model.script(Script::HangMidStream { text: "never to end".into(), pieces: 1 });
+    rig.model.script(Script::HangMidStream {
+        text: "never to end".into(),
+        pieces: 1,
+    });
     rig.says("hello");
     rig.model.wait_for_requests(1).await;
     rig.daemon.signal("-TERM");
-    rig.sim.until(PATIENCE, |sim| (!sim.link().up).then_some(())).await.unwrap();
+    rig.sim
+        .until(PATIENCE, |sim| (!sim.link().up).then_some(()))
+        .await
+        .unwrap();
     rig.daemon.signal("-INT");
     assert_eq!(rig.daemon.ended().await, Some(1));
 }
@@ -105,7 +138,14 @@ async fn secrets_are_never_logged() {
     rig.answer_to(&asked).await;
     let log = rig.log();
     assert!(log.contains("feishu websocket: connected"), "{log}");
-    for secret in ["planted-model-key", &rig.sim.config().app_secret, "ticket=", "access_key=", "a secret message text", "Bearer"] {
+    for secret in [
+        "planted-model-key",
+        &rig.sim.config().app_secret,
+        "ticket=",
+        "access_key=",
+        "a secret message text",
+        "Bearer",
+    ] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
