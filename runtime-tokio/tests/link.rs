@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a helper of a test that can't go on fails the test"
 )]
 
@@ -216,10 +215,9 @@ impl Peer {
 
     /// The next binary message.
     async fn binary(&mut self) -> Bytes {
-        match self.next().await {
-            Message::Binary(bytes) => bytes,
-            other => panic!("not binary: {other:?}"),
-        }
+        let message = self.next().await;
+        assert!(message.is_binary(), "not binary: {message:?}");
+        message.into_data()
     }
 
     /// The next acknowledgement: the push's id and the payload.
