@@ -682,3 +682,14 @@ async fn ids_of_dots_alone_cannot_change_the_call() {
         assert_id_stays_one_segment(id).await;
     }
 }
+
+#[tokio::test]
+#[ignore = "known bug: the call's patience multiplies the token's, 16 tries instead of 4"]
+async fn a_token_endpoint_in_trouble_is_not_asked_more_often_than_patience_allows() {
+    let rig = Setup::default().start().await;
+    let trouble = std::iter::repeat_n(Cue::code(500, 5000), 99);
+    rig.platform.token_script.lock().unwrap().extend(trouble);
+    let error = rig.send().await.unwrap_err();
+    assert_eq!(error.code(), Some(5000));
+    assert_eq!(rig.platform.token_requests(), 4);
+}
