@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
-use xiaoo_agent::{CurrentTime, Model, ToolSet, TurnLimits};
+use xiaoo_agent::{CurrentTime, Model, ToolSet};
 use xiaoo_store::{Store, StoreGuard, StoreOptions};
 
 use crate::config::{Access, AccessConfig, Config, FeishuConfig, ProgressStyle, Transport};
@@ -74,6 +74,7 @@ impl App {
     /// What is wrong, and what to do about it.
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let model_config = config.model_config();
+        let turn_limits = config.turn_limits();
         let Some(feishu) = config.feishu else {
             bail!("no channel is enabled: set `enabled = true` in [channels.feishu]");
         };
@@ -117,8 +118,6 @@ impl App {
         );
         let model = Model::new(client(&model_config.api_base)?, model_config)
             .context("[llm] cannot be used")?;
-        let mut turn_limits = TurnLimits::default();
-        turn_limits.steps_max = config.limits.max_steps;
         let (identity, known) = watch::channel(None);
         let settings = Settings {
             app_id: feishu.app_id.clone(),

@@ -39,7 +39,11 @@ pub async fn run(args: &DemoArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
 
     writeln!(
         out,
-        "xiaoO demo · everything on this machine, nothing leaves it"
+        "xiaoO demo · {}",
+        match args.model_base {
+            None => "everything on this machine, nothing leaves it",
+            Some(_) => "everything on this machine but your model",
+        }
     )?;
     let sim = start_sim(args, daemon).await?;
     writeln!(out, "  [1/3] local Feishu      {}", sim.base_url())?;

@@ -6,6 +6,7 @@
 //! client.
 
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::split::{Fence, split};
 use super::without_mentions;
@@ -124,13 +125,13 @@ fn for_feishu(markdown: &str) -> String {
                 if open.is_some() {
                     out.push_str(line);
                 } else if line.contains('|') && lines.peek().is_some_and(|next| is_rule(next)) {
-                    out.push_str("```\n");
-                    out.push_str(line);
+                    let mut rows = vec![line];
                     while let Some(row) = lines.next_if(|row| row.contains('|')) {
-                        out.push('\n');
-                        out.push_str(row);
+                        rows.push(row);
                     }
-                    out.push_str("\n```");
+                    out.push_str("```\n");
+                    out.push_str(&table(&rows));
+                    out.push_str("```");
                 } else {
                     out.push_str(&heading_as_bold(&images_as_links(line)));
                 }
@@ -147,6 +148,52 @@ fn for_feishu(markdown: &str) -> String {
             .take_while(|character| matches!(character, '`' | '~'))
             .collect();
         out.push_str(&marker);
+        out.push('\n');
+    }
+    out
+}
+
+/// Columns of a table that are kept apart, and how wide one is padded at most:
+/// wider ones would not fit a phone in any case.
+const COLUMNS_MAX: usize = 20;
+const COLUMN_WIDTH_MAX: usize = 40;
+
+/// A table as lines of a code block, its columns aligned by what a terminal
+/// would show: a Chinese character is two wide.
+fn table(rows: &[&str]) -> String {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let row = row.trim().trim_start_matches('|').trim_end_matches('|');
+            row.splitn(COLUMNS_MAX, '|')
+                .map(|cell| cell.trim().replace("**", "").replace('`', ""))
+                .collect()
+        })
+        .collect();
+    let mut widths = Vec::new();
+    for (number, row) in cells.iter().enumerate() {
+        // The second row is the rule and follows the others' widths.
+        for (column, cell) in row.iter().enumerate().filter(|_| number != 1) {
+            let width = cell.width().min(COLUMN_WIDTH_MAX);
+            match widths.get_mut(column) {
+                Some(widest) => *widest = width.max(*widest),
+                None => widths.push(width),
+            }
+        }
+    }
+    let mut out = String::new();
+    for (number, row) in cells.iter().enumerate() {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let cell = if number == 1 {
+                "-".repeat(*width)
+            } else {
+                cell.clone()
+            };
+            line.push_str(&cell);
+            line.push_str(&" ".repeat(width.saturating_sub(cell.width()) + 2));
+        }
+        out.push_str(line.trim_end());
         out.push('\n');
     }
     out
@@ -221,8 +268,8 @@ mod tests {
                 vec!["[alt](https://a.example/x.png)"],
             ),
             (
-                "| a | b |\n|---|:-:|\n| 1 | 2 |\n\nend",
-                vec!["```\n| a | b |\n|---|:-:|\n| 1 | 2 |\n```", "end"],
+                "| a | b |\n|---|:-:|\n| 甲 | `22` |\n\nend",
+                vec!["```\na   b\n--  --\n甲  22\n```", "end"],
             ),
             (
                 "```\n# not a heading\n| a |\n|---|\n```",
