@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -168,6 +169,10 @@ impl<I: Ingress> Route<I> {
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Refusal> {
+        // A body that says it is too long need not be waited for.
+        if body.size_hint().lower() > self.limits.body_bytes_max as u64 {
+            return Err(Refusal::TooLarge);
+        }
         let limited = Limited::new(body, self.limits.body_bytes_max).collect();
         match tokio::time::timeout(self.limits.body_timeout, limited).await {
             Ok(Ok(collected)) => Ok(collected.to_bytes()),

@@ -40,6 +40,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the platform may take to answer our close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long our answer to the platform's close frame may take.
+const CLOSE_REPLY_TIMEOUT: Duration = Duration::from_millis(200);
 /// How far the wall clock may run ahead of the monotonic one before the
 /// machine counts as having slept, and how often that is looked at.
 const SLEPT: Duration = Duration::from_secs(10);
@@ -205,7 +207,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                 self.machine.handle_endpoint(now, epoch, reply);
             }
             Wake::Dialed(epoch, dialed) => self.feed_dialed(now, epoch, *dialed),
-            Wake::Inbound(epoch, message) => self.feed_message(now, epoch, message),
+            Wake::Inbound(epoch, message) => self.feed_message(now, epoch, message).await,
             Wake::Judged(token, verdict) => self.acknowledge(now, token, &verdict).await,
         }
         self.drain().await;
@@ -228,7 +230,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         }
     }
 
-    fn feed_message(
+    async fn feed_message(
         &mut self,
         now: CoreInstant,
         epoch: Epoch,
@@ -247,7 +249,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             }
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map(|frame| u16::from(frame.code));
-                self.socket = None;
+                if let Some((_, mut socket)) = self.socket.take() {
+                    // The library has queued the answering close frame.
+                    let _ = tokio::time::timeout(CLOSE_REPLY_TIMEOUT, socket.flush()).await;
+                }
                 self.machine
                     .handle_closed(now, epoch, CloseReason::Peer(code));
             }

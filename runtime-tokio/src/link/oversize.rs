@@ -345,7 +345,7 @@ mod tests {
     }
 
     /// A reader that hands out at most `chunk` bytes at once.
-    fn chunked(bytes: &[u8], chunk: usize) -> impl AsyncRead + Unpin {
+    fn chunked(bytes: &[u8], chunk: usize) -> impl AsyncRead + Unpin + use<> {
         struct Chunked(Vec<u8>, usize, usize);
         impl AsyncRead for Chunked {
             fn poll_read(

@@ -145,10 +145,14 @@ impl OpenApi {
         uuid: &str,
         reply_in_thread: bool,
     ) -> Result<MessageSent, ApiError> {
+        const NAME: &str = "POST /im/v1/messages/:id/reply";
         self.call(Call {
             method: Method::POST,
-            path: format!("/open-apis/im/v1/messages/{}/reply", segment(message_id)),
-            name: "POST /im/v1/messages/:id/reply",
+            path: format!(
+                "/open-apis/im/v1/messages/{}/reply",
+                segment(NAME, message_id)?
+            ),
+            name: NAME,
             query: &[],
             body: Some(json!({
                 "msg_type": msg_type, "content": content, "uuid": uuid,
@@ -196,10 +200,11 @@ impl OpenApi {
     /// # Errors
     /// [`ApiError`].
     pub async fn patch_card(&self, message_id: &str, content: &str) -> Result<(), ApiError> {
+        const NAME: &str = "PATCH /im/v1/messages/:id";
         self.call_for_effect(Call {
             method: Method::PATCH,
-            path: format!("/open-apis/im/v1/messages/{}", segment(message_id)),
-            name: "PATCH /im/v1/messages/:id",
+            path: format!("/open-apis/im/v1/messages/{}", segment(NAME, message_id)?),
+            name: NAME,
             query: &[],
             body: Some(json!({ "content": content })),
         })
@@ -215,13 +220,14 @@ impl OpenApi {
         message_id: &str,
         emoji_type: &str,
     ) -> Result<String, ApiError> {
+        const NAME: &str = "POST /im/v1/messages/:id/reactions";
         self.call::<Reaction>(Call {
             method: Method::POST,
             path: format!(
                 "/open-apis/im/v1/messages/{}/reactions",
-                segment(message_id)
+                segment(NAME, message_id)?
             ),
-            name: "POST /im/v1/messages/:id/reactions",
+            name: NAME,
             query: &[],
             body: Some(json!({ "reaction_type": { "emoji_type": emoji_type } })),
         })
@@ -238,14 +244,15 @@ impl OpenApi {
         message_id: &str,
         reaction_id: &str,
     ) -> Result<(), ApiError> {
+        const NAME: &str = "DELETE /im/v1/messages/:id/reactions/:reaction_id";
         self.call_for_effect(Call {
             method: Method::DELETE,
             path: format!(
                 "/open-apis/im/v1/messages/{}/reactions/{}",
-                segment(message_id),
-                segment(reaction_id)
+                segment(NAME, message_id)?,
+                segment(NAME, reaction_id)?
             ),
-            name: "DELETE /im/v1/messages/:id/reactions/:reaction_id",
+            name: NAME,
             query: &[],
             body: None,
         })
@@ -257,8 +264,9 @@ impl OpenApi {
     /// # Errors
     /// [`ApiError`].
     pub async fn chat_info(&self, chat_id: &str) -> Result<ChatInfo, ApiError> {
-        let path = format!("/open-apis/im/v1/chats/{}", segment(chat_id));
-        self.call(get("GET /im/v1/chats/:chat_id", path, &[])).await
+        const NAME: &str = "GET /im/v1/chats/:chat_id";
+        let path = format!("/open-apis/im/v1/chats/{}", segment(NAME, chat_id)?);
+        self.call(get(NAME, path, &[])).await
     }
 
     /// One page of a chat's members.
@@ -270,7 +278,8 @@ impl OpenApi {
         chat_id: &str,
         page_token: Option<&str>,
     ) -> Result<Members, ApiError> {
-        let path = format!("/open-apis/im/v1/chats/{}/members", segment(chat_id));
+        const NAME: &str = "GET /im/v1/chats/:chat_id/members";
+        let path = format!("/open-apis/im/v1/chats/{}/members", segment(NAME, chat_id)?);
         let query = [
             ("member_id_type", "open_id"),
             ("page_size", "100"),
@@ -281,8 +290,7 @@ impl OpenApi {
         } else {
             query.split_last().map_or(&[][..], |(_, rest)| rest)
         };
-        self.call(get("GET /im/v1/chats/:chat_id/members", path, used))
-            .await
+        self.call(get(NAME, path, used)).await
     }
 }
 
@@ -335,10 +343,20 @@ fn get<'a>(name: &'static str, path: String, query: &'a [(&'a str, &'a str)]) ->
 
 /// An id as one segment of a path: ids come from events, and an event must
 /// not choose the call.
-fn segment(id: &str) -> String {
-    id.chars()
+///
+/// # Errors
+/// [`ApiError::BadId`] when nothing of it is left.
+fn segment(name: &'static str, id: &str) -> Result<String, ApiError> {
+    let safe: String = id
+        .chars()
         .filter(|character| {
-            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '=')
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '=')
         })
-        .collect()
+        .collect();
+    if safe.is_empty() {
+        return Err(ApiError::BadId {
+            call: name.to_owned(),
+        });
+    }
+    Ok(safe)
 }

@@ -8,6 +8,12 @@ use super::codes::{self, Advice};
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
+    /// An id in the call has no character that an id can have.
+    #[error("{call} was not made: its id cannot be one")]
+    BadId {
+        /// The call.
+        call: String,
+    },
     /// The platform answered with a code.
     #[error(
         "Feishu refused {call} with code {code} ({meaning}): {msg} [HTTP {http_status}, log id {log_id}]",
@@ -34,6 +40,8 @@ pub enum ApiError {
         call: String,
         /// What is wrong.
         detail: String,
+        /// How long the server asked to wait.
+        retry_after: Option<Duration>,
         /// The HTTP status.
         http_status: u16,
         /// What Feishu's support asks for.
@@ -65,7 +73,7 @@ impl ApiError {
         match self {
             Self::Transport { .. } => true,
             Self::Malformed { http_status, .. } => is_server_trouble(*http_status),
-            Self::TooLarge { .. } => false,
+            Self::BadId { .. } | Self::TooLarge { .. } => false,
             Self::Code {
                 code, http_status, ..
             } => match codes::lookup(*code) {
@@ -82,8 +90,8 @@ impl ApiError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Code { retry_after, .. } => *retry_after,
-            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Transport { .. } => None,
+            Self::Code { retry_after, .. } | Self::Malformed { retry_after, .. } => *retry_after,
+            Self::BadId { .. } | Self::TooLarge { .. } | Self::Transport { .. } => None,
         }
     }
 
@@ -110,8 +118,22 @@ impl ApiError {
     pub fn code(&self) -> Option<i64> {
         match self {
             Self::Code { code, .. } => Some(*code),
-            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Transport { .. } => None,
+            Self::BadId { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::Transport { .. } => None,
         }
+    }
+
+    /// Whether the server said "too many", by code or by HTTP status alone.
+    pub(super) fn is_too_fast(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed {
+                http_status: 429,
+                ..
+            }
+        ) || self.advice() == Some(Advice::Slow)
     }
 
     pub(super) fn advice(&self) -> Option<Advice> {

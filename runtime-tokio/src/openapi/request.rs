@@ -85,11 +85,9 @@ impl OpenApi {
     ) -> Result<T, ApiError> {
         let name = "POST /auth/v3/tenant_access_token/internal";
         let url = format!("{}{path}", self.0.config.base_url);
+        // One try: whoever needs the token has patience, and tries again as a whole.
         let answer = self
-            .with_patience(name, || {
-                let request = self.0.http.post(&url).json(body);
-                async move { self.exchange(request, name).await }
-            })
+            .exchange(self.0.http.post(&url).json(body), name)
             .await?;
         parse(&answer, name)
     }
@@ -148,10 +146,10 @@ impl OpenApi {
             }
             let doubled = patience.backoff.saturating_mul(1 << (tried - 1).min(10));
             let jittered = doubled.mul_f64(0.5 + fastrand::f64() / 2.0);
-            let wait = match (error.retry_after(), error.advice()) {
-                (Some(told), _) => told.max(jittered.min(Duration::from_millis(50))),
-                (None, Some(Advice::Slow)) => jittered.max(patience.too_fast),
-                (None, _) => jittered,
+            let wait = match error.retry_after() {
+                Some(told) => told.max(jittered.min(Duration::from_millis(50))),
+                None if error.is_too_fast() => jittered.max(patience.too_fast),
+                None => jittered,
             };
             if wait > patience.wait_max {
                 return Err(error);
@@ -267,6 +265,7 @@ fn parse<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<T, ApiError
     serde_json::from_slice(&answer.body).map_err(|error| ApiError::Malformed {
         call: name.to_owned(),
         detail: error.to_string(),
+        retry_after: answer.retry_after,
         http_status: answer.status,
         log_id: answer.log_id.clone(),
     })

@@ -21,6 +21,9 @@ pub(super) struct TokenCache {
     current: StdMutex<Option<Token>>,
     /// Held while one is fetched: everybody else waits for that one.
     fetching: Mutex<()>,
+    /// The last fetch that failed. Those who waited for it share its error
+    /// instead of asking again, one after the other.
+    failed: StdMutex<Option<(Instant, ApiError)>>,
 }
 
 #[derive(Clone)]
@@ -49,6 +52,8 @@ impl OpenApi {
         {
             return Ok(token.clone());
         }
+        let quarter = self.0.config.patience.backoff / 4;
+        let since = now.checked_sub(quarter).unwrap_or(now);
         let usable = known.filter(|token| now < token.ends_at);
         let guard = match &usable {
             // Somebody renews it already: the old one still serves.
@@ -64,7 +69,16 @@ impl OpenApi {
         {
             return Ok(token);
         }
+        if let Some(error) = cache.failed_since(since) {
+            return match usable {
+                Some(old) => Ok(old),
+                None => Err(error),
+            };
+        }
         let fetched = self.fetch_token().await;
+        if let Err(error) = &fetched {
+            cache.note_failure(error);
+        }
         drop(guard);
         match (fetched, usable) {
             (Ok(token), _) => Ok(token),
@@ -122,6 +136,17 @@ impl OpenApi {
 }
 
 impl TokenCache {
+    fn note_failure(&self, error: &ApiError) {
+        let failure = Some((Instant::now(), error.clone()));
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    fn failed_since(&self, since: Instant) -> Option<ApiError> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, error) = failed.as_ref()?;
+        (*at >= since).then(|| error.clone())
+    }
+
     fn known(&self) -> Option<Token> {
         self.current
             .lock()
