@@ -100,11 +100,15 @@ impl App {
             ca_file: feishu.ca_file.clone(),
             no_proxy: false,
         };
-        let client = |base: &str| {
+        // Roots are loaded once, and only if anything is beyond this machine.
+        let mut shared = None;
+        let mut client = |base: &str| {
             if http::is_plain_loopback(base) {
-                http::loopback_client()
-            } else {
-                http::client(&http_options)
+                return http::loopback_client();
+            }
+            match &shared {
+                Some(client) => Ok(reqwest::Client::clone(client)),
+                None => Ok(shared.insert(http::client(&http_options)?).clone()),
             }
         };
         let api = OpenApi::new(
