@@ -118,12 +118,11 @@ impl<'a> Event<'a> {
     /// says so), the event for all else.
     #[must_use]
     pub fn dedup_key(&self) -> Option<JsonStr<'a>> {
-        match self.kind {
-            EventKind::Message(event) => message_id(event)
-                .filter(|id| !id.is_empty())
-                .or(self.event_id),
-            _ => self.event_id,
+        if let EventKind::Message(event) = self.kind {
+            let message = message_id(event).filter(|id| !id.is_empty());
+            return message.or(self.event_id);
         }
+        self.event_id
     }
 
     fn schema_2(document: Json<'a>, header: Json<'a>) -> Self {
@@ -155,7 +154,7 @@ impl<'a> Event<'a> {
             tenant_key: event.get_str("tenant_key"),
             app_id: event.get_str("app_id"),
             token: document.get_str("token"),
-            create_time_ms: None,
+            create_time_ms: document.get_str("ts").and_then(seconds_as_millis),
             kind,
         }
     }
@@ -182,6 +181,23 @@ const fn millis(time: i64) -> i64 {
     } else {
         time
     }
+}
+
+/// Schema 1.0 states its time in seconds with a fraction: `1772446123.707071`.
+fn seconds_as_millis(text: JsonStr<'_>) -> Option<i64> {
+    let (seconds, fraction) = text
+        .raw()
+        .split_once('.')
+        .unwrap_or_else(|| (text.raw(), ""));
+    let mut millis = 0;
+    for digit in fraction.chars().chain("000".chars()).take(3) {
+        millis = millis * 10 + i64::from(digit.to_digit(10)?);
+    }
+    seconds
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(millis)
 }
 
 /// The id of a message event's message, in either schema.

@@ -1,5 +1,11 @@
 //! The long-connection machine against a simulated platform and clock.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::time::Duration;
 
 use proto_core::conn::{

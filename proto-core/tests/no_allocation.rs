@@ -1,5 +1,11 @@
 //! The frame path takes nothing from the allocator.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use proto_core::conn::{Connection, Epoch, FixedMemory, Outcome, Output};
 use proto_core::{Config, EndpointReply, Frame, Instant, Limits};
 

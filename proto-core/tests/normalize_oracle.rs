@@ -1,6 +1,12 @@
 //! Our normalisation beside Feishu's own two layers, as recorded: equal to one
 //! of them, or listed here with the reason.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use proto_core::{Event, EventKind, Identity, InboundMessage, ResourceKind};
 use serde_json::Value;
 
@@ -8,9 +14,14 @@ use serde_json::Value;
 /// fails the test.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     (
-        "text_at_all_plus_bot",
+        "text_chat_type_private",
+        "is_direct",
+        "GET chat calls a group private that is not public; only p2p is direct in schema 2.0",
+    ),
+    (
+        "file_name_needs_escaping",
         "text",
-        "the spelling @all is the Python layer's, the bot's removal the Node layer's",
+        "a line break in a name could forge a line; the quotes are the Node layer's",
     ),
     (
         "text_bot_then_multiline",

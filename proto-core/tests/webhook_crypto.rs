@@ -1,15 +1,22 @@
 //! Webhook verification against requests that the official clients judged.
 
-use proto_core::{
-    AGE_MAX, AHEAD_MAX, Rejection, SignatureHeaders, UnixMillis, Verdict, Verifier,
-};
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use proto_core::{AGE_MAX, AHEAD_MAX, Rejection, SignatureHeaders, UnixMillis, Verdict, Verifier};
 use serde_json::{Value, json};
 
 const NOW: UnixMillis = UnixMillis(1_772_445_600_000);
 const TOKEN: &str = "vt_Xq7mN2pL9sK4wR8tY1zB";
 
 fn vectors() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/webhook_crypto.json");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../vectors/webhook_crypto.json"
+    );
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -19,7 +26,9 @@ fn every_recorded_request_gets_its_verdict() {
         let name = vector["name"].as_str().unwrap();
         let text = |key: &str| vector[key].as_str();
         // The page's example has no token in it.
-        let token = text("plaintext").filter(|plain| plain.contains(TOKEN)).map(|_| TOKEN);
+        let token = text("plaintext")
+            .filter(|plain| plain.contains(TOKEN))
+            .map(|_| TOKEN);
         let verifier = Verifier::new(token, text("encrypt_key")).unwrap();
         let headers = SignatureHeaders {
             timestamp: text("timestamp"),
@@ -31,7 +40,11 @@ fn every_recorded_request_gets_its_verdict() {
         let verdict = verifier.verify(NOW, headers, body.as_bytes(), &mut scratch);
         match (verdict, text("reject_reason")) {
             (Ok(Verdict::Event(event)), None) => {
-                assert_eq!(event.as_bytes(), text("plaintext").unwrap().trim().as_bytes(), "{name}");
+                assert_eq!(
+                    event.as_bytes(),
+                    text("plaintext").unwrap().trim().as_bytes(),
+                    "{name}"
+                );
             }
             (Ok(Verdict::Challenge(_)), None) => assert_eq!(name, "url_verification"),
             (Err(Rejection::BadSignature), Some("signature")) => {}
@@ -54,8 +67,14 @@ fn old_card_callbacks_are_signed_with_the_token() {
                 signature: text("signature"),
             };
             let mut scratch = Vec::new();
-            let verdict = verifier.verify(NOW, headers, text("body").unwrap().as_bytes(), &mut scratch);
-            assert_eq!(verdict.is_ok(), vector["valid"] == json!(true), "{}", vector["name"]);
+            let verdict =
+                verifier.verify(NOW, headers, text("body").unwrap().as_bytes(), &mut scratch);
+            assert_eq!(
+                verdict.is_ok(),
+                vector["valid"] == json!(true),
+                "{}",
+                vector["name"]
+            );
         }
     }
 }
@@ -72,7 +91,13 @@ struct Case {
 
 impl Case {
     fn plain(body: Value) -> Self {
-        Self { key: None, token: Some("t"), body: body.to_string(), sign_with: None, signed_at: NOW.0 / 1000 }
+        Self {
+            key: None,
+            token: Some("t"),
+            body: body.to_string(),
+            sign_with: None,
+            signed_at: NOW.0 / 1000,
+        }
     }
 
     fn encrypted(body: &Value) -> Self {
@@ -89,11 +114,23 @@ impl Case {
         use sha2::{Digest as _, Sha256};
         let timestamp = self.signed_at.to_string();
         let signature = self.sign_with.map(|key| {
-            let digest = Sha256::new().chain_update(&timestamp).chain_update("n").chain_update(key).chain_update(&self.body);
-            digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+            let digest = Sha256::new()
+                .chain_update(&timestamp)
+                .chain_update("n")
+                .chain_update(key)
+                .chain_update(&self.body);
+            digest
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
         });
         let headers = match &signature {
-            Some(signature) => SignatureHeaders { timestamp: Some(&timestamp), nonce: Some("n"), signature: Some(signature) },
+            Some(signature) => SignatureHeaders {
+                timestamp: Some(&timestamp),
+                nonce: Some("n"),
+                signature: Some(signature),
+            },
             None => SignatureHeaders::default(),
         };
         let verifier = Verifier::new(self.token, self.key).unwrap();
@@ -120,42 +157,137 @@ fn the_order_of_checks_and_what_a_challenge_may_skip() {
     let check = json!({"type": "url_verification", "token": "t", "challenge": CHALLENGE});
     let with_token = |body: &Value, token: Value| {
         let mut body = body.clone();
-        if body.get("header").is_some() { body["header"]["token"] = token } else { body["token"] = token }
+        if body.get("header").is_some() {
+            body["header"]["token"] = token
+        } else {
+            body["token"] = token
+        }
         body
     };
     let plain = Case::plain;
-    let unsigned = |body: &Value| Case { sign_with: None, ..Case::encrypted(body) };
-    let forged = |body: &Value| Case { sign_with: Some("other"), ..Case::encrypted(body) };
-    let at = |seconds: i64, body: &Value| Case { signed_at: NOW.0 / 1000 + seconds, ..Case::encrypted(body) };
+    let unsigned = |body: &Value| Case {
+        sign_with: None,
+        ..Case::encrypted(body)
+    };
+    let forged = |body: &Value| Case {
+        sign_with: Some("other"),
+        ..Case::encrypted(body)
+    };
+    let at = |seconds: i64, body: &Value| Case {
+        signed_at: NOW.0 / 1000 + seconds,
+        ..Case::encrypted(body)
+    };
     let (old, ahead) = (AGE_MAX.as_secs() as i64, AHEAD_MAX.as_secs() as i64);
     for (name, case, expected) in [
         ("plain 2.0", plain(event.clone()), Ok("event")),
         ("plain 1.0", plain(v1.clone()), Ok("event")),
         ("plain check", plain(check.clone()), Ok("challenge")),
-        ("wrong token 2.0", plain(with_token(&event, json!("u"))), Err(Rejection::InvalidToken)),
-        ("wrong token 1.0", plain(with_token(&v1, json!("u"))), Err(Rejection::InvalidToken)),
-        ("wrong token in check", plain(with_token(&check, json!("u"))), Err(Rejection::InvalidToken)),
-        ("token of another type", plain(with_token(&event, json!(1))), Err(Rejection::InvalidToken)),
-        ("escaped token", Case { body: r#"{"header":{"token":"\u0074"}}"#.into(), ..plain(json!({})) }, Ok("event")),
-        ("no token", plain(json!({"header": {}})), Err(Rejection::InvalidToken)),
-        ("not JSON", Case { body: "hello".into(), ..plain(json!({})) }, Err(Rejection::NotJson)),
-        ("no event, no token", plain(json!([1])), Err(Rejection::InvalidToken)),
-        ("encrypted, no key", Case { key: None, ..Case::encrypted(&event) }, Err(Rejection::KeyMissing)),
-        ("plain, key", Case { key: Some("key"), ..plain(event.clone()) }, Err(Rejection::NotEncrypted)),
-        ("plain check, key", Case { key: Some("key"), ..plain(check.clone()) }, Err(Rejection::NotEncrypted)),
+        (
+            "wrong token 2.0",
+            plain(with_token(&event, json!("u"))),
+            Err(Rejection::InvalidToken),
+        ),
+        (
+            "wrong token 1.0",
+            plain(with_token(&v1, json!("u"))),
+            Err(Rejection::InvalidToken),
+        ),
+        (
+            "wrong token in check",
+            plain(with_token(&check, json!("u"))),
+            Err(Rejection::InvalidToken),
+        ),
+        (
+            "token of another type",
+            plain(with_token(&event, json!(1))),
+            Err(Rejection::InvalidToken),
+        ),
+        (
+            "escaped token",
+            Case {
+                body: r#"{"header":{"token":"\u0074"}}"#.into(),
+                ..plain(json!({}))
+            },
+            Ok("event"),
+        ),
+        (
+            "no token",
+            plain(json!({"header": {}})),
+            Err(Rejection::InvalidToken),
+        ),
+        (
+            "not JSON",
+            Case {
+                body: "hello".into(),
+                ..plain(json!({}))
+            },
+            Err(Rejection::NotJson),
+        ),
+        (
+            "no event, no token",
+            plain(json!([1])),
+            Err(Rejection::InvalidToken),
+        ),
+        (
+            "encrypted, no key",
+            Case {
+                key: None,
+                ..Case::encrypted(&event)
+            },
+            Err(Rejection::KeyMissing),
+        ),
+        (
+            "plain, key",
+            Case {
+                key: Some("key"),
+                ..plain(event.clone())
+            },
+            Err(Rejection::NotEncrypted),
+        ),
+        (
+            "plain check, key",
+            Case {
+                key: Some("key"),
+                ..plain(check.clone())
+            },
+            Err(Rejection::NotEncrypted),
+        ),
         ("signed", Case::encrypted(&event), Ok("event")),
-        ("unsigned", unsigned(&event), Err(Rejection::MissingSignature)),
+        (
+            "unsigned",
+            unsigned(&event),
+            Err(Rejection::MissingSignature),
+        ),
         ("forged", forged(&event), Err(Rejection::BadSignature)),
         ("unsigned check", unsigned(&check), Ok("challenge")),
         ("forged check", forged(&check), Ok("challenge")),
-        ("unsigned check, wrong token", unsigned(&with_token(&check, json!("u"))), Err(Rejection::MissingSignature)),
-        ("signed, wrong token", Case::encrypted(&with_token(&event, json!("u"))), Err(Rejection::InvalidToken)),
+        (
+            "unsigned check, wrong token",
+            unsigned(&with_token(&check, json!("u"))),
+            Err(Rejection::MissingSignature),
+        ),
+        (
+            "signed, wrong token",
+            Case::encrypted(&with_token(&event, json!("u"))),
+            Err(Rejection::InvalidToken),
+        ),
         ("stale check", at(-old - 1, &check), Ok("challenge")),
         ("oldest", at(-old, &event), Ok("event")),
         ("older", at(-old - 1, &event), Err(Rejection::Stale)),
         ("furthest ahead", at(ahead, &event), Ok("event")),
-        ("further ahead", at(ahead + 1, &event), Err(Rejection::Stale)),
-        ("key only", Case { token: None, ..Case::encrypted(&event) }, Ok("event")),
+        (
+            "further ahead",
+            at(ahead + 1, &event),
+            Err(Rejection::Stale),
+        ),
+        (
+            "key only",
+            Case {
+                token: None,
+                ..Case::encrypted(&event)
+            },
+            Ok("event"),
+        ),
     ] {
         assert_eq!(case.judge(), expected, "{name}");
     }
@@ -210,7 +342,9 @@ fn encrypt(key: &str, text: &[u8]) -> String {
     }
     let whole = [&iv[..], &bytes].concat();
     let mut out = vec![0; whole.len() * 2];
-    let len = base64::engine::general_purpose::STANDARD.encode_slice(&whole, &mut out).unwrap();
+    let len = base64::engine::general_purpose::STANDARD
+        .encode_slice(&whole, &mut out)
+        .unwrap();
     out.truncate(len);
     String::from_utf8(out).unwrap()
 }

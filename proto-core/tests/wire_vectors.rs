@@ -1,5 +1,11 @@
 //! The wire format against frames recorded from the official clients.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use prost::Message as _;
 use proto_core::{Frame, FrameFields, Header, Limits, Method};
 use serde_json::{Value, json};

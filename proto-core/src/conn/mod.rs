@@ -556,10 +556,10 @@ impl<M: Memory> Connection<M> {
                 Queued::Event(event) => Output::Event(event),
             });
         }
-        if let Some(token) = self.refuse_one.take() {
-            if self.refuse(now, token.id(), scratch) {
-                return Some(Output::Send(scratch.as_bytes()));
-            }
+        if let Some(token) = self.refuse_one.take()
+            && self.refuse(now, token.id(), scratch)
+        {
+            return Some(Output::Send(scratch.as_bytes()));
         }
         let until = self.refuse_until?;
         let Some(id) = self
@@ -782,10 +782,10 @@ impl<M: Memory> Connection<M> {
         }
         self.emit(Queued::Event(Event::Refused(refusal)));
         self.link_down(now, CloseReason::Refused);
-        if let Phase::Waiting { until } = &mut self.phase {
-            if refusal.wants_slow_retry() {
-                *until = now + self.config.slow_retry + self.backoff.below(self.config.slow_retry);
-            }
+        if let Phase::Waiting { until } = &mut self.phase
+            && refusal.wants_slow_retry()
+        {
+            *until = now + self.config.slow_retry + self.backoff.below(self.config.slow_retry);
         }
     }
 

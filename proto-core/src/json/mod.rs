@@ -57,6 +57,7 @@ pub enum JsonErrorKind {
 
 impl<'a> Json<'a> {
     /// The document `{}`.
+    #[cfg(feature = "alloc")]
     pub(crate) const EMPTY_OBJECT: Json<'static> = Json("{}");
 
     /// Checks a document.
@@ -202,10 +203,10 @@ struct Parts<'a>(&'a str);
 
 impl<'a> Parts<'a> {
     fn of(value: &'a str, open: char) -> Self {
-        let inner = value.strip_prefix(open).and_then(|rest| {
+        let inner = value.strip_prefix(open).map(|rest| {
             let mut inner = rest.chars();
             inner.next_back();
-            Some(inner.as_str())
+            inner.as_str()
         });
         Self(inner.unwrap_or_default())
     }

@@ -130,16 +130,16 @@ impl Chars<'_> {
             return character;
         }
         let before = self.rest;
-        if unit < 0xdc00 {
-            if let Some(rest) = self.rest.strip_prefix("\\u") {
-                self.rest = rest;
-                let low = self.hex();
-                if (0xdc00..0xe000).contains(&low) {
-                    let code = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                    return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-                }
-                self.rest = before;
+        if unit < 0xdc00
+            && let Some(rest) = self.rest.strip_prefix("\\u")
+        {
+            self.rest = rest;
+            let low = self.hex();
+            if (0xdc00..0xe000).contains(&low) {
+                let code = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
             }
+            self.rest = before;
         }
         char::REPLACEMENT_CHARACTER
     }

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::mention::Mentions;
+use super::mention::{Mentions, TEXT_BYTES_MAX};
 use super::{Resource, ResourceKind, card, filled, owned, post};
 use crate::json::{Json, JsonStr};
 
@@ -156,8 +156,16 @@ impl Resource {
     }
 }
 
-/// A block of lines in a tag.
+/// A block of lines in a tag. What people typed cannot end it or open another.
 fn block(tag: &str, lines: &[String]) -> String {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            line.replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
+        })
+        .collect();
     format!("<{tag}>\n{}\n</{tag}>", lines.join("\n"))
 }
 
@@ -185,7 +193,7 @@ fn system(content: Json<'_>) -> String {
         });
         match name {
             Some((name, after)) => {
-                match values.get(name) {
+                match values.get(name).filter(|_| text.len() < TEXT_BYTES_MAX) {
                     Some(value) => text.push_str(&variable(*value)),
                     None => text.push_str(&format!("{{{name}}}")),
                 }
@@ -298,6 +306,7 @@ impl core::fmt::Display for Attribute<'_> {
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
+                '\n' | '\r' => f.write_str(" ")?,
                 other => f.write_char(other)?,
             }
         }

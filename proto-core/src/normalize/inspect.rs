@@ -38,7 +38,7 @@ fn write_event(event: &Event<'_>, identity: &Identity, out: &mut Object) {
     }
     match event.kind {
         EventKind::Message(_) => match InboundMessage::from_event(event, identity) {
-            Some(message) => write_message(&message, out),
+            Some(message) => write_message(&message, event.create_time_ms, out),
             None => out.raw("message_id", "null"),
         },
         EventKind::UrlVerification(challenge) => {
@@ -95,14 +95,19 @@ fn write_event(event: &Event<'_>, identity: &Identity, out: &mut Object) {
     }
 }
 
-fn write_message(message: &InboundMessage, out: &mut Object) {
+fn write_message(message: &InboundMessage, event_time: Option<i64>, out: &mut Object) {
     out.text("message_id", Some(&message.message_id));
     out.text("chat_id", Some(&message.chat_id));
     out.text("chat_type", Some(&message.chat_type));
     out.text("root_id", message.root_id.as_deref());
     out.text("parent_id", message.parent_id.as_deref());
     out.text("thread_id", message.thread_id.as_deref());
-    out.number("create_time_ms", Some(message.create_time_ms));
+    out.number(
+        "create_time_ms",
+        Some(message.create_time_ms)
+            .filter(|time| *time != 0)
+            .or(event_time),
+    );
     out.text("sender_open_id", Some(&message.sender_open_id));
     out.flag("sender_is_bot", message.sender_is_bot);
     out.flag("self_sent", message.self_sent);

@@ -30,6 +30,9 @@ pub(super) struct Mentions {
 
 const ALL: &str = "@_all";
 const USER: &str = "@_user_";
+/// Bytes that a text may grow to by names and values put in: a small event must
+/// not become a huge text. Feishu's own messages end at 150 KB.
+pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl Mentions {
     pub(super) fn of(mentions: Option<Json<'_>>, identity: &Identity) -> Self {
@@ -106,7 +109,9 @@ impl Mentions {
                         resolved.text.pop();
                     }
                 }
-                Some(mention) if !mention.name.is_empty() => {
+                Some(mention)
+                    if !mention.name.is_empty() && resolved.text.len() < TEXT_BYTES_MAX =>
+                {
                     resolved.text.push('@');
                     resolved.text.push_str(&mention.name);
                 }
@@ -137,6 +142,6 @@ fn placeholder_len(text: &str) -> Option<usize> {
     let goes_on = rest
         .chars()
         .next()
-        .is_some_and(|next| next.is_alphanumeric() || next == '_');
+        .is_some_and(|next| next.is_ascii_alphanumeric() || next == '_');
     (!goes_on).then_some(ALL.len())
 }

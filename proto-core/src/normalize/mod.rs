@@ -99,7 +99,7 @@ pub struct Resource {
 }
 
 /// Kinds of resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceKind {
     /// Downloaded with `type=image`; all others with `type=file`.
     Image,
@@ -165,6 +165,7 @@ impl InboundMessage {
             .and_then(|sender| sender.get_str("sender_type"))
             .is_some_and(|kind| kind == "bot" || kind == "app");
         let self_sent = is_own(&sender_open_id, &identity.open_id)
+            || is_own(&sender_open_id, &identity.app_id)
             || sender_app_id.is_some_and(|id| !id.is_empty() && id == *identity.app_id);
         let chat_type = owned(message.get_str("chat_type"));
         let message_type = owned(message.get_str("message_type"));
@@ -174,12 +175,8 @@ impl InboundMessage {
         Self {
             message_id: owned(message.get_str("message_id")),
             chat_id: owned(message.get_str("chat_id")),
-            is_direct: is_direct(&chat_type),
-            chat_type: if chat_type == "private" {
-                "p2p".into()
-            } else {
-                chat_type
-            },
+            is_direct: chat_type == "p2p",
+            chat_type,
             root_id: filled(message.get_str("root_id")),
             parent_id: filled(message.get_str("parent_id")),
             thread_id: filled(message.get_str("thread_id")),
@@ -195,7 +192,7 @@ impl InboundMessage {
             mentions_bot: mentions.has_bot(),
             mentions_all: mentions.has_all() || rendered.mentions_all,
             mentions: mentions.into_list(),
-            recalled: content.is_some_and(JsonStr::is_empty),
+            recalled: content.is_none_or(JsonStr::is_empty),
             needs_fetch: rendered.needs_fetch,
             resources: rendered.resources,
             ..Self::default()
@@ -211,15 +208,16 @@ impl InboundMessage {
         let mentions_bot = event.get("is_mention").and_then(Json::as_bool) == Some(true);
         let mentions = Mentions::default();
         let mut rendered = Rendered::of_object(&message_type, event, &mentions);
-        if message_type == "text" && mentions_bot {
-            if let Some(text) = event.get_str("text_without_at_bot") {
-                rendered.text = text.to_text().trim().to_string();
-            }
+        if message_type == "text"
+            && mentions_bot
+            && let Some(text) = event.get_str("text_without_at_bot")
+        {
+            rendered.text = text.to_text().trim().to_string();
         }
         Self {
             message_id: owned(event.get_str("open_message_id")),
             chat_id: owned(event.get_str("open_chat_id")),
-            is_direct: is_direct(&chat_type),
+            is_direct: is_direct_1(&chat_type),
             chat_type: if chat_type == "private" {
                 "p2p".into()
             } else {
@@ -240,9 +238,10 @@ impl InboundMessage {
     }
 }
 
-/// Only these are direct chats; a type that nobody knows must not slip past
-/// the rules for groups.
-fn is_direct(chat_type: &str) -> bool {
+/// Schema 1.0 calls a direct chat `private`; in 2.0 only `p2p` is one, since a
+/// group that is not public is called private elsewhere. A type that nobody
+/// knows must not slip past the rules for groups.
+fn is_direct_1(chat_type: &str) -> bool {
     matches!(chat_type, "p2p" | "private")
 }
 

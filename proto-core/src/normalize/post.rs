@@ -1,5 +1,6 @@
 //! Rich text (`post`) as Markdown.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,7 +16,9 @@ pub(super) fn render(content: Json<'_>, mentions: &Mentions) -> Rendered {
     let mut out = Rendered::default();
     let mut paragraphs = Vec::new();
     if let Some(title) = filled(post.get_str("title")) {
-        paragraphs.push(format!("# {}", mentions.resolve(&title).text));
+        let resolved = mentions.resolve(&title);
+        out.mentions_all |= resolved.mentions_all;
+        paragraphs.push(format!("# {}", resolved.text));
     }
     for row in post.get("content").into_iter().flat_map(Json::items) {
         let mut line = String::new();
@@ -26,7 +29,14 @@ pub(super) fn render(content: Json<'_>, mentions: &Mentions) -> Rendered {
             paragraphs.push(line);
         }
     }
+    // The same resource twice is one to download.
+    let mut seen = BTreeSet::new();
+    out.resources
+        .retain(|resource| seen.insert((resource.kind, resource.file_key.clone())));
     out.text = paragraphs.join("\n\n").trim_end().into();
+    if out.text.is_empty() {
+        out.text = "[rich text message]".into();
+    }
     out
 }
 
@@ -84,7 +94,7 @@ fn render_element(element: Json<'_>, mentions: &Mentions, line: &mut String, out
         "img" => {
             if let Some(key) = filled(element.get_str("image_key")) {
                 line.push_str(&format!("![image]({key})"));
-                add(out, Resource::new(ResourceKind::Image, key));
+                out.resources.push(Resource::new(ResourceKind::Image, key));
             }
         }
         "media" => {
@@ -92,13 +102,10 @@ fn render_element(element: Json<'_>, mentions: &Mentions, line: &mut String, out
                 line.push_str(&format!("[media:{key}]"));
                 let cover_image_key = filled(element.get_str("image_key"));
                 let video = Resource::new(ResourceKind::Video, key);
-                add(
-                    out,
-                    Resource {
-                        cover_image_key,
-                        ..video
-                    },
-                );
+                out.resources.push(Resource {
+                    cover_image_key,
+                    ..video
+                });
             }
         }
         "code_block" => {
@@ -107,7 +114,11 @@ fn render_element(element: Json<'_>, mentions: &Mentions, line: &mut String, out
         }
         "hr" => line.push_str("---"),
         // `md`, and what may come: its words are not lost.
-        _ => line.push_str(&mentions.resolve(&text()).text),
+        _ => {
+            let resolved = mentions.resolve(&text());
+            out.mentions_all |= resolved.mentions_all;
+            line.push_str(&resolved.text);
+        }
     }
 }
 
@@ -145,15 +156,4 @@ fn styled(text: String, element: Json<'_>) -> String {
         }
     }
     text
-}
-
-/// The same resource twice is one to download.
-fn add(out: &mut Rendered, resource: Resource) {
-    let known = out
-        .resources
-        .iter()
-        .any(|other| other.kind == resource.kind && other.file_key == resource.file_key);
-    if !known {
-        out.resources.push(resource);
-    }
 }

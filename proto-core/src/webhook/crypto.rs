@@ -186,8 +186,13 @@ fn decrypt_pieces(
 fn unpad(start: usize, out: &mut impl Buffer) -> Result<(), Undecryptable> {
     let text = out.as_bytes().get(start..).unwrap_or_default();
     let pad = usize::from(*text.last().ok_or(Undecryptable::Malformed)?);
-    let kept = text.len().checked_sub(pad).ok_or(Undecryptable::Malformed)?;
-    let (_, padding) = text.split_at_checked(kept).ok_or(Undecryptable::Malformed)?;
+    let kept = text
+        .len()
+        .checked_sub(pad)
+        .ok_or(Undecryptable::Malformed)?;
+    let (_, padding) = text
+        .split_at_checked(kept)
+        .ok_or(Undecryptable::Malformed)?;
     if !(1..=BLOCK).contains(&pad) || padding.iter().any(|byte| usize::from(*byte) != pad) {
         return Err(Undecryptable::Malformed);
     }

@@ -213,9 +213,7 @@ impl Verifier {
                 Undecryptable::TooLarge => Rejection::TooLarge,
                 Undecryptable::Malformed => Rejection::Undecryptable,
             })
-            .and_then(|()| {
-                Json::parse(scratch.as_bytes()).map_err(|_| Rejection::NotJson)
-            });
+            .and_then(|()| Json::parse(scratch.as_bytes()).map_err(|_| Rejection::NotJson));
         match (signed, inner) {
             (Ok(()), Ok(inner)) => self.judge(inner),
             (Ok(()), Err(rejection)) => Err(rejection),
@@ -254,9 +252,7 @@ impl Verifier {
         };
         self.check_token(token)?;
         Ok(match event.map(|event| event.kind) {
-            Some(EventKind::UrlVerification(challenge)) => {
-                Verdict::Challenge(Challenge(challenge))
-            }
+            Some(EventKind::UrlVerification(challenge)) => Verdict::Challenge(Challenge(challenge)),
             // What is no event that anyone knows is authentic all the same:
             // it is acknowledged and counted further up.
             Some(_) | None => Verdict::Event(Verified(document)),

@@ -235,7 +235,6 @@ impl fmt::Debug for Headers<'_> {
 /// proto2's `int32` keeps the low 32 bits of whatever varint was sent.
 #[expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "the truncation is the format's rule"
 )]
 const fn low_32(value: u64) -> i32 {

@@ -24,7 +24,7 @@ pub enum DecodeErrorKind {
     /// A required field is absent.
     #[error("required field `{0}` is missing")]
     Missing(&'static str),
-    /// Groups inside groups beyond [`GROUP_DEPTH_MAX`].
+    /// Groups inside groups, more than 16 deep.
     #[error("groups nested too deeply")]
     TooDeep,
     /// More bytes than the configured limit.
