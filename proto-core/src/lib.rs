@@ -1,4 +1,89 @@
 //! Feishu and Lark protocols as a `no_std` sans-I/O state machine.
+//!
+//! The core decodes frames, joins parts, runs the long connection (endpoint,
+//! ping, pong deadline, backoff, acknowledgements), checks webhooks and reads
+//! events. It opens no socket, reads no clock, spawns nothing and draws no
+//! randomness beyond the seed it is given: bytes and time go in, bytes and
+//! events come out. The frame path allocates nothing.
+//!
+//! # A run loop
+//!
+//! Everything that a driver does, on whatever runtime; `Wire` stands for its
+//! socket and its HTTP client.
+//!
+//! ```
+//! use proto_core::conn::{AckError, Connection, Epoch, HeapMemory, Outcome, Output};
+//! use proto_core::{Config, EndpointReply, Instant};
+//!
+//! trait Wire {
+//!     fn now(&self) -> Instant;
+//!     fn ask_for_endpoint(&mut self) -> (u16, Vec<u8>);
+//!     fn dial(&mut self, url: &str) -> bool;
+//!     fn send(&mut self, message: &[u8]);
+//!     /// The next message, or `None` when the deadline has passed first.
+//!     fn receive(&mut self, deadline: Option<Instant>) -> Option<Vec<u8>>;
+//!     fn hang_up(&mut self);
+//! }
+//!
+//! fn run(wire: &mut impl Wire, seed: u64, mut keep: impl FnMut(&[u8]) -> bool) {
+//!     let memory = HeapMemory::default();
+//!     let mut machine = Connection::new(wire.now(), Config::default(), seed, memory);
+//!     let (mut scratch, mut epoch) = (Vec::new(), Epoch::default());
+//!     while machine.poll_timeout().is_some() {
+//!         machine.handle_timeout(wire.now());
+//!         // Drain after every input, then read the next deadline.
+//!         let (mut fetch, mut dialed) = (false, None);
+//!         while let Some(output) = machine.poll_output(wire.now(), &mut scratch) {
+//!             match output {
+//!                 Output::FetchEndpoint(attempt) => (epoch, fetch) = (attempt, true),
+//!                 Output::Connect { url, .. } => dialed = Some(wire.dial(url)),
+//!                 Output::Send(message) => wire.send(message),
+//!                 Output::Disconnect(..) => wire.hang_up(),
+//!                 Output::Event(event) => println!("{event:?}"),
+//!             }
+//!         }
+//!         if fetch {
+//!             let (status, body) = wire.ask_for_endpoint();
+//!             let reply = EndpointReply::Http { status, body: &body };
+//!             machine.handle_endpoint(wire.now(), epoch, reply);
+//!         } else if dialed == Some(true) {
+//!             machine.handle_open(wire.now(), epoch);
+//!         } else {
+//!             let deadline = machine.poll_timeout().map(|(due, _)| due);
+//!             let Some(message) = wire.receive(deadline) else { continue };
+//!             let now = wire.now();
+//!             let Some(delivery) = machine.handle_message(now, epoch, &message) else { continue };
+//!             // Make it durable first, then acknowledge.
+//!             let outcome = if keep(delivery.payload) { Outcome::Done } else { Outcome::Failed };
+//!             let (token, mut ack) = (delivery.token, Vec::new());
+//!             match machine.acknowledge(wire.now(), token, outcome, &mut ack) {
+//!                 Ok(()) => wire.send(&ack),
+//!                 Err(AckError::TooLate | AckError::LinkDown) => {} // Feishu pushes it again.
+//!                 Err(AckError::BufferFull) => unreachable!("a Vec has no bound"),
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Three clocks
+//!
+//! [`Instant`] is the caller's monotonic clock and drives every timer.
+//! [`UnixMillis`] is the host's wall clock and judges the freshness of signed
+//! requests. Times stated by the peer are data and order nothing. They never
+//! mix.
+//!
+//! # Limits
+//!
+//! What a peer can make the core hold is bounded by [`Limits`] and by the
+//! memory that the caller gives ([`conn::Memory`]): fixed arrays without an
+//! allocator, boxed slices with the `alloc` feature. What does not fit is
+//! refused or dropped with an event, so that Feishu pushes it again.
+//!
+//! # Features
+//!
+//! `alloc` adds `conn::HeapMemory`, `Vec` as a [`Buffer`] and
+//! owned messages; `std` only implies it. Neither changes what the rest does.
 #![no_std]
 
 #[cfg(feature = "alloc")]
