@@ -228,3 +228,45 @@ async fn a_link_that_is_cut_comes_back() {
     let asked = rig.says("hello");
     assert_eq!(rig.answer_to(&asked).await, "back");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_authentic_and_not_understood_is_acknowledged_and_counted() {
+    let rig = Rig::via(Via::Webhook).await;
+    let token = rig.sim.config().verification_token.clone();
+    let client = runtime_tokio::http::loopback_client().unwrap();
+    let url = format!("http://127.0.0.1:{}/api/v1/channels/xiaoo/events", rig.port);
+    for (body, status) in [
+        (format!(r#"{{"token":"{token}","something":"else"}}"#), 200),
+        (
+            format!(
+                r#"{{"schema":"2.0","header":{{"token":"{token}","event_type":"im.chat.sparkle_v9","event_id":"e"}},"event":{{}}}}"#
+            ),
+            200,
+        ),
+        (
+            format!(
+                r#"{{"schema":"2.0","header":{{"token":"{token}","event_type":"im.message.receive_v1","event_id":"f"}},"event":{{}}}}"#
+            ),
+            200,
+        ),
+        (r#"{"token":"wrong"}"#.into(), 401),
+        ("hello".into(), 400),
+    ] {
+        let answer = client.post(&url).body(body.clone()).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{body}");
+    }
+    let (_, ready) = rig.ready().await;
+    let events = &ready["channels"]["feishu"]["events"];
+    assert_eq!(
+        (&events["received"], &events["admitted"]),
+        (&3.into(), &0.into()),
+        "{events}"
+    );
+    assert_eq!(events["not_understood"], 2, "{events}");
+    assert_eq!(ready["store"]["queued"], 0);
+    assert_eq!(
+        rig.log().matches("invalid verification token").count(),
+        2,
+        "one line, message and rule"
+    );
+}
