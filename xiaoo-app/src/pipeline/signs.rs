@@ -21,14 +21,10 @@ use crate::render::language::Language;
 
 use super::SharedPipeline;
 
-/// Waits between two updates of a card. A short turn shows each second's
-/// state and stays within eight calls in all; a long one is updated less often
-/// than Feishu would allow, for whoever else writes in that group.
-const UPDATE_GAPS: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
+/// Waits between two updates of a card. With them a turn of up to 24 seconds
+/// stays within eight calls; a longer one is updated less often than Feishu
+/// would allow, for whoever else writes in that group.
+const UPDATE_GAPS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// The wait after those.
 const UPDATE_GAP_LATER: Duration = Duration::from_secs(10);
 /// How long a call that is under way when the turn ends is waited for. The
