@@ -237,3 +237,35 @@ async fn tools_show_on_the_card_and_their_results_reach_the_model() {
         .collect();
     assert_eq!(roles.last().map(String::as_str), Some("tool"), "{roles:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_of_several_seconds_updates_its_card_once_a_second_and_stays_cheap() {
+    let rig = Rig::via(Via::LongConnection).await;
+    rig.model.script(Script::Slow {
+        text: "word ".repeat(40),
+        chunk_delay: std::time::Duration::from_millis(150),
+    });
+    let asked = rig.says("take your time");
+    rig.answer_to(&asked).await;
+    let versions = rig.sim.card_versions(&rig.card_of(&asked).message_id);
+    assert!(
+        versions.len() >= 3,
+        "the card changes while work goes on: {versions:?}"
+    );
+    let working: Vec<_> = versions
+        .iter()
+        .filter(|version| {
+            version
+                .card
+                .as_ref()
+                .is_some_and(|card| card.template == "blue")
+        })
+        .map(|version| version.at)
+        .collect();
+    for pair in working.windows(2) {
+        assert!(pair[1] - pair[0] >= 900, "{working:?}");
+    }
+    let calls: u64 = rig.sim.api_calls().values().sum();
+    // The bot's identity and the token are asked once in the daemon's life.
+    assert!(calls <= 8 + 1, "{:?}", rig.sim.api_calls());
+}
