@@ -64,9 +64,16 @@ async fn many_messages_cost_one_token_and_are_answered_in_order() {
             Script::Answer(format!("answer {number}")),
         );
     }
-    let asked: Vec<_> = (0..6)
-        .map(|number| rig.says(&format!("question {number}")))
-        .collect();
+    // The platform promises no order, so each is sent when the one before has
+    // arrived; the turns take longer than that and queue up.
+    let mut asked = Vec::new();
+    for number in 0..6 {
+        asked.push(rig.says(&format!("question {number}")));
+        let arrived = rig
+            .sim
+            .until(PATIENCE, |sim| (sim.acks().len() > number).then_some(()));
+        arrived.await.unwrap();
+    }
     for (number, message) in asked.iter().enumerate() {
         assert_eq!(rig.answer_to(message).await, format!("answer {number}"));
     }
