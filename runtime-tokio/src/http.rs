@@ -60,6 +60,8 @@ pub fn client(options: &HttpOptions) -> Result<reqwest::Client, HttpError> {
     let roots = roots(options.ca_file.as_deref())?;
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("xiaoo/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the app's secret to wherever it points.
+        .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -79,6 +81,8 @@ pub fn loopback_client() -> Result<reqwest::Client, HttpError> {
     install_crypto_provider();
     let builder = reqwest::Client::builder()
         .user_agent(concat!("xiaoo/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the app's secret to wherever it points.
+        .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .pool_idle_timeout(IDLE_TIMEOUT)

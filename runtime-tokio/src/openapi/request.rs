@@ -264,7 +264,13 @@ impl Answer {
 fn parse<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<T, ApiError> {
     serde_json::from_slice(&answer.body).map_err(|error| ApiError::Malformed {
         call: name.to_owned(),
-        detail: error.to_string(),
+        // Not the error's own words: they quote the answer.
+        detail: format!(
+            "{:?} error at line {}, column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        ),
         retry_after: answer.retry_after,
         http_status: answer.status,
         log_id: answer.log_id.clone(),

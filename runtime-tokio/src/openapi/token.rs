@@ -16,6 +16,9 @@ use super::{ApiError, OpenApi};
 /// 30 minutes before the end, Feishu returns the old one.
 const RENEW_BEFORE: Duration = Duration::from_secs(10 * 60);
 
+/// Feishu's tokens live two hours; a longer life is not believed.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 3600);
+
 #[derive(Default)]
 pub(super) struct TokenCache {
     current: StdMutex<Option<Token>>,
@@ -118,7 +121,7 @@ impl OpenApi {
             )
             .await?;
         let now = Instant::now();
-        let life = Duration::from_secs(answer.expire);
+        let life = Duration::from_secs(answer.expire).min(LIFE_MAX);
         let token = Token {
             value: Arc::new(SecretString::from(answer.tenant_access_token)),
             // A token with less than that left is used up before it is renewed.

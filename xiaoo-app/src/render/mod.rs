@@ -19,10 +19,15 @@ pub(crate) fn without_mentions(text: &str) -> String {
         safe.push_str(before);
         safe.push('<');
         let name = from.trim_start_matches('/').trim_start();
-        if name
+        let is_at = name
             .get(..2)
-            .is_some_and(|name| name.eq_ignore_ascii_case("at"))
-        {
+            .is_some_and(|name| name.eq_ignore_ascii_case("at"));
+        // `<atomic>` is a word of its own.
+        let goes_on = name
+            .get(2..)
+            .and_then(|rest| rest.chars().next())
+            .is_some_and(|next| next.is_ascii_alphanumeric() || next == '_');
+        if is_at && !goes_on {
             safe.push('\u{200b}');
         }
         rest = from;
@@ -48,6 +53,7 @@ mod tests {
             assert!(!safe.to_lowercase().contains("<at"), "{safe:?}");
             assert_eq!(safe.replace('\u{200b}', ""), text);
         }
+        assert_eq!(without_mentions("<atomic>"), "<atomic>");
         assert_eq!(without_mentions("a < b, <b>bold</b>"), "a < b, <b>bold</b>");
     }
 }
