@@ -33,7 +33,7 @@ impl Changes {
         }
     }
 
-    /// Announces; `data` is only made when somebody listens.
+    /// Announces what has already changed; `data` is only made when somebody listens.
     pub(crate) fn announce(&self, kind: &'static str, data: impl FnOnce() -> Value) {
         if self.stream.receiver_count() > 0 {
             let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
@@ -44,6 +44,13 @@ impl Changes {
                 data: data(),
             }));
         }
+        self.touch();
+    }
+
+    /// Wakes whoever waits in [`Sim::until`](crate::Sim::until), for what the
+    /// stream does not tell. Like an announcement it comes after the change:
+    /// who is woken too early looks in vain and is not woken again.
+    pub(crate) fn touch(&self) {
         self.version.send_modify(|version| *version += 1);
     }
 

@@ -66,9 +66,9 @@ async fn run(shared: &Shared, event: &Event) {
                 answer,
                 latency,
             } => {
+                lock(&shared.log).counts.acked += u64::from(code == 200);
                 record_ack(shared, event, attempt, transport, code, answer, latency);
                 if code == 200 {
-                    lock(&shared.log).counts.acked += 1;
                     note(
                         shared,
                         event,
@@ -94,7 +94,8 @@ async fn run(shared: &Shared, event: &Event) {
         });
         let Some(next) = next else {
             lock(&shared.log).counts.given_up += 1;
-            return note(shared, event, DeliveryState::GivenUp, attempt, None);
+            note(shared, event, DeliveryState::GivenUp, attempt, None);
+            return shared.changes.touch();
         };
         note(shared, event, DeliveryState::Failed, attempt, None);
         sleep(next).await;
@@ -104,7 +105,7 @@ async fn run(shared: &Shared, event: &Event) {
 /// At-least-once, made visible: the same event again after its success.
 async fn repeat_if_asked(shared: &Shared, event: &Event, attempt: u32) {
     let point = crate::faults::Point::AfterAck;
-    let again = shared.faults.strike(point, &event.event_type);
+    let again = shared.strike(point, &event.event_type);
     if again.contains(&FaultKind::DuplicatePush) {
         let (outcome, transport) = attempt_once(shared, event, attempt + 1).await;
         if let Outcome::Answered {
@@ -126,6 +127,7 @@ pub(crate) async fn call_back(shared: &Shared, event: &Event) -> CallbackResult 
         Outcome::NoConnection => CallbackResult::NoConnection,
         Outcome::Missed => {
             lock(&shared.log).counts.missed += 1;
+            shared.changes.touch();
             CallbackResult::Timeout
         }
         Outcome::Answered {
@@ -133,9 +135,9 @@ pub(crate) async fn call_back(shared: &Shared, event: &Event) -> CallbackResult 
             answer,
             latency,
         } => {
+            lock(&shared.log).counts.acked += u64::from(code == 200);
             record_ack(shared, event, 1, transport, code, answer.clone(), latency);
             if code == 200 {
-                lock(&shared.log).counts.acked += 1;
                 CallbackResult::Answered(answer)
             } else {
                 CallbackResult::Refused(code)
@@ -242,6 +244,7 @@ fn record_ack(
         transport,
         answer,
     };
+    lock(&shared.log).ack(ack.clone());
     shared.changes.announce("ack", || {
         json!({
             "event_id": ack.event_id,
@@ -251,5 +254,4 @@ fn record_ack(
             "attempt": ack.attempt,
         })
     });
-    lock(&shared.log).ack(ack);
 }

@@ -53,7 +53,7 @@ pub(crate) async fn call(
         return with_log_id(error.response(&log_id), &log_id);
     };
     let name = format!("{} {}", route.method, route.path);
-    let trouble = Trouble::of(shared.faults.strike(Point::Api, &name));
+    let trouble = Trouble::of(shared.strike(Point::Api, &name));
     if let Some(latency) = trouble.latency {
         sleep(latency).await;
     }
@@ -165,8 +165,8 @@ fn record(shared: &Shared, route: &Route, response: &Response, arrived: Instant)
         code: code.map_or(-1, |code| code.0),
         ms: ms(arrived.elapsed()),
     };
+    lock(&shared.log).call(call.clone());
     shared.changes.announce("api_call", || json!(call));
-    lock(&shared.log).call(call);
 }
 
 /// `code` of an answer, for the record. Absent: the answer is not JSON.

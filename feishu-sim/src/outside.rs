@@ -238,9 +238,11 @@ async fn act(
         (&Method::PUT, ["faults"]) => {
             let list: FaultList = json_body(body)?;
             shared.faults.set(list.faults);
-            let faults = json!({"faults": shared.faults.list()});
-            shared.changes.announce("faults", || faults.clone());
-            Ok(faults)
+            Ok(faults_told(shared))
+        }
+        (&Method::DELETE, ["faults"]) => {
+            shared.faults.clear();
+            Ok(faults_told(shared))
         }
         (&Method::POST, ["link"]) => {
             let action: LinkAction = json_body(body)?;
@@ -263,6 +265,13 @@ async fn act(
         }
         _ => Err(no_route()),
     }
+}
+
+/// The faults now in force, told to the stream too.
+fn faults_told(shared: &Shared) -> Value {
+    let faults = json!({"faults": shared.faults.list()});
+    shared.changes.announce("faults", || faults.clone());
+    faults
 }
 
 fn json_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, SimError> {

@@ -11,7 +11,7 @@ use crate::SimError;
 use crate::changes::Changes;
 use crate::clock::unix_ms;
 use crate::config::SimConfig;
-use crate::faults::Faults;
+use crate::faults::{FaultKind, Faults, Point};
 use crate::link::Links;
 use crate::lock::lock;
 use crate::log::Log;
@@ -100,8 +100,8 @@ impl Shared {
             detail: detail.into(),
         };
         tracing::warn!(rule, detail = %violation.detail, "protocol violation");
+        lock(&self.log).violation(violation.clone());
         self.changes.announce("violation", || json!(violation));
-        lock(&self.log).violation(violation);
     }
 
     /// Notes an oddity of official clients that the platform lets pass.
@@ -112,5 +112,16 @@ impl Shared {
             detail: detail.into(),
         };
         lock(&self.log).quirk(quirk);
+        self.changes.touch();
+    }
+
+    /// What strikes here and now; tells what is left when something did.
+    pub(crate) fn strike(&self, point: Point, target: &str) -> Vec<FaultKind> {
+        let hits = self.faults.strike(point, target);
+        if !hits.is_empty() {
+            let changes = &self.changes;
+            changes.announce("faults", || json!({"faults": self.faults.list()}));
+        }
+        hits
     }
 }

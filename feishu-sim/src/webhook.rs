@@ -58,7 +58,7 @@ pub(crate) async fn send(
         Some(_) => Signing::Event,
         None => Signing::None,
     };
-    for fault in shared.faults.strike(Point::Webhook, event_type) {
+    for fault in shared.strike(Point::Webhook, event_type) {
         match fault {
             FaultKind::DelayPush { ms } => sleep(Duration::from_millis(ms)).await,
             FaultKind::BadToken => body = with_foreign_token(&body),

@@ -144,8 +144,14 @@ async fn faults_and_stats_are_there_over_http() {
         (200, faults.clone())
     );
     assert_eq!(get(&sim, "/sim/faults").await, faults);
+    let none = json!({"faults": []});
+    assert_eq!(
+        send(&sim, "DELETE", "/sim/faults", json!({})).await,
+        (200, none.clone())
+    );
+    send(&sim, "PUT", "/sim/faults", faults).await;
     assert_eq!(send(&sim, "POST", "/sim/reset", json!({})).await.0, 200);
-    assert_eq!(get(&sim, "/sim/faults").await, json!({"faults": []}));
+    assert_eq!(get(&sim, "/sim/faults").await, none);
     let stats = get(&sim, "/sim/stats").await;
     assert_eq!(stats["violations"], json!([]));
     assert_eq!(

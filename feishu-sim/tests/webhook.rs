@@ -162,6 +162,18 @@ async fn with_a_key_events_are_encrypted_and_signed_and_the_url_check_passes() {
         .unwrap();
     let (headers, body) = app.seen().remove(1);
     assert!(!signature(&headers, key, &body));
+
+    sim.faults().add(FaultKind::BadToken.times(1));
+    sim.user_says(UserMessage::text("y")).unwrap();
+    sim.until(SOON, |sim| (sim.acks().len() == 3).then_some(()))
+        .await
+        .unwrap();
+    let (headers, body) = app.seen().remove(2);
+    assert!(signature(&headers, key, &body), "only the token is foreign");
+    let forged: Value = serde_json::from_str(&decrypt(key, &body)).unwrap();
+    let token = sim.config().verification_token.as_str();
+    assert_eq!(event["header"]["token"], token);
+    assert_ne!(forged["header"]["token"], token);
     sim.shutdown().await;
 }
 

@@ -26,8 +26,9 @@ struct Credentials {
 )]
 pub(crate) async fn endpoint(shared: &Shared, body: &Bytes) -> Response {
     lock(&shared.log).counts.endpoint_calls += 1;
+    shared.changes.touch();
     let mut config = Some(json!(shared.config.client_config));
-    for fault in shared.faults.strike(Point::Endpoint, "endpoint") {
+    for fault in shared.strike(Point::Endpoint, "endpoint") {
         match fault {
             FaultKind::EndpointCode { code } => return refusal(code, "scripted refusal"),
             FaultKind::EndpointStatus { status } => {

@@ -31,7 +31,6 @@ struct Refusal {
 )]
 pub(crate) async fn upgrade(shared: Arc<Shared>, mut request: Request) -> Response {
     if let Some(fault) = shared
-        .faults
         .strike(Point::Handshake, "handshake")
         .into_iter()
         .next()
@@ -134,6 +133,7 @@ fn admit(shared: &Shared, query: &[(String, String)]) -> Result<Ticket, Refusal>
 
 fn refuse(shared: &Shared, refusal: &Refusal) -> Response {
     lock(&shared.log).counts.refused_handshakes += 1;
+    shared.changes.touch();
     let status = StatusCode::from_u16(refusal.http_status).unwrap_or(StatusCode::FORBIDDEN);
     let mut response = empty_response(status);
     let headers = response.headers_mut();

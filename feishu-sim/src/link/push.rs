@@ -39,7 +39,7 @@ struct Plan {
 
 /// Pushes and waits for the ack.
 pub(crate) async fn push(shared: &Shared, event_type: &str, payload: &Bytes) -> Pushed {
-    let plan = plan(shared.faults.strike(Point::Push, event_type));
+    let plan = plan(shared.strike(Point::Push, event_type));
     if let Some(delay) = plan.delay {
         sleep(delay).await;
     }

@@ -167,7 +167,7 @@ fn control_in(shared: &Shared, ticket: &Ticket, frame: &Frame<'_>) {
     let mut payload = Some(frames::config_payload(&shared.config.client_config));
     let mut is_answered = true;
     let mut is_silenced = false;
-    for fault in shared.faults.strike(Point::Pong, "pong") {
+    for fault in shared.strike(Point::Pong, "pong") {
         match fault {
             FaultKind::NoPong => is_answered = false,
             FaultKind::EmptyPong => payload = None,
@@ -190,6 +190,8 @@ fn control_in(shared: &Shared, ticket: &Ticket, frame: &Frame<'_>) {
             payload.as_deref(),
         )));
     }
+    drop(links);
+    shared.changes.touch();
 }
 
 /// An ack; it may belong to a push on an earlier connection.
@@ -208,7 +210,7 @@ fn ack_in(shared: &Shared, ticket: &Ticket, frame: &Frame<'_>) {
             shared.quirk("double_ack", "a push was acked more than once");
         }
         lock(&shared.log).counts.late_acks += 1;
-        return;
+        return shared.changes.touch();
     };
     match ack::check(frame, pending) {
         Err(fault) => {
