@@ -18,6 +18,25 @@ pub trait Buffer {
     fn as_bytes(&self) -> &[u8];
 }
 
+/// A bounded text that the core appends to: a [`Buffer`] that holds UTF-8.
+///
+/// Implemented for [`heapless::String<N>`] and, with the `alloc` feature, for
+/// `alloc::string::String`, which has no bound of its own.
+pub trait TextBuffer {
+    /// Appends `text` whole, or nothing.
+    ///
+    /// # Errors
+    /// [`BufferFull`] when it does not fit; the buffer is unchanged.
+    fn push_str(&mut self, text: &str) -> Result<(), BufferFull>;
+
+    /// Shortens the text to `len` bytes; a longer length, or one inside a
+    /// character, does nothing.
+    fn truncate(&mut self, len: usize);
+
+    /// What has been written so far.
+    fn as_str(&self) -> &str;
+}
+
 /// The caller's buffer has no room for what the core must write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the output buffer is full")]
@@ -49,6 +68,40 @@ impl Buffer for alloc::vec::Vec<u8> {
     }
 
     fn as_bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl<const N: usize> TextBuffer for heapless::String<N> {
+    fn push_str(&mut self, text: &str) -> Result<(), BufferFull> {
+        Self::push_str(self, text).map_err(|_| BufferFull)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        if self.get(..len).is_some() {
+            Self::truncate(self, len);
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        self
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl TextBuffer for alloc::string::String {
+    fn push_str(&mut self, text: &str) -> Result<(), BufferFull> {
+        Self::push_str(self, text);
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: usize) {
+        if self.get(..len).is_some() {
+            Self::truncate(self, len);
+        }
+    }
+
+    fn as_str(&self) -> &str {
         self
     }
 }

@@ -103,7 +103,7 @@ mod time;
 mod webhook;
 pub mod wire;
 
-pub use buffer::{Buffer, BufferFull};
+pub use buffer::{Buffer, BufferFull, TextBuffer};
 pub use config::{Config, HOST_BYTES_MAX, HostPolicy, Limits};
 pub use endpoint::{ClientConfig, EndpointReply, HandshakeRefusal, Refusal, URL_BYTES_MAX};
 pub use event::{Event, EventError, EventKind};

@@ -6,16 +6,14 @@
 //! known to be good, and looking into it cannot fail. Of doubled keys the last
 //! counts, as for serde_json and Python.
 
+mod scan;
 mod text;
 
+pub(crate) use scan::Scanner;
 pub use text::JsonStr;
-pub(crate) use text::write_escaped;
+pub(crate) use text::{Name, Piece, short_escape, unescape, write_escaped};
 
 use core::fmt;
-
-/// How deep arrays and objects may nest: serde_json's bound. Events have about
-/// six levels.
-const DEPTH_MAX: u8 = 128;
 
 /// A value of a checked document.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub enum JsonErrorKind {
     /// A string has a bare control character or an escape that does not exist.
     #[error("bad string")]
     BadString,
-    /// More than 128 levels.
+    /// More than 127 levels.
     #[error("nested too deeply")]
     TooDeep,
     /// The bytes are not UTF-8.
@@ -57,7 +55,6 @@ pub enum JsonErrorKind {
 
 impl<'a> Json<'a> {
     /// The document `{}`.
-    #[cfg(feature = "alloc")]
     pub(crate) const EMPTY_OBJECT: Json<'static> = Json("{}");
 
     /// Checks a document.
@@ -65,29 +62,32 @@ impl<'a> Json<'a> {
     /// # Errors
     /// [`JsonError`] when it is not one JSON value.
     pub fn parse(document: &'a [u8]) -> Result<Self, JsonError> {
-        let text = core::str::from_utf8(document).map_err(|error| JsonError {
-            kind: JsonErrorKind::Utf8,
-            offset: error.valid_up_to(),
-        })?;
-        let mut check = Check {
-            bytes: document,
-            at: 0,
-        };
-        check.blanks();
-        let start = check.at;
-        check.value(DEPTH_MAX)?;
-        let end = check.at;
-        check.blanks();
-        if check.at < document.len() {
-            return Err(check.error(JsonErrorKind::Trailing));
-        }
-        Ok(Self(text.get(start..end).unwrap_or_default()))
+        let mut scanner = Scanner::new(document)?;
+        let mark = scanner.mark()?;
+        scanner.skip()?;
+        let value = scanner.since(mark);
+        scanner.finish()?;
+        Ok(value)
+    }
+
+    /// Checks a document that is known to be UTF-8.
+    pub(crate) fn of_text(document: &'a str) -> Option<Self> {
+        let mut scanner = Scanner::of_text(document);
+        let mark = scanner.mark().ok()?;
+        scanner.skip().ok()?;
+        let value = scanner.since(mark);
+        scanner.finish().ok()?;
+        Some(value)
     }
 
     /// The value's own text.
     #[must_use]
     pub const fn raw(self) -> &'a str {
         self.0
+    }
+
+    pub(crate) const fn scanner(self) -> Scanner<'a> {
+        Scanner::of_text(self.0)
     }
 
     /// Whether it is `null`.
@@ -112,7 +112,7 @@ impl<'a> Json<'a> {
     #[must_use]
     pub fn as_str(self) -> Option<JsonStr<'a>> {
         let content = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        Some(JsonStr::new(content))
+        Some(JsonStr::new(content, content.contains('\\')))
     }
 
     /// The boolean, if it is one.
@@ -136,13 +136,13 @@ impl<'a> Json<'a> {
     /// The members of an object; nothing for other values.
     #[must_use]
     pub fn members(self) -> Members<'a> {
-        Members(Parts::of(self.0, '{'))
+        Members(Walk::open(self, b'{'))
     }
 
     /// The items of an array; nothing for other values.
     #[must_use]
     pub fn items(self) -> Items<'a> {
-        Items(Parts::of(self.0, '['))
+        Items(Walk::open(self, b'['))
     }
 
     /// The member called `key`; `None` also where it is `null`.
@@ -173,266 +173,62 @@ impl fmt::Debug for Json<'_> {
 
 /// Iterator over an object's members.
 #[derive(Clone, Debug)]
-pub struct Members<'a>(Parts<'a>);
+pub struct Members<'a>(Walk<'a>);
 
 impl<'a> Iterator for Members<'a> {
     type Item = (JsonStr<'a>, Json<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let key = self.0.value()?.as_str()?;
-        let value = self.0.value()?;
-        Some((key, value))
+        self.0
+            .step(|scanner| Ok((scanner.key()?, next_value(scanner)?)), b'}')
     }
 }
 
 /// Iterator over an array's items.
 #[derive(Clone, Debug)]
-pub struct Items<'a>(Parts<'a>);
+pub struct Items<'a>(Walk<'a>);
 
 impl<'a> Iterator for Items<'a> {
     type Item = Json<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.value()
+        self.0.step(next_value, b']')
     }
 }
 
-/// What is left of an array or object, without its brackets.
-#[derive(Clone)]
-struct Parts<'a>(&'a str);
+fn next_value<'a>(scanner: &mut Scanner<'a>) -> Result<Json<'a>, JsonError> {
+    let mark = scanner.mark()?;
+    scanner.skip()?;
+    Ok(scanner.since(mark))
+}
 
-impl<'a> Parts<'a> {
-    fn of(value: &'a str, open: char) -> Self {
-        let inner = value.strip_prefix(open).map(|rest| {
-            let mut inner = rest.chars();
-            inner.next_back();
-            inner.as_str()
-        });
-        Self(inner.unwrap_or_default())
+/// A place in an array or object. The document was checked, so an error cannot
+/// occur here; it would end the walk.
+#[derive(Clone, Debug)]
+struct Walk<'a> {
+    scanner: Scanner<'a>,
+    more: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn open(value: Json<'a>, bracket: u8) -> Self {
+        let mut scanner = value.scanner();
+        let more = value.0.as_bytes().first() == Some(&bracket)
+            && scanner.open(bracket).unwrap_or_default();
+        Self { scanner, more }
     }
 
-    /// The next value, past blanks and separators.
-    fn value(&mut self) -> Option<Json<'a>> {
-        let rest = self.0.trim_start_matches([' ', '\t', '\r', '\n', ',', ':']);
-        if rest.is_empty() {
-            self.0 = rest;
+    fn step<T>(
+        &mut self,
+        read: impl FnOnce(&mut Scanner<'a>) -> Result<T, JsonError>,
+        close: u8,
+    ) -> Option<T> {
+        if !self.more {
             return None;
         }
-        let (value, rest) = rest.split_at_checked(value_len(rest.as_bytes()))?;
-        self.0 = rest;
-        Some(Json(value))
-    }
-}
-
-impl fmt::Debug for Parts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes left", self.0.len())
-    }
-}
-
-/// The length of the value that these bytes of a checked document begin with.
-fn value_len(bytes: &[u8]) -> usize {
-    match bytes.first() {
-        Some(b'"') => string_len(bytes),
-        Some(b'{' | b'[') => container_len(bytes),
-        _ => bytes
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'))
-            .unwrap_or(bytes.len()),
-    }
-}
-
-fn string_len(bytes: &[u8]) -> usize {
-    let mut at = 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
-fn container_len(bytes: &[u8]) -> usize {
-    let (mut at, mut open) = (0_usize, 0_u32);
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => {
-                at += string_len(bytes.get(at..).unwrap_or_default());
-                continue;
-            }
-            b'{' | b'[' => open += 1,
-            b'}' | b']' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        at += 1;
-        if open == 0 {
-            return at;
-        }
-    }
-    bytes.len()
-}
-
-/// The strict pass over a document.
-struct Check<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Check<'_> {
-    const fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError {
-            kind,
-            offset: self.at,
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-            self.at += 1;
-        }
-    }
-
-    fn value(&mut self, depth_left: u8) -> Result<(), JsonError> {
-        match self.peek() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.container(b'}', depth_left),
-            Some(b'[') => self.container(b']', depth_left),
-            Some(b't') => self.word(b"true"),
-            Some(b'f') => self.word(b"false"),
-            Some(b'n') => self.word(b"null"),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(_) => Err(self.error(JsonErrorKind::Unexpected)),
-            None => Err(self.error(JsonErrorKind::Truncated)),
-        }
-    }
-
-    fn container(&mut self, close: u8, depth_left: u8) -> Result<(), JsonError> {
-        let Some(depth_left) = depth_left.checked_sub(1) else {
-            return Err(self.error(JsonErrorKind::TooDeep));
-        };
-        self.at += 1;
-        self.blanks();
-        if self.peek() == Some(close) {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            if close == b'}' {
-                if self.peek() != Some(b'"') {
-                    return Err(self.unexpected());
-                }
-                self.string()?;
-                self.blanks();
-                self.byte(b':')?;
-                self.blanks();
-            }
-            self.value(depth_left)?;
-            self.blanks();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(byte) if byte == close => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.unexpected()),
-            }
-            self.blanks();
-        }
-    }
-
-    fn string(&mut self) -> Result<(), JsonError> {
-        self.at += 1;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(b'\\') => {
-                    self.at += 1;
-                    match self.peek() {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                            self.at += 1
-                        }
-                        Some(b'u') => {
-                            self.at += 1;
-                            for _ in 0..4 {
-                                if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
-                                    return Err(self.error(JsonErrorKind::BadString));
-                                }
-                                self.at += 1;
-                            }
-                        }
-                        _ => return Err(self.error(JsonErrorKind::BadString)),
-                    }
-                }
-                Some(0..=0x1f) => return Err(self.error(JsonErrorKind::BadString)),
-                Some(_) => self.at += 1,
-                None => return Err(self.error(JsonErrorKind::Truncated)),
-            }
-        }
-    }
-
-    fn number(&mut self) -> Result<(), JsonError> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
-            _ => return Err(self.unexpected()),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), JsonError> {
-        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            return Err(self.unexpected());
-        }
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
-        Ok(())
-    }
-
-    fn word(&mut self, word: &[u8]) -> Result<(), JsonError> {
-        for byte in word {
-            self.byte(*byte)?;
-        }
-        Ok(())
-    }
-
-    fn byte(&mut self, expected: u8) -> Result<(), JsonError> {
-        if self.peek() != Some(expected) {
-            return Err(self.unexpected());
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn unexpected(&self) -> JsonError {
-        self.error(if self.at < self.bytes.len() {
-            JsonErrorKind::Unexpected
-        } else {
-            JsonErrorKind::Truncated
-        })
+        let found = read(&mut self.scanner).ok();
+        self.more = found.is_some() && self.scanner.more(close).unwrap_or_default();
+        found
     }
 }
 
@@ -519,8 +315,8 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(Json::parse(nested(128).as_bytes()).is_ok());
-        let error = Json::parse(nested(129).as_bytes()).unwrap_err();
+        assert!(Json::parse(nested(127).as_bytes()).is_ok());
+        let error = Json::parse(nested(128).as_bytes()).unwrap_err();
         assert_eq!(error.kind, JsonErrorKind::TooDeep);
     }
 

@@ -2,17 +2,21 @@
 
 use core::fmt;
 
-use crate::{Buffer, BufferFull};
+use crate::{Buffer, BufferFull, TextBuffer};
 
 /// A string of a checked document, as it stands there.
+///
+/// Most strings of an event have no escapes and are compared and copied as
+/// they are; the others are unescaped while they are read.
 #[derive(Clone, Copy)]
 pub struct JsonStr<'a> {
     raw: &'a str,
+    escaped: bool,
 }
 
 impl<'a> JsonStr<'a> {
-    pub(super) const fn new(raw: &'a str) -> Self {
-        Self { raw }
+    pub(super) const fn new(raw: &'a str, escaped: bool) -> Self {
+        Self { raw, escaped }
     }
 
     /// The text between the quotes, escapes and all.
@@ -27,16 +31,35 @@ impl<'a> JsonStr<'a> {
         self.raw.is_empty()
     }
 
-    /// The characters. Half a surrogate pair becomes U+FFFD.
-    #[must_use]
-    pub const fn chars(self) -> Chars<'a> {
-        Chars { rest: self.raw }
-    }
-
     /// The text itself, if it stands there without escapes.
     #[must_use]
-    pub fn as_plain(self) -> Option<&'a str> {
-        (!self.raw.contains('\\')).then_some(self.raw)
+    pub const fn as_plain(self) -> Option<&'a str> {
+        if self.escaped { None } else { Some(self.raw) }
+    }
+
+    /// The characters. Half a surrogate pair becomes U+FFFD.
+    pub fn chars(self) -> impl Iterator<Item = char> + use<'a> {
+        self.pieces().flat_map(|piece| {
+            let (run, character) = match piece {
+                Piece::Run(run) => (run, None),
+                Piece::Char(character) => ("", Some(character)),
+            };
+            run.chars().chain(character)
+        })
+    }
+
+    /// Appends the unescaped text.
+    ///
+    /// # Errors
+    /// [`BufferFull`] when it does not fit; a part of it is then in `out`.
+    pub fn unescape(self, out: &mut impl TextBuffer) -> Result<(), BufferFull> {
+        for piece in self.pieces() {
+            match piece {
+                Piece::Run(run) => out.push_str(run)?,
+                Piece::Char(character) => out.push_str(character.encode_utf8(&mut [0; 4]))?,
+            }
+        }
+        Ok(())
     }
 
     /// The text, copied only if it has escapes.
@@ -46,18 +69,8 @@ impl<'a> JsonStr<'a> {
         self.as_plain().map_or_else(
             || {
                 let mut text = alloc::string::String::with_capacity(self.raw.len());
-                let mut rest = self.raw;
-                // Runs without escapes are copied whole.
-                while let Some((run, tail)) = rest.split_once('\\') {
-                    text.push_str(run);
-                    let escape_at = rest.len() - tail.len() - 1;
-                    let mut chars = Chars {
-                        rest: rest.get(escape_at..).unwrap_or_default(),
-                    };
-                    text.extend(chars.next());
-                    rest = chars.rest;
-                }
-                text.push_str(rest);
+                // A String has no bound.
+                let _ = self.unescape(&mut text);
                 alloc::borrow::Cow::Owned(text)
             },
             alloc::borrow::Cow::Borrowed,
@@ -70,7 +83,37 @@ impl<'a> JsonStr<'a> {
     pub fn to_owned_text(self) -> alloc::string::String {
         self.to_text().into_owned()
     }
+
+    /// The text as runs without escapes and what the escapes between them mean.
+    pub(crate) const fn pieces(self) -> Pieces<'a> {
+        Pieces {
+            rest: self.raw,
+            escaped: self.escaped,
+        }
+    }
+
+    /// The text for a `match` with names of at most [`NAME_BYTES_MAX`] bytes; a
+    /// longer one that has escapes is none of them and is empty here.
+    #[inline]
+    pub(crate) fn name<'s>(self, scratch: &'s mut Name) -> &'s str
+    where
+        'a: 's,
+    {
+        if !self.escaped {
+            return self.raw;
+        }
+        if self.unescape(scratch).is_err() {
+            scratch.clear();
+        }
+        scratch
+    }
 }
+
+/// The longest name that anything here asks for has 19 bytes.
+const NAME_BYTES_MAX: usize = 24;
+
+/// Where a name with escapes is spelled out.
+pub(crate) type Name = heapless::String<NAME_BYTES_MAX>;
 
 impl PartialEq<str> for JsonStr<'_> {
     fn eq(&self, text: &str) -> bool {
@@ -87,71 +130,132 @@ impl PartialEq<&str> for JsonStr<'_> {
     }
 }
 
+impl PartialEq for JsonStr<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.as_plain(), other.as_plain()) {
+            (_, Some(plain)) => self == plain,
+            (Some(plain), None) => other == plain,
+            (None, None) => self.chars().eq(other.chars()),
+        }
+    }
+}
+
+impl Eq for JsonStr<'_> {}
+
 impl fmt::Debug for JsonStr<'_> {
+    /// What people write is not shown: only the length is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JsonStr({} bytes)", self.raw.len())
     }
 }
 
-/// Iterator over the characters of a [`JsonStr`].
-#[derive(Clone)]
-pub struct Chars<'a> {
+/// A stretch of a [`JsonStr`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece<'a> {
+    /// Text that stands for itself; never empty.
+    Run(&'a str),
+    /// What one escape, or a pair of surrogates, means.
+    Char(char),
+}
+
+/// Iterator over the [`Piece`]s of a string.
+#[derive(Clone, Debug)]
+pub(crate) struct Pieces<'a> {
     rest: &'a str,
+    escaped: bool,
 }
 
-impl Iterator for Chars<'_> {
-    type Item = char;
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
 
-    fn next(&mut self) -> Option<char> {
-        let mut chars = self.rest.chars();
-        let first = chars.next()?;
-        if first != '\\' {
-            self.rest = chars.as_str();
-            return Some(first);
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if self.rest.is_empty() {
+            return None;
         }
-        let escaped = chars.next()?;
-        self.rest = chars.as_str();
-        Some(match escaped {
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => self.unicode(),
-            other => other,
-        })
-    }
-}
-
-impl Chars<'_> {
-    fn unicode(&mut self) -> char {
-        let unit = self.hex();
-        if let Some(character) = char::from_u32(unit) {
-            return character;
-        }
-        let before = self.rest;
-        if unit < 0xdc00
-            && let Some(rest) = self.rest.strip_prefix("\\u")
-        {
-            self.rest = rest;
-            let low = self.hex();
-            if (0xdc00..0xe000).contains(&low) {
-                let code = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-            }
-            self.rest = before;
-        }
-        char::REPLACEMENT_CHARACTER
-    }
-
-    fn hex(&mut self) -> u32 {
-        let Some((digits, rest)) = self.rest.split_at_checked(4) else {
-            self.rest = "";
-            return 0xfffd;
+        let run_len = if self.escaped {
+            self.rest.find('\\').unwrap_or(self.rest.len())
+        } else {
+            self.rest.len()
         };
-        self.rest = rest;
-        u32::from_str_radix(digits, 16).unwrap_or(0xfffd)
+        if run_len > 0 {
+            let (run, rest) = self.rest.split_at_checked(run_len)?;
+            self.rest = rest;
+            return Some(Piece::Run(run));
+        }
+        let (character, len) = unescape(self.rest.as_bytes());
+        self.rest = self.rest.get(len..).unwrap_or_default();
+        Some(Piece::Char(character))
     }
+}
+
+/// The length of the escape that `bytes` begin with, if there is such a one. A
+/// pair of surrogates counts as two.
+#[inline]
+pub(super) fn escape_len(bytes: &[u8]) -> Option<usize> {
+    match bytes.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        b'u' => code_unit(bytes).map(|_| 6),
+        _ => None,
+    }
+}
+
+/// What the escape that `bytes` begin with means, and its length. It was
+/// checked when it was scanned; anything else reads as U+FFFD.
+#[inline]
+pub(crate) fn unescape(bytes: &[u8]) -> (char, usize) {
+    let character = match bytes.get(1) {
+        Some(b'u') => return unescape_unicode(bytes),
+        Some(other) => match short_escape(*other) {
+            Some(meant) => char::from(meant),
+            None => char::REPLACEMENT_CHARACTER,
+        },
+        None => return (char::REPLACEMENT_CHARACTER, 1),
+    };
+    (character, 2)
+}
+
+/// What a backslash followed by this letter means.
+#[inline]
+pub(crate) const fn short_escape(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'"' | b'\\' | b'/' => letter,
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' => b'\r',
+        b'b' => 8,
+        b'f' => 12,
+        _ => return None,
+    })
+}
+
+fn unescape_unicode(bytes: &[u8]) -> (char, usize) {
+    let Some(first) = code_unit(bytes) else {
+        return (char::REPLACEMENT_CHARACTER, bytes.len());
+    };
+    if let Some(character) = char::from_u32(first.into()) {
+        return (character, 6);
+    }
+    let second = bytes.get(6..).filter(|rest| rest.starts_with(b"\\u"));
+    let pair = [Some(first), second.and_then(code_unit)];
+    match char::decode_utf16(pair.into_iter().flatten()).next() {
+        Some(Ok(character)) => (character, 12),
+        // A surrogate without its partner: what follows is read for itself.
+        Some(Err(_)) | None => (char::REPLACEMENT_CHARACTER, 6),
+    }
+}
+
+/// The four hex digits behind `\u`.
+fn code_unit(bytes: &[u8]) -> Option<u16> {
+    let digits: &[u8; 4] = bytes.get(2..)?.first_chunk()?;
+    digits.iter().try_fold(0, |unit, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            b'A'..=b'F' => digit - b'A' + 10,
+            _ => return None,
+        };
+        Some(unit << 4 | u16::from(value))
+    })
 }
 
 /// Appends `text` as a JSON string, quotes included.

@@ -1,0 +1,352 @@
+//! The one pass over a document: a position, and verbs that move it on.
+
+use super::text::escape_len;
+use super::{Json, JsonError, JsonErrorKind, JsonStr};
+
+/// How deep arrays and objects may nest: serde_json's bound. Events have about
+/// six levels, cards about twelve. [`Scanner::skip`] keeps a bit per level.
+const DEPTH_MAX: u32 = 127;
+
+/// Reads a document from left to right and checks all that it passes.
+///
+/// Each verb consumes one value or one separator. An object is read as
+///
+/// ```ignore
+/// let mut more = scanner.open(b'{')?;
+/// while more {
+///     let key = scanner.key()?;
+///     scanner.skip()?; // or any other verb for a value
+///     more = scanner.more(b'}')?;
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+}
+
+impl<'a> Scanner<'a> {
+    /// # Errors
+    /// [`JsonErrorKind::Utf8`].
+    pub(crate) fn new(document: &'a [u8]) -> Result<Self, JsonError> {
+        match core::str::from_utf8(document) {
+            Ok(text) => Ok(Self::of_text(text)),
+            Err(error) => Err(JsonError {
+                kind: JsonErrorKind::Utf8,
+                offset: error.valid_up_to(),
+            }),
+        }
+    }
+
+    pub(crate) const fn of_text(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+        }
+    }
+
+    /// Opens the array (`[`) or object (`{`) that stands here: true if there
+    /// is anything in it. A value of another kind is passed over.
+    #[inline]
+    pub(crate) fn open(&mut self, bracket: u8) -> Result<bool, JsonError> {
+        if self.token()? != bracket {
+            self.skip()?;
+            return Ok(false);
+        }
+        self.enter()?;
+        if self.token()? == closing(bracket) {
+            self.leave();
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Goes on behind a member or an item: false if `close` ends them.
+    #[inline]
+    pub(crate) fn more(&mut self, close: u8) -> Result<bool, JsonError> {
+        let token = self.token()?;
+        if token == b',' {
+            self.at += 1;
+            return Ok(true);
+        }
+        if token == close {
+            self.leave();
+            return Ok(false);
+        }
+        Err(self.error(JsonErrorKind::Unexpected))
+    }
+
+    /// A member's name and the colon behind it.
+    #[inline]
+    pub(crate) fn key(&mut self) -> Result<JsonStr<'a>, JsonError> {
+        if self.token()? != b'"' {
+            return Err(self.error(JsonErrorKind::Unexpected));
+        }
+        let key = self.string()?;
+        if self.token()? != b':' {
+            return Err(self.error(JsonErrorKind::Unexpected));
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    /// The string that stands here, if it is one and not empty: Feishu writes
+    /// absent ids as `""` as well as leaving them out.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
+        if self.token()? == b'"' {
+            let text = self.string()?;
+            return Ok((!text.is_empty()).then_some(text));
+        }
+        self.skip()?;
+        Ok(None)
+    }
+
+    /// The value that stands here, `None` if it is `null`.
+    pub(crate) fn value(&mut self) -> Result<Option<Json<'a>>, JsonError> {
+        self.token()?;
+        let from = self.at;
+        self.skip()?;
+        Ok(Some(self.since(from)).filter(|value| !value.is_null()))
+    }
+
+    /// Where the next value begins, to be given to [`Self::since`].
+    pub(crate) fn mark(&mut self) -> Result<usize, JsonError> {
+        self.token().map(|_| self.at)
+    }
+
+    /// The one value that was consumed since the mark.
+    pub(crate) fn since(&self, mark: usize) -> Json<'a> {
+        Json(self.slice(mark))
+    }
+
+    /// Checks that nothing but blanks is left.
+    pub(crate) fn finish(&mut self) -> Result<(), JsonError> {
+        match self.token() {
+            Ok(_) => Err(self.error(JsonErrorKind::Trailing)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The first byte behind blanks, not consumed.
+    #[inline]
+    pub(crate) fn token(&mut self) -> Result<u8, JsonError> {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(byte) => return Ok(*byte),
+                None => return Err(self.error(JsonErrorKind::Truncated)),
+            }
+        }
+    }
+
+    /// Passes over one value of any kind. Nesting costs a bit, not stack.
+    pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
+        let outside = self.depth;
+        // The innermost container is the lowest bit: set for an object.
+        let mut objects = 0_u128;
+        loop {
+            match self.token()? {
+                b'"' => {
+                    self.string()?;
+                }
+                bracket @ (b'{' | b'[') => {
+                    self.enter()?;
+                    objects = objects << 1 | u128::from(bracket == b'{');
+                    if self.token()? != closing(bracket) {
+                        if bracket == b'{' {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                    self.leave();
+                    objects >>= 1;
+                }
+                b't' => self.word("true")?,
+                b'f' => self.word("false")?,
+                b'n' => self.word("null")?,
+                b'-' | b'0'..=b'9' => self.number()?,
+                _ => return Err(self.error(JsonErrorKind::Unexpected)),
+            }
+            loop {
+                if self.depth == outside {
+                    return Ok(());
+                }
+                let in_object = objects & 1 == 1;
+                if self.more(if in_object { b'}' } else { b']' })? {
+                    if in_object {
+                        self.key()?;
+                    }
+                    break;
+                }
+                objects >>= 1;
+            }
+        }
+    }
+
+    /// The string whose opening quote stands here.
+    #[inline]
+    fn string(&mut self) -> Result<JsonStr<'a>, JsonError> {
+        self.at += 1;
+        let from = self.at;
+        let rest = self.text.as_bytes().get(from..).unwrap_or_default();
+        self.at += plain_len(rest);
+        if self.text.as_bytes().get(self.at) == Some(&b'"') {
+            let raw = self.slice(from);
+            self.at += 1;
+            return Ok(JsonStr::new(raw, false));
+        }
+        self.escaped_string(from)
+    }
+
+    /// The string that began at `from` and has plain bytes up to here.
+    fn escaped_string(&mut self, from: usize) -> Result<JsonStr<'a>, JsonError> {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b'"') => {
+                    let raw = self.slice(from);
+                    self.at += 1;
+                    return Ok(JsonStr::new(raw, true));
+                }
+                Some(b'\\') => {
+                    let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+                    match escape_len(rest) {
+                        Some(len) => self.at += len,
+                        None => return Err(self.error(JsonErrorKind::BadString)),
+                    }
+                }
+                Some(_) => return Err(self.error(JsonErrorKind::BadString)),
+                None => return Err(self.error(JsonErrorKind::Truncated)),
+            }
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += plain_len(rest);
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), JsonError> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        if rest.starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        let good = rest.iter().zip(word.bytes());
+        self.at += good.take_while(|(ours, theirs)| **ours == *theirs).count();
+        Err(self.unexpected())
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        // A leading zero stands alone.
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let from = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == from {
+            return Err(self.unexpected());
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<(), JsonError> {
+        if self.depth == DEPTH_MAX {
+            return Err(self.error(JsonErrorKind::TooDeep));
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    const fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        self.at += 1;
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// From an earlier position to here. Both stand beside ASCII bytes, so
+    /// they are boundaries of characters.
+    fn slice(&self, from: usize) -> &'a str {
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    #[cold]
+    fn unexpected(&self) -> JsonError {
+        self.error(if self.at < self.text.len() {
+            JsonErrorKind::Unexpected
+        } else {
+            JsonErrorKind::Truncated
+        })
+    }
+
+    #[cold]
+    const fn error(&self, kind: JsonErrorKind) -> JsonError {
+        JsonError {
+            kind,
+            offset: self.at,
+        }
+    }
+}
+
+const fn closing(bracket: u8) -> u8 {
+    if bracket == b'{' { b'}' } else { b']' }
+}
+
+/// How many bytes stand before the first quote, backslash or control byte.
+///
+/// Eight bytes at a time: strings are most of an event. The subtractions borrow
+/// across bytes and so can err, but only above the first hit, which counts.
+#[inline]
+fn plain_len(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let hits = (word.wrapping_sub(each(0x20)) & !word)
+            | zero_bytes(word ^ each(b'"'))
+            | zero_bytes(word ^ each(b'\\'));
+        let hits = hits & each(0x80);
+        if hits != 0 {
+            return bytes.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
+        }
+        rest = tail;
+    }
+    let tail = rest
+        .iter()
+        .position(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
+    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
+}
+
+/// The byte in all eight places.
+pub(super) const fn each(byte: u8) -> u64 {
+    byte as u64 * 0x0101_0101_0101_0101
+}
+
+/// Sets the top bit of each byte that is zero, and of some that follow one.
+pub(super) const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(each(1)) & !word
+}
