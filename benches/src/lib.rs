@@ -3,6 +3,7 @@
 //! Here are the inputs, the jobs and our side of each; the peers are in the
 //! workspace `peers`, which needs a protobuf compiler and a C compiler.
 
+pub mod callgrind;
 pub mod inputs;
 pub mod ours;
 pub mod sealed;
