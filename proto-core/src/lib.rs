@@ -97,7 +97,6 @@ pub mod conn;
 mod endpoint;
 mod event;
 mod json;
-#[cfg(feature = "alloc")]
 mod normalize;
 mod time;
 mod webhook;
@@ -106,12 +105,11 @@ pub mod wire;
 pub use buffer::{Buffer, BufferFull, TextBuffer};
 pub use config::{Config, HOST_BYTES_MAX, HostPolicy, Limits};
 pub use endpoint::{ClientConfig, EndpointReply, HandshakeRefusal, Refusal, URL_BYTES_MAX};
-pub use event::{Event, EventError, EventKind};
+pub use event::{Event, EventError, EventKind, Mention, Message};
 pub use json::{Json, JsonError, JsonErrorKind, JsonStr};
+pub use normalize::{Identity, Normalized, Resource, ResourceKind};
 #[cfg(feature = "alloc")]
-pub use normalize::{
-    Identity, InboundMessage, Mention, Resource, ResourceKind, inspect_event_json,
-};
+pub use normalize::{InboundMention, InboundMessage, InboundResource, inspect_event_json};
 pub use time::{Instant, UnixMillis};
 pub use webhook::{
     AGE_MAX, AHEAD_MAX, Challenge, Rejection, SECRET_BYTES_MAX, SecretTooLong, SignatureHeaders,

@@ -87,10 +87,10 @@ fn each_message_agrees_with_an_official_layer_or_has_a_reason() {
         }
         messages += 1;
         let identity = Identity {
-            open_id: case["bot_open_id"].as_str().unwrap().into(),
-            app_id: "cli_oracle".into(),
+            open_id: case["bot_open_id"].as_str().unwrap(),
+            app_id: "cli_oracle",
         };
-        let ours = InboundMessage::from_event(&event, &identity).unwrap();
+        let ours = InboundMessage::from_event(&event, identity).unwrap();
         for (field, agrees) in agreements(&ours, oracle) {
             let known = unneeded
                 .iter()

@@ -62,7 +62,7 @@ pub struct App {
     pipeline: SharedPipeline,
     guard: StoreGuard,
     feishu: FeishuConfig,
-    identity: watch::Sender<Option<proto_core::Identity>>,
+    identity: watch::Sender<Option<String>>,
     verifier: Option<Verifier>,
     shutdown_grace: Duration,
 }
@@ -205,7 +205,6 @@ impl App {
         ));
         tasks.spawn(identity::learn(
             self.pipeline.api.clone(),
-            self.feishu.app_id.clone(),
             self.identity,
             stop.clone(),
         ));

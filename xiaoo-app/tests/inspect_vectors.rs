@@ -64,8 +64,8 @@ fn every_recorded_frame_is_shown_as_the_official_clients_read_it() {
 #[test]
 fn every_event_is_shown_with_its_kind_and_ids() {
     let identity = Identity {
-        open_id: "ou_bot_0000000000000000000000000000".to_owned(),
-        app_id: "cli_a1b2c3d4e5f60001".to_owned(),
+        open_id: "ou_bot_0000000000000000000000000000",
+        app_id: "cli_a1b2c3d4e5f60001",
     };
     let mut vectors: Vec<Value> = std::fs::read_dir(vectors("events"))
         .unwrap()
@@ -83,7 +83,7 @@ fn every_event_is_shown_with_its_kind_and_ids() {
         .collect();
 
     let mut output = Vec::new();
-    inspect::events(&identity, input.as_bytes(), &mut output).unwrap();
+    inspect::events(identity, input.as_bytes(), &mut output).unwrap();
 
     let answers = answers(&output);
     assert_eq!(answers.len(), vectors.len());

@@ -8,10 +8,12 @@
 
 mod scan;
 mod text;
+mod word;
 
 pub(crate) use scan::Scanner;
 pub use text::JsonStr;
 pub(crate) use text::{Name, Piece, short_escape, unescape, write_escaped};
+pub(crate) use word::{WORD, before_first, marks_of, word_at};
 
 use core::fmt;
 

@@ -1,6 +1,7 @@
 //! The one pass over a document: a position, and verbs that move it on.
 
 use super::text::escape_len;
+use super::word::{WORD, before_first, string_marks, word_at};
 use super::{Json, JsonError, JsonErrorKind, JsonStr};
 
 /// How deep arrays and objects may nest: serde_json's bound. Events have about
@@ -96,9 +97,14 @@ impl<'a> Scanner<'a> {
     /// absent ids as `""` as well as leaving them out.
     #[inline]
     pub(crate) fn text(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
+        Ok(self.string_value()?.filter(|text| !text.is_empty()))
+    }
+
+    /// The string that stands here, if it is one.
+    #[inline]
+    pub(crate) fn string_value(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
         if self.token()? == b'"' {
-            let text = self.string()?;
-            return Ok((!text.is_empty()).then_some(text));
+            return self.string().map(Some);
         }
         self.skip()?;
         Ok(None)
@@ -191,26 +197,23 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<JsonStr<'a>, JsonError> {
         self.at += 1;
         let from = self.at;
-        let rest = self.text.as_bytes().get(from..).unwrap_or_default();
-        self.at += plain_len(rest);
-        if self.text.as_bytes().get(self.at) == Some(&b'"') {
-            let raw = self.slice(from);
-            self.at += 1;
-            return Ok(JsonStr::new(raw, false));
-        }
-        self.escaped_string(from)
-    }
-
-    /// The string that began at `from` and has plain bytes up to here.
-    fn escaped_string(&mut self, from: usize) -> Result<JsonStr<'a>, JsonError> {
+        let mut escaped = false;
         loop {
-            match self.text.as_bytes().get(self.at) {
+            // Zeros behind the end are marked, so the loop ends there.
+            let marks = string_marks(word_at(self.text.as_bytes(), self.at));
+            if marks == 0 {
+                self.at += WORD;
+                continue;
+            }
+            self.at += before_first(marks);
+            match self.peek() {
                 Some(b'"') => {
                     let raw = self.slice(from);
                     self.at += 1;
-                    return Ok(JsonStr::new(raw, true));
+                    return Ok(JsonStr::new(raw, escaped));
                 }
                 Some(b'\\') => {
+                    escaped = true;
                     let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
                     match escape_len(rest) {
                         Some(len) => self.at += len,
@@ -220,8 +223,6 @@ impl<'a> Scanner<'a> {
                 Some(_) => return Err(self.error(JsonErrorKind::BadString)),
                 None => return Err(self.error(JsonErrorKind::Truncated)),
             }
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            self.at += plain_len(rest);
         }
     }
 
@@ -315,38 +316,4 @@ impl<'a> Scanner<'a> {
 
 const fn closing(bracket: u8) -> u8 {
     if bracket == b'{' { b'}' } else { b']' }
-}
-
-/// How many bytes stand before the first quote, backslash or control byte.
-///
-/// Eight bytes at a time: strings are most of an event. The subtractions borrow
-/// across bytes and so can err, but only above the first hit, which counts.
-#[inline]
-fn plain_len(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        let hits = (word.wrapping_sub(each(0x20)) & !word)
-            | zero_bytes(word ^ each(b'"'))
-            | zero_bytes(word ^ each(b'\\'));
-        let hits = hits & each(0x80);
-        if hits != 0 {
-            return bytes.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
-        }
-        rest = tail;
-    }
-    let tail = rest
-        .iter()
-        .position(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
-    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
-}
-
-/// The byte in all eight places.
-pub(super) const fn each(byte: u8) -> u64 {
-    byte as u64 * 0x0101_0101_0101_0101
-}
-
-/// Sets the top bit of each byte that is zero, and of some that follow one.
-pub(super) const fn zero_bytes(word: u64) -> u64 {
-    word.wrapping_sub(each(1)) & !word
 }

@@ -15,6 +15,8 @@ pub struct JsonStr<'a> {
 }
 
 impl<'a> JsonStr<'a> {
+    pub(crate) const EMPTY: Self = Self::new("", false);
+
     pub(super) const fn new(raw: &'a str, escaped: bool) -> Self {
         Self { raw, escaped }
     }

@@ -1,12 +1,10 @@
 //! The visible words of a card, whichever of its forms it comes in: the
 //! simplified rows of an event, a card of version 1, or one of version 2.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use super::content::Rendered;
-use super::mention::Mentions;
-use crate::json::Json;
+use super::words::{Blanks, Words, Writer, Written};
+use super::{filled, post};
+use crate::TextBuffer;
+use crate::json::{Json, JsonStr};
 
 /// Where visible words hang, in the order in which a card shows them.
 const BRANCHES: [&str; 14] = [
@@ -26,70 +24,101 @@ const BRANCHES: [&str; 14] = [
     "content",
 ];
 
-pub(super) fn render(content: Json<'_>, mentions: &Mentions) -> Rendered {
-    let mut lines = Vec::new();
-    collect(content, &mut lines);
-    // The same words side by side are one label, said twice by the format.
-    lines.dedup();
-    let text = lines.join("\n");
-    if text.is_empty() {
-        return Rendered::plain("[interactive]".into());
+pub(super) fn write<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    let start = out.len();
+    let mut card = Card {
+        out,
+        start,
+        last_line: start,
+    };
+    card.collect(content)?;
+    if out.len() == start {
+        out.raw("[interactive]")?;
     }
-    let resolved = mentions.resolve(&text);
-    Rendered {
-        text: resolved.text,
-        mentions_all: resolved.mentions_all,
-        ..Rendered::default()
+    Ok(())
+}
+
+struct Card<'x, 'w, 'm, T> {
+    out: &'x mut Writer<'w, 'm, T>,
+    start: usize,
+    /// Where the last line began.
+    last_line: usize,
+}
+
+impl<T: TextBuffer> Card<'_, '_, '_, T> {
+    /// Depth is bounded by the JSON document's own bound.
+    fn collect(&mut self, value: Json<'_>) -> Written {
+        if let Some(text) = value.as_str() {
+            return self.line(|out| words(out, text));
+        }
+        if value.is_array() {
+            if value.items().next().is_some() && value.items().all(is_inline) {
+                return self.line(|out| {
+                    value
+                        .items()
+                        .try_for_each(|element| write_inline(out, element))
+                });
+            }
+            return value.items().try_for_each(|item| self.collect(item));
+        }
+        // One pass over the members: cards nest deeply.
+        let mut children = [None; BRANCHES.len()];
+        for (key, child) in value.members() {
+            let place = BRANCHES.iter().position(|branch| key == **branch);
+            if let Some(slot) = place.and_then(|place| children.get_mut(place)) {
+                *slot = Some(child);
+            }
+        }
+        let children = children.into_iter().flatten();
+        children
+            .into_iter()
+            .try_for_each(|child| self.collect(child))
+    }
+
+    /// A line, unless the same words stand right above: that is one label, said
+    /// twice by the format.
+    fn line(&mut self, write: impl FnOnce(&mut Writer<'_, '_, T>) -> Written) -> Written {
+        let before = self.out.len();
+        let mut line_start = before;
+        self.out.line(self.start, "\n", |out| {
+            line_start = out.len();
+            write(out)?;
+            out.trim_end(line_start);
+            Ok(())
+        })?;
+        let above = self.out.since(self.last_line);
+        let above = above.get(..before - self.last_line).unwrap_or_default();
+        if self.out.len() > before && above == self.out.since(line_start) {
+            self.out.truncate(before);
+        } else if self.out.len() > before {
+            self.last_line = line_start;
+        }
+        Ok(())
     }
 }
 
-/// Depth is bounded by the JSON document's own bound.
-fn collect(value: Json<'_>, lines: &mut Vec<String>) {
-    if let Some(text) = value.as_str() {
-        push(lines, &text.to_text());
-        return;
-    }
-    if value.is_array() {
-        let row: Vec<_> = value.items().collect();
-        if !row.is_empty() && row.iter().all(|item| is_inline(*item)) {
-            let line: String = row.iter().map(|item| inline(*item)).collect();
-            push(lines, &line);
-            return;
-        }
-        for item in row {
-            collect(item, lines);
-        }
-        return;
-    }
-    // One pass over the members: cards nest deeply.
-    let mut children = [None; BRANCHES.len()];
-    for (key, child) in value.members() {
-        let place = BRANCHES.iter().position(|branch| key == **branch);
-        if let Some(slot) = place.and_then(|place| children.get_mut(place)) {
-            *slot = Some(child);
-        }
-    }
-    for child in children.into_iter().flatten() {
-        collect(child, lines);
-    }
+fn words<T: TextBuffer>(out: &mut Writer<'_, '_, T>, text: JsonStr<'_>) -> Written {
+    let mut words = Words::new(out, Blanks::Trimmed);
+    words.string(text)?;
+    words.finish()
 }
 
 /// An element of a simplified row that stands in the row's line.
 fn is_inline(element: Json<'_>) -> bool {
-    let tag = element.get_str("tag").map(|tag| tag.to_text());
-    matches!(tag.as_deref(), Some("text" | "a" | "at" | "emotion"))
+    element.get_str("tag").is_some_and(|tag| {
+        ["text", "a", "at", "emotion"]
+            .iter()
+            .any(|inline| tag == **inline)
+    })
 }
 
-fn inline(element: Json<'_>) -> String {
-    let text = element
-        .get_str("text")
-        .or_else(|| element.get_str("user_name"));
-    text.map(|text| text.to_owned_text()).unwrap_or_default()
-}
-
-fn push(lines: &mut Vec<String>, text: &str) {
-    let text = text.trim();
-    if !text.is_empty() {
-        lines.push(text.into());
+fn write_inline<T: TextBuffer>(out: &mut Writer<'_, '_, T>, element: Json<'_>) -> Written {
+    let text = filled(element.get_str("text"));
+    if element.get_str("tag").is_some_and(|tag| tag == "at") {
+        return post::write_at(out, element);
     }
+    if element.get_str("tag").is_some_and(|tag| tag == "a") {
+        return post::write_link(out, element);
+    }
+    text.map_or(Ok(()), |text| out.words(text))
 }

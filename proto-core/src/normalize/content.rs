@@ -1,327 +1,334 @@
 //! The content of each message type as text and resources.
 
-use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
+use core::fmt::Write as _;
 
-use super::mention::{Mentions, TEXT_BYTES_MAX};
-use super::{Resource, ResourceKind, card, filled, owned, post};
-use crate::json::{Json, JsonStr};
+use super::words::{Writer, Written};
+use super::{Resource, ResourceKind, TEXT_BYTES_MAX, card, filled, post, text};
+use crate::TextBuffer;
+use crate::json::{Json, JsonStr, Name};
 
-/// What a content says and holds.
-#[derive(Debug, Default)]
-pub(super) struct Rendered {
-    pub(super) text: String,
-    pub(super) resources: Vec<Resource>,
-    pub(super) mentions_all: bool,
-    pub(super) needs_fetch: bool,
-}
+/// How many variables of a system message's template are filled in. Feishu's
+/// own have two or three; each takes a walk over the content.
+const VARIABLES_MAX: usize = 64;
 
-impl Rendered {
-    /// Renders a content: JSON inside a JSON string. What is not an object
-    /// counts as an empty one.
-    pub(super) fn of(
-        message_type: &str,
-        content: Option<JsonStr<'_>>,
-        mentions: &Mentions,
-    ) -> Self {
-        let text = content.map(JsonStr::to_text).unwrap_or_default();
-        let object = Json::parse(text.as_bytes())
-            .ok()
-            .filter(|content| content.is_object())
-            .unwrap_or(Json::EMPTY_OBJECT);
-        Self::of_object(message_type, object, mentions)
-    }
-
-    pub(super) fn of_object(message_type: &str, content: Json<'_>, mentions: &Mentions) -> Self {
-        match message_type {
-            "text" => Self::text(content, mentions),
-            "post" => post::render(content, mentions),
-            "image" => Self::image(content),
-            "file" => Self::resource(content, ResourceKind::File, "file"),
-            "audio" => Self::resource(content, ResourceKind::Audio, "audio"),
-            "media" | "video" => Self::resource(content, ResourceKind::Video, "video"),
-            "sticker" => Self::resource(content, ResourceKind::Sticker, "sticker"),
-            "folder" => Self {
-                // Folders cannot be downloaded.
-                resources: Vec::new(),
-                ..Self::resource(content, ResourceKind::File, "folder")
-            },
-            "interactive" => card::render(content, mentions),
-            "share_chat" => Self::tag("group_card", &[("id", content.get_str("chat_id"))]),
-            "share_user" => Self::tag("contact_card", &[("id", content.get_str("user_id"))]),
-            "hongbao" => Self::tag("hongbao", &[("text", content.get_str("text"))]),
-            "location" => Self::tag(
-                "location",
-                &[
-                    ("name", content.get_str("name")),
-                    ("lng", content.get_str("longitude")),
-                    ("lat", content.get_str("latitude")),
-                ],
-            ),
-            "system" => Self::plain(system(content)),
-            "calendar" => Self::plain(calendar("calendar_invite", content)),
-            "general_calendar" => Self::plain(calendar("calendar", content)),
-            "share_calendar_event" => Self::plain(calendar("calendar_share", content)),
-            "video_chat" => Self::plain(meeting(content)),
-            "todo" => Self::plain(todo(content, mentions)),
-            "vote" => Self::plain(vote(content)),
-            "merge_forward" => Self {
-                needs_fetch: true,
-                ..Self::plain("<forwarded_messages/>".into())
-            },
-            _ => Self::plain(match content.get_str("text") {
-                Some(text) => mentions.resolve(&text.to_text()).text,
-                None => "[unsupported message]".into(),
-            }),
+/// Writes a content. What is not an object counts as an empty one.
+pub(super) fn write<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    message_type: Option<JsonStr<'_>>,
+    content: Json<'_>,
+) -> Written {
+    let string = |key| content.get_str(key);
+    match message_type.map_or("", |kind| kind.as_plain().unwrap_or_default()) {
+        "text" => text::write_words(out, string("text")),
+        "post" => post::write(out, content),
+        "image" => write_image(out, content),
+        "file" => write_resource(out, content, ResourceKind::File, "file"),
+        "audio" => write_resource(out, content, ResourceKind::Audio, "audio"),
+        "media" | "video" => write_resource(out, content, ResourceKind::Video, "video"),
+        "sticker" => write_resource(out, content, ResourceKind::Sticker, "sticker"),
+        "folder" => write_folder(out, content),
+        "interactive" => card::write(out, content),
+        "share_chat" => write_tag(out, "group_card", &[("id", string("chat_id"))]),
+        "share_user" => write_tag(out, "contact_card", &[("id", string("user_id"))]),
+        "hongbao" => write_tag(out, "hongbao", &[("text", string("text"))]),
+        "location" => write_tag(
+            out,
+            "location",
+            &[
+                ("name", string("name")),
+                ("lng", string("longitude")),
+                ("lat", string("latitude")),
+            ],
+        ),
+        "system" => write_system(out, content),
+        "calendar" => write_calendar(out, "calendar_invite", content),
+        "general_calendar" => write_calendar(out, "calendar", content),
+        "share_calendar_event" => write_calendar(out, "calendar_share", content),
+        "video_chat" => write_meeting(out, content),
+        "todo" => write_todo(out, content),
+        "vote" => write_vote(out, content),
+        "merge_forward" => {
+            out.needs_fetch = true;
+            out.raw("<forwarded_messages/>")
         }
-    }
-
-    pub(super) fn plain(text: String) -> Self {
-        Self {
-            text,
-            ..Self::default()
-        }
-    }
-
-    fn text(content: Json<'_>, mentions: &Mentions) -> Self {
-        let text = content
-            .get_str("text")
-            .map(JsonStr::to_text)
-            .unwrap_or_default();
-        let resolved = mentions.resolve(&text);
-        Self {
-            text: resolved.text.trim().to_string(),
-            mentions_all: resolved.mentions_all,
-            ..Self::default()
-        }
-    }
-
-    fn image(content: Json<'_>) -> Self {
-        let Some(key) = filled(content.get_str("image_key")) else {
-            return Self::plain("[image]".into());
-        };
-        Self {
-            text: format!("![image]({key})"),
-            resources: alloc::vec![Resource::new(ResourceKind::Image, key)],
-            ..Self::default()
-        }
-    }
-
-    fn resource(content: Json<'_>, kind: ResourceKind, tag: &'static str) -> Self {
-        let Some(file_key) = filled(content.get_str("file_key")) else {
-            return Self::plain(format!("[{tag}]"));
-        };
-        let resource = Resource {
-            file_name: filled(content.get_str("file_name")),
-            duration_ms: content.get("duration").and_then(Json::as_i64),
-            cover_image_key: filled(content.get_str("image_key")),
-            ..Resource::new(kind, file_key)
-        };
-        let mut text = format!("<{tag} key=\"{}\"", Attribute(&resource.file_key));
-        if let Some(name) = &resource.file_name {
-            text.push_str(&format!(" name=\"{}\"", Attribute(name)));
-        }
-        if let Some(millis) = resource.duration_ms {
-            text.push_str(&format!(" duration=\"{}s\"", seconds(millis)));
-        }
-        text.push_str("/>");
-        Self {
-            text,
-            resources: alloc::vec![resource],
-            ..Self::default()
-        }
-    }
-
-    fn tag(name: &str, attributes: &[(&str, Option<JsonStr<'_>>)]) -> Self {
-        let mut text = format!("<{name}");
-        for (key, value) in attributes {
-            text.push_str(&format!(" {key}=\"{}\"", Attribute(&owned(*value))));
-        }
-        text.push_str("/>");
-        Self::plain(text)
+        _ => match string("text") {
+            Some(text) => out.words(text),
+            None => out.raw("[unsupported message]"),
+        },
     }
 }
 
-impl Resource {
-    pub(super) fn new(kind: ResourceKind, file_key: String) -> Self {
-        Self {
-            kind,
-            file_key,
-            file_name: None,
-            duration_ms: None,
-            cover_image_key: None,
-        }
-    }
+fn write_image<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    let Some(key) = filled(content.get_str("image_key")) else {
+        return out.raw("[image]");
+    };
+    out.raw("![image](")?;
+    out.string(key)?;
+    (out.resources)(Resource::new(ResourceKind::Image, key));
+    out.raw(")")
 }
 
-/// A block of lines in a tag. What people typed cannot end it or open another.
-fn block(tag: &str, lines: &[String]) -> String {
-    let lines: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            line.replace('&', "&amp;")
-                .replace('<', "&lt;")
-                .replace('>', "&gt;")
-        })
-        .collect();
-    format!("<{tag}>\n{}\n</{tag}>", lines.join("\n"))
+fn write_resource<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    content: Json<'_>,
+    kind: ResourceKind,
+    tag: &str,
+) -> Written {
+    let Some(file_key) = filled(content.get_str("file_key")) else {
+        return write_placeholder(out, tag);
+    };
+    let resource = Resource {
+        file_name: filled(content.get_str("file_name")),
+        duration_ms: content.get("duration").and_then(Json::as_i64),
+        cover_image_key: filled(content.get_str("image_key")),
+        ..Resource::new(kind, file_key)
+    };
+    write_resource_tag(out, &resource, tag)?;
+    (out.resources)(resource);
+    Ok(())
+}
+
+/// Folders cannot be downloaded.
+fn write_folder<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    let Some(file_key) = filled(content.get_str("file_key")) else {
+        return write_placeholder(out, "folder");
+    };
+    let folder = Resource {
+        file_name: filled(content.get_str("file_name")),
+        ..Resource::new(ResourceKind::File, file_key)
+    };
+    write_resource_tag(out, &folder, "folder")
+}
+
+fn write_placeholder<T: TextBuffer>(out: &mut Writer<'_, '_, T>, tag: &str) -> Written {
+    ["[", tag, "]"]
+        .into_iter()
+        .try_for_each(|part| out.raw(part))
+}
+
+fn write_resource_tag<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    resource: &Resource<'_>,
+    tag: &str,
+) -> Written {
+    out.raw("<")?;
+    out.raw(tag)?;
+    write_attribute(out, "key", Some(resource.file_key))?;
+    if resource.file_name.is_some() {
+        write_attribute(out, "name", resource.file_name)?;
+    }
+    if let Some(millis) = resource.duration_ms {
+        out.raw(" duration=\"")?;
+        out.raw(&seconds(millis))?;
+        out.raw("s\"")?;
+    }
+    out.raw("/>")
+}
+
+fn write_tag<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    tag: &str,
+    attributes: &[(&str, Option<JsonStr<'_>>)],
+) -> Written {
+    out.raw("<")?;
+    out.raw(tag)?;
+    for (key, value) in attributes {
+        write_attribute(out, key, *value)?;
+    }
+    out.raw("/>")
+}
+
+fn write_attribute<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    key: &str,
+    value: Option<JsonStr<'_>>,
+) -> Written {
+    for part in [" ", key, "=\""] {
+        out.raw(part)?;
+    }
+    if let Some(value) = value {
+        out.attribute(value)?;
+    }
+    out.raw("\"")
 }
 
 /// A template like `{from_user} invited {to_chatters}`: lower-case names are
 /// filled from the members beside it, lists joined by commas.
-fn system(content: Json<'_>) -> String {
-    let Some(template) = content.get_str("template").filter(|text| !text.is_empty()) else {
-        return "[system message]".into();
+fn write_system<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    let Some(template) = filled(content.get_str("template")) else {
+        return out.raw("[system message]");
     };
-    let template = template.to_text();
-    // Looked up once, however often a template names them.
-    let values: BTreeMap<_, _> = content
-        .members()
-        .map(|(key, value)| (key.to_text(), value))
-        .collect();
-    let mut text = String::new();
-    let mut rest = &*template;
-    while let Some((before, from)) = rest.split_once('{') {
-        text.push_str(before);
-        let name = from.split_once('}').filter(|(name, _)| {
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        });
-        match name {
-            Some((name, after)) => {
-                match values.get(name).filter(|_| text.len() < TEXT_BYTES_MAX) {
-                    Some(value) => text.push_str(&variable(*value)),
-                    None => text.push_str(&format!("{{{name}}}")),
-                }
-                rest = after;
+    let mut variables_left = VARIABLES_MAX;
+    // The name that is being read, behind its bracket.
+    let mut name: Option<Name> = None;
+    for character in template.chars() {
+        if let Some(open) = &mut name {
+            let goes_on = character.is_ascii_lowercase() || character == '_';
+            if goes_on && open.push(character).is_ok() {
+                continue;
             }
-            None => {
-                text.push('{');
-                rest = from;
+            let value = (character == '}' && !open.is_empty() && variables_left > 0)
+                .then(|| content.members().filter(|(key, _)| *key == **open).last())
+                .flatten()
+                .filter(|_| out.len() < TEXT_BYTES_MAX);
+            if let Some((_, value)) = value {
+                variables_left -= 1;
+                name = None;
+                write_variable(out, value)?;
+                continue;
             }
+            out.raw("{")?;
+            out.raw(open)?;
+            name = None;
+        }
+        if character == '{' {
+            name = Some(Name::new());
+        } else {
+            out.raw(character.encode_utf8(&mut [0; 4]))?;
         }
     }
-    text.push_str(rest);
-    text
-}
-
-fn variable(value: Json<'_>) -> String {
-    if value.is_array() {
-        let items: Vec<_> = value.items().map(variable_item).collect();
-        return items.join(", ");
+    match name {
+        Some(open) => {
+            out.raw("{")?;
+            out.raw(&open)
+        }
+        None => Ok(()),
     }
-    variable_item(value)
 }
 
-fn variable_item(value: Json<'_>) -> String {
+fn write_variable<T: TextBuffer>(out: &mut Writer<'_, '_, T>, value: Json<'_>) -> Written {
+    if !value.is_array() {
+        return write_variable_item(out, value);
+    }
+    for (at, item) in value.items().enumerate() {
+        if at > 0 {
+            out.raw(", ")?;
+        }
+        write_variable_item(out, item)?;
+    }
+    Ok(())
+}
+
+fn write_variable_item<T: TextBuffer>(out: &mut Writer<'_, '_, T>, value: Json<'_>) -> Written {
     if value.is_object() {
         let known = ["name", "open_id", "id"]
             .into_iter()
             .find_map(|key| filled(value.get_str(key)));
-        return known.unwrap_or_default();
+        return known.map_or(Ok(()), |known| out.string(known));
     }
-    if value.is_null() {
-        return String::new();
+    match value.as_str() {
+        Some(text) => out.string(text),
+        None if value.is_null() => Ok(()),
+        None => out.raw(value.raw()),
     }
-    value
-        .as_str()
-        .map_or_else(|| value.raw().into(), JsonStr::to_owned_text)
 }
 
-fn calendar(tag: &str, content: Json<'_>) -> String {
-    let mut lines = Vec::new();
-    if let Some(summary) = filled(content.get_str("summary")) {
-        lines.push(format!("📅 {summary}"));
-    }
-    let time = |key| content.get(key).and_then(Json::as_i64).map(local_time);
-    match (time("start_time"), time("end_time")) {
-        (Some(start), Some(end)) => lines.push(format!("🕙 {start} ~ {end}")),
-        (Some(start), None) => lines.push(format!("🕙 {start}")),
-        (None, _) => {}
-    }
-    if lines.is_empty() {
-        lines.push("[calendar event]".into());
-    }
-    block(tag, &lines)
+fn write_calendar<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    tag: &str,
+    content: Json<'_>,
+) -> Written {
+    let time = |key| content.get(key).and_then(Json::as_i64);
+    write_appointment(
+        out,
+        tag,
+        ("📅 ", content.get_str("summary")),
+        (time("start_time"), time("end_time")),
+        "[calendar event]",
+    )
 }
 
-fn meeting(content: Json<'_>) -> String {
-    let mut lines = Vec::new();
-    if let Some(topic) = filled(content.get_str("topic")) {
-        lines.push(format!("📹 {topic}"));
-    }
-    if let Some(start) = content.get("start_time").and_then(Json::as_i64) {
-        lines.push(format!("🕙 {}", local_time(start)));
-    }
-    if lines.is_empty() {
-        lines.push("[video chat]".into());
-    }
-    block("meeting", &lines)
+fn write_meeting<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    let start = content.get("start_time").and_then(Json::as_i64);
+    let topic = ("📹 ", content.get_str("topic"));
+    write_appointment(out, "meeting", topic, (start, None), "[video chat]")
 }
 
-fn todo(content: Json<'_>, mentions: &Mentions) -> String {
-    let mut lines = Vec::new();
-    if let Some(summary) = content.get("summary") {
-        lines.extend(filled(summary.get_str("title")));
-        let body = post::words(summary, mentions);
-        if !body.is_empty() {
-            lines.push(body);
+fn write_appointment<T: TextBuffer>(
+    out: &mut Writer<'_, '_, T>,
+    tag: &str,
+    (sign, what): (&str, Option<JsonStr<'_>>),
+    (from, to): (Option<i64>, Option<i64>),
+    nothing: &str,
+) -> Written {
+    out.block(tag, |out| {
+        let start = out.len();
+        if let Some(what) = filled(what) {
+            out.raw(sign)?;
+            out.string(what)?;
         }
-    }
-    if let Some(due) = content.get("due_time").and_then(Json::as_i64) {
-        lines.push(format!("Due: {}", local_time(due)));
-    }
-    if lines.is_empty() {
-        lines.push("[todo]".into());
-    }
-    block("todo", &lines)
+        if let Some(from) = from {
+            out.line(start, "\n", |out| {
+                out.raw("🕙 ")?;
+                out.raw(&local_time(from))?;
+                let Some(to) = to else { return Ok(()) };
+                out.raw(" ~ ")?;
+                out.raw(&local_time(to))
+            })?;
+        }
+        or_else(out, start, nothing)
+    })
 }
 
-fn vote(content: Json<'_>) -> String {
-    let mut lines: Vec<_> = filled(content.get_str("topic")).into_iter().collect();
-    let options = content.get("options").into_iter().flat_map(Json::items);
-    lines.extend(options.filter_map(|option| {
-        let text = option.as_str().or_else(|| option.get_str("text"))?;
-        Some(format!("• {}", text.to_text()))
-    }));
-    if lines.is_empty() {
-        lines.push("[vote]".into());
-    }
-    block("vote", &lines)
+fn write_todo<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    out.block("todo", |out| {
+        let start = out.len();
+        if let Some(summary) = content.get("summary") {
+            if let Some(title) = summary.get_str("title") {
+                out.string(title)?;
+            }
+            out.line(start, "\n", |out| post::write_plain(out, summary))?;
+        }
+        if let Some(due) = content.get("due_time").and_then(Json::as_i64) {
+            out.line(start, "\n", |out| {
+                out.raw("Due: ")?;
+                out.raw(&local_time(due))
+            })?;
+        }
+        or_else(out, start, "[todo]")
+    })
 }
 
-/// An attribute's value that cannot end the attribute or open a tag.
-pub(super) struct Attribute<'a>(pub(super) &'a str);
-
-impl core::fmt::Display for Attribute<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        use core::fmt::Write as _;
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\n' | '\r' => f.write_str(" ")?,
-                other => f.write_char(other)?,
+fn write_vote<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
+    out.block("vote", |out| {
+        let start = out.len();
+        if let Some(topic) = content.get_str("topic") {
+            out.string(topic)?;
+        }
+        for option in content.get("options").into_iter().flat_map(Json::items) {
+            if let Some(text) = option.as_str().or_else(|| option.get_str("text")) {
+                out.line(start, "\n", |out| {
+                    out.raw("• ")?;
+                    out.string(text)
+                })?;
             }
         }
-        Ok(())
-    }
+        or_else(out, start, "[vote]")
+    })
 }
 
+/// Writes `nothing` if nothing was written since `start`.
+fn or_else<T: TextBuffer>(out: &mut Writer<'_, '_, T>, start: usize, nothing: &str) -> Written {
+    if out.len() == start {
+        out.raw(nothing)?;
+    }
+    Ok(())
+}
+
+/// A number or a time: every one fits.
+type Short = heapless::String<64>;
+
 /// Milliseconds as seconds, without needless zeros: 2500 is `2.5`.
-fn seconds(millis: i64) -> String {
-    let text = format!("{}.{:03}", millis / 1000, (millis % 1000).abs());
-    text.trim_end_matches('0').trim_end_matches('.').into()
+fn seconds(millis: i64) -> Short {
+    let mut text = Short::new();
+    let _ = write!(text, "{}.{:03}", millis / 1000, (millis % 1000).abs());
+    let len = text.trim_end_matches('0').trim_end_matches('.').len();
+    text.truncate(len);
+    text
 }
 
 /// A time in China, `2025-10-10 16:00:00`. Values up to 10^12 are seconds.
-fn local_time(value: i64) -> String {
+fn local_time(value: i64) -> Short {
     const CHINA_SECS: i64 = 8 * 3600;
     let seconds = if value > 1_000_000_000_000 {
         value / 1000
@@ -331,12 +338,15 @@ fn local_time(value: i64) -> String {
     let seconds = seconds.saturating_add(CHINA_SECS);
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
-    format!(
+    let mut text = Short::new();
+    let _ = write!(
+        text,
         "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
         time / 3600,
         time / 60 % 60,
         time % 60
-    )
+    );
+    text
 }
 
 /// The Gregorian date of a day counted from 1970-01-01, by the algorithm that

@@ -12,7 +12,7 @@ use crate::json::{Json, JsonStr, write_escaped};
 /// Reads an event and tells what was understood: `{"ok":true,"kind":…}` with
 /// null where the event has nothing, or `{"ok":false,"error":"…"}`.
 #[must_use]
-pub fn inspect_event_json(body: &[u8], identity: &Identity) -> String {
+pub fn inspect_event_json(body: &[u8], identity: Identity<'_>) -> String {
     let mut out = Object::default();
     match Event::parse(body) {
         Ok(event) => write_event(&event, identity, &mut out),
@@ -24,7 +24,7 @@ pub fn inspect_event_json(body: &[u8], identity: &Identity) -> String {
     out.finish()
 }
 
-fn write_event(event: &Event<'_>, identity: &Identity, out: &mut Object) {
+fn write_event(event: &Event<'_>, identity: Identity<'_>, out: &mut Object) {
     out.raw("ok", "true");
     out.text("kind", Some(kind_name(&event.kind)));
     out.text("schema", event.schema);
@@ -164,7 +164,7 @@ fn write_card_action(object: Json<'_>, out: &mut Object) {
     not_a_message(out);
 }
 
-fn write_reaction(object: Json<'_>, identity: &Identity, out: &mut Object) {
+fn write_reaction(object: Json<'_>, identity: Identity<'_>, out: &mut Object) {
     out.string("message_id", object.get_str("message_id"));
     let emoji = object
         .get("reaction_type")
@@ -179,7 +179,7 @@ fn write_reaction(object: Json<'_>, identity: &Identity, out: &mut Object) {
         |id: Option<JsonStr<'_>>, own: &str| id.is_some_and(|id| !id.is_empty() && id == *own);
     out.flag(
         "self_sent",
-        own(operator, &identity.open_id) || own(app, &identity.app_id),
+        own(operator, identity.open_id) || own(app, identity.app_id),
     );
     out.flag("mentions_bot", false);
 }

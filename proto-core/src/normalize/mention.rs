@@ -1,147 +1,138 @@
-//! Mentions, and the placeholders that stand for them in a text.
+//! Who a placeholder in a text stands for.
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
-use alloc::vec::Vec;
+use super::Identity;
+use crate::event::{Mention, Message};
+use crate::json::JsonStr;
 
-use super::{Identity, owned};
-use crate::json::Json;
+/// How many mentions of a message are looked up for its text. A message that
+/// mentions more people by hand is not known; the placeholders of those beyond
+/// stay as they are.
+const MENTIONS_MAX: usize = 128;
 
-/// One entry of a message's `mentions`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mention {
-    /// The placeholder in the text: `@_user_1`.
-    pub key: String,
-    /// Who; empty if the event does not say.
-    pub open_id: String,
-    /// The name to show.
-    pub name: String,
-    /// Whether it is this bot.
-    pub is_bot: bool,
-}
-
-/// All mentions of a message, found by their placeholder.
-#[derive(Debug, Default)]
-pub(super) struct Mentions {
-    list: Vec<Mention>,
-    by_key: BTreeMap<String, usize>,
-    all: bool,
-}
-
-const ALL: &str = "@_all";
+pub(super) const ALL: &str = "@_all";
 const USER: &str = "@_user_";
-/// Bytes that a text may grow to by names and values put in: a small event must
-/// not become a huge text. Feishu's own messages end at 150 KB.
-pub(super) const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Digits that a placeholder's number may have.
+const NUMBER_DIGITS_MAX: usize = 10;
+/// The longest placeholder.
+pub(super) const PLACEHOLDER_BYTES_MAX: usize = USER.len() + NUMBER_DIGITS_MAX;
 
-impl Mentions {
-    pub(super) fn of(mentions: Option<Json<'_>>, identity: &Identity) -> Self {
-        let mut found = Self::default();
-        for entry in mentions.into_iter().flat_map(Json::items) {
-            if !entry.is_object() {
-                continue;
-            }
-            // In a message that was fetched, `id` is the open_id itself.
-            let id = entry.get("id");
-            let open_id = owned(id.and_then(|id| id.get_str("open_id").or_else(|| id.as_str())));
-            let mention = Mention {
-                key: owned(entry.get_str("key")),
-                is_bot: !open_id.is_empty() && open_id == identity.open_id,
-                open_id,
-                name: owned(entry.get_str("name")),
-            };
-            if mention.key == ALL {
-                // Everyone is a flag, not a person.
-                found.all = true;
-                continue;
-            }
-            found
-                .by_key
-                .entry(mention.key.clone())
-                .or_insert(found.list.len());
-            found.list.push(mention);
-        }
-        found
-    }
+/// The mentions of a message, found by their placeholder.
+#[derive(Debug, Default)]
+pub(super) struct Mentions<'a> {
+    people: heapless::Vec<Person<'a>, MENTIONS_MAX>,
+    /// Whether this bot is mentioned.
+    pub(super) bot: bool,
+    /// Whether everyone is mentioned. Everyone is no person.
+    pub(super) all: bool,
+}
 
-    pub(super) fn get(&self, key: &str) -> Option<&Mention> {
-        self.list.get(*self.by_key.get(key)?)
-    }
+/// Somebody mentioned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Person<'a> {
+    key: JsonStr<'a>,
+    /// The name to show.
+    pub(super) name: Option<JsonStr<'a>>,
+    /// Whether it is this bot.
+    pub(super) is_bot: bool,
+}
 
-    pub(super) fn has_bot(&self) -> bool {
-        self.list.iter().any(|mention| mention.is_bot)
-    }
-
-    pub(super) const fn has_all(&self) -> bool {
-        self.all
-    }
-
-    pub(super) fn into_list(self) -> Vec<Mention> {
-        self.list
-    }
-
-    /// Replaces placeholders in one pass from left to right: a replacement is
-    /// never looked at again. The bot's own mention goes, with one blank
-    /// behind it (or before it, if none is behind).
-    pub(super) fn resolve(&self, text: &str) -> Resolved {
-        let mut resolved = Resolved::default();
-        let mut rest = text;
-        while let Some(at) = rest.find('@') {
-            let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
-            resolved.text.push_str(before);
-            let Some(len) = placeholder_len(from) else {
-                resolved.text.push('@');
-                rest = from.get(1..).unwrap_or_default();
-                continue;
-            };
-            let (key, after) = from.split_at_checked(len).unwrap_or((from, ""));
-            rest = after;
+impl<'a> Mentions<'a> {
+    pub(super) fn of(message: &Message<'a>, identity: Identity<'_>) -> Self {
+        let mut mentions = Self::default();
+        for mention in message.mentions() {
+            let Some(key) = mention.key else { continue };
             if key == ALL {
-                resolved.mentions_all = true;
-                resolved.text.push_str("@all");
+                mentions.all = true;
                 continue;
             }
-            match self.get(key) {
-                Some(mention) if mention.is_bot => {
-                    if let Some(after) = rest.strip_prefix(' ') {
-                        rest = after;
-                    } else if resolved.text.ends_with(' ') {
-                        resolved.text.pop();
-                    }
-                }
-                Some(mention)
-                    if !mention.name.is_empty() && resolved.text.len() < TEXT_BYTES_MAX =>
-                {
-                    resolved.text.push('@');
-                    resolved.text.push_str(&mention.name);
-                }
-                Some(_) | None => resolved.text.push_str(key),
-            }
+            let is_bot = is_bot(&mention, identity);
+            mentions.bot |= is_bot;
+            // Those beyond the limit are documented to stay as they are.
+            let _ = mentions.people.push(Person {
+                key,
+                name: mention.name,
+                is_bot,
+            });
         }
-        resolved.text.push_str(rest);
-        resolved
+        mentions
+    }
+
+    pub(super) fn find(&self, key: impl Key) -> Option<&Person<'a>> {
+        self.people.iter().find(|person| key.is(person.key))
     }
 }
 
-/// A text without placeholders.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Resolved {
-    pub(super) text: String,
-    /// Whether everyone's placeholder was among them.
-    pub(super) mentions_all: bool,
+/// Whether the bot itself is mentioned. Its open_id tells; names are not unique.
+pub(super) fn is_bot(mention: &Mention<'_>, identity: Identity<'_>) -> bool {
+    mention
+        .open_id
+        .is_some_and(|open_id| open_id == *identity.open_id)
 }
 
-/// The length of the placeholder that `text` begins with. `@_user_1` is not
-/// found inside `@_user_10`, and `@_all` not inside `@_all_staff`.
-fn placeholder_len(text: &str) -> Option<usize> {
-    if let Some(rest) = text.strip_prefix(USER) {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        return (digits > 0).then_some(USER.len() + digits);
+/// A placeholder as it is found in a text or in an element.
+pub(super) trait Key: Copy {
+    fn is(self, key: JsonStr<'_>) -> bool;
+}
+
+impl Key for &str {
+    fn is(self, key: JsonStr<'_>) -> bool {
+        key == *self
     }
-    let rest = text.strip_prefix(ALL)?;
-    let goes_on = rest
-        .chars()
-        .next()
-        .is_some_and(|next| next.is_ascii_alphanumeric() || next == '_');
-    (!goes_on).then_some(ALL.len())
+}
+
+impl Key for JsonStr<'_> {
+    fn is(self, key: JsonStr<'_>) -> bool {
+        key == self
+    }
+}
+
+/// What a text that begins with `@` begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A placeholder of so many bytes, for certain.
+    Placeholder(usize),
+    /// Perhaps a placeholder: what follows the text decides.
+    Open,
+    /// No placeholder.
+    Other,
+}
+
+impl Start {
+    /// `@_user_1` is not found inside `@_user_10`, and `@_all` not inside
+    /// `@_all_staff`.
+    pub(super) fn of(text: &str) -> Self {
+        if let Some(rest) = text.strip_prefix(USER) {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            return match digits {
+                _ if digits > NUMBER_DIGITS_MAX => Self::Other,
+                _ if digits == rest.len() => Self::Open,
+                0 => Self::Other,
+                _ => Self::Placeholder(USER.len() + digits),
+            };
+        }
+        if let Some(rest) = text.strip_prefix(ALL) {
+            return match rest.bytes().next() {
+                None => Self::Open,
+                Some(next) if next.is_ascii_alphanumeric() || next == b'_' => Self::Other,
+                Some(_) => Self::Placeholder(ALL.len()),
+            };
+        }
+        if USER.starts_with(text) || ALL.starts_with(text) {
+            return Self::Open;
+        }
+        Self::Other
+    }
+
+    /// The same, where nothing follows the text.
+    pub(super) fn of_whole(text: &str) -> Self {
+        let complete = text == ALL
+            || text
+                .strip_prefix(USER)
+                .is_some_and(|digits| !digits.is_empty());
+        match Self::of(text) {
+            Self::Open if complete => Self::Placeholder(text.len()),
+            Self::Open => Self::Other,
+            certain @ (Self::Placeholder(_) | Self::Other) => certain,
+        }
+    }
 }

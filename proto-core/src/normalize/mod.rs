@@ -9,93 +9,67 @@
 
 mod card;
 mod content;
+#[cfg(feature = "alloc")]
+mod inbound;
+#[cfg(feature = "alloc")]
 mod inspect;
 mod mention;
 mod post;
+mod text;
+mod words;
 
-use alloc::string::{String, ToString as _};
-use alloc::vec::Vec;
-
+#[cfg(feature = "alloc")]
+pub use inbound::{InboundMention, InboundMessage, InboundResource};
+#[cfg(feature = "alloc")]
 pub use inspect::inspect_event_json;
-pub use mention::Mention;
 
-use crate::event::{Event, EventKind};
+use crate::event::{Body, Message};
 use crate::json::{Json, JsonStr};
-use content::Rendered;
+use crate::{BufferFull, TextBuffer};
 use mention::Mentions;
+use words::Writer;
+
+/// Bytes that a text may grow to by names and values put in: a small event must
+/// not become a huge text. Feishu's own messages end at 150 KB.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Who the bot is. Mentions are judged by its open_id, never by its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity<'a> {
     /// The bot's open_id; empty while it is not known.
-    pub open_id: String,
+    pub open_id: &'a str,
     /// The app's id.
-    pub app_id: String,
+    pub app_id: &'a str,
 }
 
-/// A message as a bot needs it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InboundMessage {
-    /// The event's id; the same when Feishu pushes it again.
-    pub event_id: String,
-    /// What to remember to drop repeats.
-    pub dedup_key: String,
-    /// `om_…`
-    pub message_id: String,
-    /// `oc_…`, also of a direct chat.
-    pub chat_id: String,
-    /// As the event says it; schema 1.0's `private` is `p2p`.
-    pub chat_type: String,
-    /// Whether it is a direct chat. Everything that is not exactly one counts
-    /// as a group, unknown types included.
-    pub is_direct: bool,
-    /// The first message of the chain that it replies in.
-    pub root_id: Option<String>,
-    /// The message that it replies to.
-    pub parent_id: Option<String>,
-    /// `omt_…`, in a thread.
-    pub thread_id: Option<String>,
-    /// When it was sent, in ms since 1970; 0 if the event does not say.
-    pub create_time_ms: i64,
-    /// `ou_…`; empty if the event does not say.
-    pub sender_open_id: String,
-    /// Whether a bot sent it.
-    pub sender_is_bot: bool,
-    /// Whether this bot sent it.
-    pub self_sent: bool,
-    /// As the event says it.
-    pub message_type: String,
-    /// What it says.
-    pub text: String,
+/// What a message is to this bot. What it says is in the text buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Normalized {
     /// Whether this bot is mentioned.
     pub mentions_bot: bool,
     /// Whether everyone is mentioned.
     pub mentions_all: bool,
-    /// Who is mentioned, in order.
-    pub mentions: Vec<Mention>,
-    /// Whether it came without content: it was recalled before it was pushed.
-    pub recalled: bool,
+    /// Whether this bot sent it.
+    pub self_sent: bool,
     /// Whether what it says can only be had by asking for the message.
     pub needs_fetch: bool,
     /// Whether it is for this bot by the default policy.
     pub addressed: bool,
-    /// Files and images, in order.
-    pub resources: Vec<Resource>,
 }
 
 /// Something that can be downloaded with the message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resource<'a> {
     /// What it is.
     pub kind: ResourceKind,
     /// `img_…` or `file_…`: opaque.
-    pub file_key: String,
+    pub file_key: JsonStr<'a>,
     /// Its name.
-    pub file_name: Option<String>,
+    pub file_name: Option<JsonStr<'a>>,
     /// How long it plays, in ms.
     pub duration_ms: Option<i64>,
     /// The image shown for a video.
-    pub cover_image_key: Option<String>,
+    pub cover_image_key: Option<JsonStr<'a>>,
 }
 
 /// Kinds of resources.
@@ -111,6 +85,87 @@ pub enum ResourceKind {
     Video,
     /// Can be sent again and never downloaded.
     Sticker,
+}
+
+impl Message<'_> {
+    /// Reads what the message says into `text` and tells what it is to the bot.
+    ///
+    /// Both buffers are emptied first. `scratch` takes the content without its
+    /// outer escapes (a message of type `text` hardly ever needs it); it and
+    /// `text` may become as long as the content. `resources` is called for each
+    /// file and image in order; the same one may come twice.
+    ///
+    /// # Errors
+    /// [`BufferFull`] when one of the buffers is too small.
+    pub fn normalize(
+        &self,
+        identity: Identity<'_>,
+        scratch: &mut impl TextBuffer,
+        text: &mut impl TextBuffer,
+        resources: &mut dyn FnMut(Resource<'_>),
+    ) -> Result<Normalized, BufferFull> {
+        text.truncate(0);
+        let mentions = Mentions::of(self, identity);
+        let mut out = Writer::new(text, &mentions, resources);
+        let mut mentions_bot = mentions.bot;
+        match self.body {
+            Body::Content(content) => {
+                let content = content.unwrap_or(JsonStr::EMPTY);
+                if !self.is_text() || !text::write(&mut out, content)? {
+                    out.start_again();
+                    scratch.truncate(0);
+                    content.unescape(scratch)?;
+                    let object = Json::of_text(scratch.as_str()).filter(|inner| inner.is_object());
+                    let object = object.unwrap_or(Json::EMPTY_OBJECT);
+                    content::write(&mut out, self.message_type, object)?;
+                }
+            }
+            Body::Flat {
+                event,
+                mentions_bot: stated,
+                text_without_at_bot,
+            } => {
+                mentions_bot = stated;
+                match text_without_at_bot.filter(|_| stated && self.is_text()) {
+                    Some(words) => text::write_words(&mut out, Some(words))?,
+                    None => content::write(&mut out, self.message_type, event)?,
+                }
+            }
+        }
+        let self_sent = self.is_from(identity);
+        Ok(Normalized {
+            mentions_bot,
+            mentions_all: mentions.all || out.mentions_all,
+            self_sent,
+            needs_fetch: out.needs_fetch,
+            addressed: (self.is_direct() || mentions_bot) && !self_sent && !self.is_recalled(),
+        })
+    }
+
+    /// Whether this bot sent it.
+    #[must_use]
+    pub fn is_from(&self, identity: Identity<'_>) -> bool {
+        let own = |id: Option<JsonStr<'_>>, own: &str| id.is_some_and(|id| id == *own);
+        own(self.sender_open_id, identity.open_id)
+            || own(self.sender_open_id, identity.app_id)
+            || own(self.sender_app_id, identity.app_id)
+    }
+
+    fn is_text(&self) -> bool {
+        self.message_type.is_some_and(|kind| kind == "text")
+    }
+}
+
+impl<'a> Resource<'a> {
+    const fn new(kind: ResourceKind, file_key: JsonStr<'a>) -> Self {
+        Self {
+            kind,
+            file_key,
+            file_name: None,
+            duration_ms: None,
+            cover_image_key: None,
+        }
+    }
 }
 
 impl ResourceKind {
@@ -136,124 +191,7 @@ impl ResourceKind {
     }
 }
 
-impl InboundMessage {
-    /// Reads a message event; `None` for events of other kinds and for a
-    /// message event without a message.
-    #[must_use]
-    pub fn from_event(event: &Event<'_>, identity: &Identity) -> Option<Self> {
-        let EventKind::Message(object) = event.kind else {
-            return None;
-        };
-        let mut message = match object.get("message") {
-            Some(message) => Self::schema_2(object, message, identity),
-            None if object.get("open_message_id").is_some() => Self::schema_1(object, identity),
-            None => return None,
-        };
-        message.event_id = owned(event.event_id);
-        message.dedup_key = owned(event.dedup_key());
-        message.addressed =
-            (message.is_direct || message.mentions_bot) && !message.self_sent && !message.recalled;
-        Some(message)
-    }
-
-    fn schema_2(event: Json<'_>, message: Json<'_>, identity: &Identity) -> Self {
-        let sender = event.get("sender");
-        let sender_id = sender.and_then(|sender| sender.get("sender_id"));
-        let sender_open_id = owned(sender_id.and_then(|id| id.get_str("open_id")));
-        let sender_app_id = sender_id.and_then(|id| id.get_str("app_id"));
-        let sender_is_bot = sender
-            .and_then(|sender| sender.get_str("sender_type"))
-            .is_some_and(|kind| kind == "bot" || kind == "app");
-        let self_sent = is_own(&sender_open_id, &identity.open_id)
-            || is_own(&sender_open_id, &identity.app_id)
-            || sender_app_id.is_some_and(|id| !id.is_empty() && id == *identity.app_id);
-        let chat_type = owned(message.get_str("chat_type"));
-        let message_type = owned(message.get_str("message_type"));
-        let content = message.get_str("content");
-        let mentions = Mentions::of(message.get("mentions"), identity);
-        let rendered = Rendered::of(&message_type, content, &mentions);
-        Self {
-            message_id: owned(message.get_str("message_id")),
-            chat_id: owned(message.get_str("chat_id")),
-            is_direct: chat_type == "p2p",
-            chat_type,
-            root_id: filled(message.get_str("root_id")),
-            parent_id: filled(message.get_str("parent_id")),
-            thread_id: filled(message.get_str("thread_id")),
-            create_time_ms: message
-                .get("create_time")
-                .and_then(Json::as_i64)
-                .unwrap_or(0),
-            sender_open_id,
-            sender_is_bot,
-            self_sent,
-            message_type,
-            text: rendered.text,
-            mentions_bot: mentions.has_bot(),
-            mentions_all: mentions.has_all() || rendered.mentions_all,
-            mentions: mentions.into_list(),
-            recalled: content.is_none_or(JsonStr::is_empty),
-            needs_fetch: rendered.needs_fetch,
-            resources: rendered.resources,
-            ..Self::default()
-        }
-    }
-
-    /// Schema 1.0: flat, with other names, and the content's members beside
-    /// the message's.
-    fn schema_1(event: Json<'_>, identity: &Identity) -> Self {
-        let sender_open_id = owned(event.get_str("open_id"));
-        let chat_type = owned(event.get_str("chat_type"));
-        let message_type = owned(event.get_str("msg_type"));
-        let mentions_bot = event.get("is_mention").and_then(Json::as_bool) == Some(true);
-        let mentions = Mentions::default();
-        let mut rendered = Rendered::of_object(&message_type, event, &mentions);
-        if message_type == "text"
-            && mentions_bot
-            && let Some(text) = event.get_str("text_without_at_bot")
-        {
-            rendered.text = text.to_text().trim().to_string();
-        }
-        Self {
-            message_id: owned(event.get_str("open_message_id")),
-            chat_id: owned(event.get_str("open_chat_id")),
-            is_direct: is_direct_1(&chat_type),
-            chat_type: if chat_type == "private" {
-                "p2p".into()
-            } else {
-                chat_type
-            },
-            root_id: filled(event.get_str("root_id")),
-            parent_id: filled(event.get_str("parent_id")),
-            self_sent: is_own(&sender_open_id, &identity.open_id),
-            sender_open_id,
-            message_type,
-            text: rendered.text,
-            mentions_bot,
-            mentions_all: rendered.mentions_all,
-            resources: rendered.resources,
-            needs_fetch: rendered.needs_fetch,
-            ..Self::default()
-        }
-    }
-}
-
-/// Schema 1.0 calls a direct chat `private`; in 2.0 only `p2p` is one, since a
-/// group that is not public is called private elsewhere. A type that nobody
-/// knows must not slip past the rules for groups.
-fn is_direct_1(chat_type: &str) -> bool {
-    matches!(chat_type, "p2p" | "private")
-}
-
-fn is_own(id: &str, own: &str) -> bool {
-    !id.is_empty() && id == own
-}
-
-fn owned(text: Option<JsonStr<'_>>) -> String {
-    text.map(JsonStr::to_owned_text).unwrap_or_default()
-}
-
-fn filled(text: Option<JsonStr<'_>>) -> Option<String> {
+/// Feishu writes what is absent as `""` as well as leaving it out.
+fn filled(text: Option<JsonStr<'_>>) -> Option<JsonStr<'_>> {
     text.filter(|text| !text.is_empty())
-        .map(JsonStr::to_owned_text)
 }

@@ -1,65 +1,50 @@
 //! Rich text (`post`) as Markdown.
 
-use alloc::collections::BTreeSet;
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use super::content::Rendered;
-use super::mention::Mentions;
-use super::{Resource, ResourceKind, filled, owned};
-use crate::json::Json;
+use super::words::{Blanks, Words, Writer, Written};
+use super::{Resource, ResourceKind, filled};
+use crate::TextBuffer;
+use crate::json::{Json, Name};
 
 /// A post: title and paragraphs, with its images and videos.
-pub(super) fn render(content: Json<'_>, mentions: &Mentions) -> Rendered {
+pub(super) fn write<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
     let post = unwrap_locale(content);
-    let mut out = Rendered::default();
-    let mut paragraphs = Vec::new();
+    let start = out.len();
     if let Some(title) = filled(post.get_str("title")) {
-        let resolved = mentions.resolve(&title);
-        out.mentions_all |= resolved.mentions_all;
-        paragraphs.push(format!("# {}", resolved.text));
+        out.raw("# ")?;
+        out.words(title)?;
     }
     for row in post.get("content").into_iter().flat_map(Json::items) {
-        let mut line = String::new();
-        for element in row.items() {
-            render_element(element, mentions, &mut line, &mut out);
-        }
-        if !line.is_empty() {
-            paragraphs.push(line);
-        }
+        out.line(start, "\n\n", |out| {
+            row.items()
+                .try_for_each(|element| write_element(out, element))
+        })?;
     }
-    // The same resource twice is one to download.
-    let mut seen = BTreeSet::new();
-    out.resources
-        .retain(|resource| seen.insert((resource.kind, resource.file_key.clone())));
-    out.text = paragraphs.join("\n\n").trim_end().into();
-    if out.text.is_empty() {
-        out.text = "[rich text message]".into();
+    out.trim_end(start);
+    if out.len() == start {
+        out.raw("[rich text message]")?;
     }
-    out
+    Ok(())
 }
 
 /// The words of a post's text and link elements alone, a line a paragraph.
-pub(super) fn words(post: Json<'_>, mentions: &Mentions) -> String {
+pub(super) fn write_plain<T: TextBuffer>(out: &mut Writer<'_, '_, T>, post: Json<'_>) -> Written {
+    let start = out.len();
     let rows = unwrap_locale(post).get("content");
-    let lines: Vec<_> = rows
-        .into_iter()
-        .flat_map(Json::items)
-        .map(|row| {
-            row.items()
-                .filter(|element| {
-                    element
-                        .get_str("tag")
-                        .is_some_and(|tag| tag == "text" || tag == "a")
-                })
-                .map(|element| owned(element.get_str("text")))
-                .collect::<String>()
-        })
-        .filter(|line| !line.is_empty())
-        .map(|line| mentions.resolve(&line).text)
-        .collect();
-    lines.join("\n")
+    for row in rows.into_iter().flat_map(Json::items) {
+        out.line(start, "\n", |out| {
+            let mut words = Words::new(out, Blanks::Kept);
+            for element in row.items() {
+                let tag = element.get_str("tag");
+                if tag.is_some_and(|tag| tag == "text" || tag == "a")
+                    && let Some(text) = element.get_str("text")
+                {
+                    words.string(text)?;
+                }
+            }
+            words.finish()
+        })?;
+    }
+    Ok(())
 }
 
 /// Content may be wrapped once more, by locale: the first one counts.
@@ -74,86 +59,122 @@ fn unwrap_locale(content: Json<'_>) -> Json<'_> {
         .unwrap_or(content)
 }
 
-fn render_element(element: Json<'_>, mentions: &Mentions, line: &mut String, out: &mut Rendered) {
-    let tag = element.get_str("tag").map(|tag| tag.to_text());
-    let text = || owned(element.get_str("text"));
-    match tag.as_deref().unwrap_or_default() {
-        "text" => {
-            let resolved = mentions.resolve(&text());
-            out.mentions_all |= resolved.mentions_all;
-            line.push_str(&styled(resolved.text, element));
-        }
-        "a" => {
-            let href = owned(element.get_str("href"));
-            let text = text();
-            let shown = if text.is_empty() { href.clone() } else { text };
-            line.push_str(&format!("[{shown}]({href})"));
-        }
-        "at" => line.push_str(&at(element, mentions, out)),
-        "emotion" => line.push_str(&format!(":{}:", owned(element.get_str("emoji_type")))),
-        "img" => {
-            if let Some(key) = filled(element.get_str("image_key")) {
-                line.push_str(&format!("![image]({key})"));
-                out.resources.push(Resource::new(ResourceKind::Image, key));
+fn write_element<T: TextBuffer>(out: &mut Writer<'_, '_, T>, element: Json<'_>) -> Written {
+    let text = element.get_str("text");
+    let tag = element.get_str("tag");
+    match tag.map_or("", |tag| tag.as_plain().unwrap_or_default()) {
+        "text" => write_styled(out, element),
+        "a" => write_link(out, element),
+        "at" => write_at(out, element),
+        "emotion" => {
+            out.raw(":")?;
+            if let Some(emoji) = element.get_str("emoji_type") {
+                out.string(emoji)?;
             }
+            out.raw(":")
         }
-        "media" => {
-            if let Some(key) = filled(element.get_str("file_key")) {
-                line.push_str(&format!("[media:{key}]"));
-                let cover_image_key = filled(element.get_str("image_key"));
-                let video = Resource::new(ResourceKind::Video, key);
-                out.resources.push(Resource {
-                    cover_image_key,
-                    ..video
+        "img" => match filled(element.get_str("image_key")) {
+            Some(key) => {
+                out.raw("![image](")?;
+                out.string(key)?;
+                (out.resources)(Resource::new(ResourceKind::Image, key));
+                out.raw(")")
+            }
+            None => Ok(()),
+        },
+        "media" => match filled(element.get_str("file_key")) {
+            Some(key) => {
+                out.raw("[media:")?;
+                out.string(key)?;
+                (out.resources)(Resource {
+                    cover_image_key: filled(element.get_str("image_key")),
+                    ..Resource::new(ResourceKind::Video, key)
                 });
+                out.raw("]")
             }
-        }
+            None => Ok(()),
+        },
         "code_block" => {
-            let language = owned(element.get_str("language")).to_lowercase();
-            line.push_str(&format!("```{language}\n{}\n```", text()));
+            out.raw("```")?;
+            let language = element.get_str("language");
+            for character in language.into_iter().flat_map(|language| language.chars()) {
+                for lower in character.to_lowercase() {
+                    out.raw(lower.encode_utf8(&mut [0; 4]))?;
+                }
+            }
+            out.raw("\n")?;
+            if let Some(text) = text {
+                out.string(text)?;
+            }
+            out.raw("\n```")
         }
-        "hr" => line.push_str("---"),
+        "hr" => out.raw("---"),
         // `md`, and what may come: its words are not lost.
-        _ => {
-            let resolved = mentions.resolve(&text());
-            out.mentions_all |= resolved.mentions_all;
-            line.push_str(&resolved.text);
-        }
+        _ => text.map_or(Ok(()), |text| out.words(text)),
     }
 }
 
-fn at(element: Json<'_>, mentions: &Mentions, out: &mut Rendered) -> String {
-    let id = owned(element.get_str("user_id"));
-    let everyone = matches!(id.as_str(), "all" | "@_all" | "@all");
+/// `[text](href)`; a link without text shows its address.
+pub(super) fn write_link<T: TextBuffer>(out: &mut Writer<'_, '_, T>, element: Json<'_>) -> Written {
+    let href = element.get_str("href");
+    out.raw("[")?;
+    if let Some(shown) = filled(element.get_str("text")).or(href) {
+        out.string(shown)?;
+    }
+    out.raw("](")?;
+    if let Some(href) = href {
+        out.string(href)?;
+    }
+    out.raw(")")
+}
+
+/// A person by name, or everyone.
+pub(super) fn write_at<T: TextBuffer>(out: &mut Writer<'_, '_, T>, element: Json<'_>) -> Written {
+    let id = filled(element.get_str("user_id"));
+    let everyone = id.is_some_and(|id| id == "all" || id == "@_all" || id == "@all");
     out.mentions_all |= everyone;
-    let known = mentions
-        .get(&id)
-        .map(|mention| mention.name.clone())
-        .filter(|name| !name.is_empty());
-    let name = filled(element.get_str("user_name")).or(known);
-    match name {
-        Some(name) => format!("@{name}"),
-        None if everyone => "@all".into(),
-        None => format!("@{}", id.trim_start_matches('@')),
+    let known = id.and_then(|id| out.mentions.find(id)?.name);
+    out.raw("@")?;
+    match (filled(element.get_str("user_name")).or(known), id) {
+        (Some(name), _) => out.string(name),
+        (None, _) if everyone => out.raw("all"),
+        (None, Some(id)) => {
+            let mut characters = id.chars().skip_while(|character| *character == '@');
+            characters.try_for_each(|character| out.raw(character.encode_utf8(&mut [0; 4])))
+        }
+        (None, None) => Ok(()),
     }
 }
 
-fn styled(text: String, element: Json<'_>) -> String {
-    let has = |name: &str| {
-        let mut styles = element.get("style").into_iter().flat_map(Json::items);
-        styles.any(|style| style.as_str().is_some_and(|style| style == *name))
-    };
-    let mut text = text;
-    for (names, open, close) in [
-        (&["bold"][..], "**", "**"),
-        (&["italic"][..], "*", "*"),
-        (&["underline"][..], "<u>", "</u>"),
-        (&["code", "codeInline"][..], "`", "`"),
-        (&["strikethrough", "lineThrough"][..], "~~", "~~"),
-    ] {
-        if !text.is_empty() && names.iter().any(|name| has(name)) {
-            text = format!("{open}{text}{close}");
+/// Styles as they are written around a text, the innermost first.
+const STYLES: [(&str, &str, &[&str]); 5] = [
+    ("**", "**", &["bold"]),
+    ("*", "*", &["italic"]),
+    ("<u>", "</u>", &["underline"]),
+    ("`", "`", &["code", "codeInline"]),
+    ("~~", "~~", &["strikethrough", "lineThrough"]),
+];
+
+fn write_styled<T: TextBuffer>(out: &mut Writer<'_, '_, T>, element: Json<'_>) -> Written {
+    let mut has = [false; STYLES.len()];
+    for style in element.get("style").into_iter().flat_map(Json::items) {
+        let name = style.as_str();
+        for (has, (_, _, names)) in has.iter_mut().zip(STYLES) {
+            *has |= name.is_some_and(|name| names.contains(&name.name(&mut Name::new())));
         }
     }
-    text
+    let styles = || has.into_iter().zip(STYLES).filter(|(has, _)| *has);
+    let start = out.len();
+    for (_, (open, _, _)) in styles().rev() {
+        out.raw(open)?;
+    }
+    let text_start = out.len();
+    if let Some(text) = element.get_str("text") {
+        out.words(text)?;
+    }
+    if out.len() == text_start {
+        out.truncate(start);
+        return Ok(());
+    }
+    styles().try_for_each(|(_, (_, close, _))| out.raw(close))
 }

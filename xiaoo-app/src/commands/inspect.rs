@@ -30,10 +30,10 @@ pub fn run(
         InspectCommand::Frame => frames(input, output)?,
         InspectCommand::Event(args) => {
             let identity = Identity {
-                open_id: args.bot_open_id.clone(),
-                app_id: args.app_id.clone(),
+                open_id: &args.bot_open_id,
+                app_id: &args.app_id,
             };
-            events(&identity, input, output)?;
+            events(identity, input, output)?;
         }
         InspectCommand::Decrypt(args) => {
             let name = &args.encrypt_key_env;
@@ -64,7 +64,7 @@ pub fn frames(input: impl Read, output: impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// When `input` can't be read or `output` can't be written to.
-pub fn events(identity: &Identity, input: impl Read, output: impl Write) -> io::Result<()> {
+pub fn events(identity: Identity<'_>, input: impl Read, output: impl Write) -> io::Result<()> {
     answer_lines(input, output, LINE_BYTES_MAX, |line, answer| {
         let event = proto_core::inspect_event_json(line, identity);
         answer.extend_from_slice(event.as_bytes());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use proto_core::{Event, EventKind, Identity, InboundMessage};
+use proto_core::{Event, EventKind, InboundMessage};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
@@ -57,20 +57,12 @@ impl Admission {
             Counters::count(&counters.ignored);
             return Verdict::Answer(Bytes::from_static(b"{}"));
         }
-        if !matches!(event.kind, EventKind::Message(_)) {
+        let bot_open_id = self.pipeline.identity.borrow().clone();
+        let identity_known = bot_open_id.is_some();
+        let identity = self.pipeline.settings.identity(bot_open_id.as_deref());
+        let Some(message) = InboundMessage::from_event(&event, identity) else {
             debug!("an event of a kind that asks for nothing");
             Counters::count(&counters.ignored);
-            return Verdict::Accepted;
-        }
-        let known = self.pipeline.identity.borrow().clone();
-        let identity_known = known.is_some();
-        let identity = known.unwrap_or_else(|| Identity {
-            open_id: String::new(),
-            app_id: self.pipeline.settings.app_id.clone(),
-        });
-        let Some(message) = InboundMessage::from_event(&event, &identity) else {
-            warn!("a message event without a message was acknowledged and dropped");
-            Counters::count(&counters.not_understood);
             return Verdict::Accepted;
         };
         if let Decision::Ignore(why) = self

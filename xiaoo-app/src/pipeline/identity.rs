@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use proto_core::Identity;
 use runtime_tokio::openapi::OpenApi;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,13 +15,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait: an operator who mends the app should not have to restart.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// Asks until there is an answer, or until `stop`.
-pub async fn learn(
-    api: OpenApi,
-    app_id: String,
-    known: watch::Sender<Option<Identity>>,
-    stop: CancellationToken,
-) {
+/// Asks until there is an answer, the bot's open_id, or until `stop`.
+pub async fn learn(api: OpenApi, known: watch::Sender<Option<String>>, stop: CancellationToken) {
     let mut wait = RETRY_FIRST;
     loop {
         let asked = tokio::select! {
@@ -36,10 +30,7 @@ pub async fn learn(
                     bot_name = bot.app_name,
                     "the bot's identity is known"
                 );
-                known.send_replace(Some(Identity {
-                    open_id: bot.open_id,
-                    app_id,
-                }));
+                known.send_replace(Some(bot.open_id));
                 return;
             }
             Ok(_) => warn!(

@@ -41,8 +41,8 @@ pub struct Pipeline {
     pub tools: ToolSet,
     /// How to behave.
     pub settings: Settings,
-    /// Who the bot is; `None` until Feishu has told.
-    pub identity: watch::Receiver<Option<Identity>>,
+    /// The bot's open_id; `None` until Feishu has told.
+    pub identity: watch::Receiver<Option<String>>,
     /// Rings when a turn may be claimed.
     pub lanes_bell: Notify,
     /// Rings when the outbox may have something to send.
@@ -72,6 +72,16 @@ pub struct Settings {
     pub turns_max: usize,
     /// How long one turn may take.
     pub turn_timeout: Duration,
+}
+
+impl Settings {
+    /// Who the bot is, as far as that is known.
+    pub(crate) fn identity<'a>(&'a self, bot_open_id: Option<&'a str>) -> Identity<'a> {
+        Identity {
+            open_id: bot_open_id.unwrap_or_default(),
+            app_id: &self.app_id,
+        }
+    }
 }
 
 /// Counts of what happened; they only grow.

@@ -97,9 +97,10 @@ enum Ended {
 /// The message, if it is still to be answered now that it is known who the
 /// bot is.
 fn wanted(pipeline: &SharedPipeline, turn: &Turn) -> Option<InboundMessage> {
-    let identity = pipeline.identity.borrow().clone()?;
+    let bot_open_id = pipeline.identity.borrow().clone()?;
+    let identity = pipeline.settings.identity(Some(&bot_open_id));
     let event = Event::parse(&turn.body).ok()?;
-    let message = InboundMessage::from_event(&event, &identity)?;
+    let message = InboundMessage::from_event(&event, identity)?;
     match pipeline.settings.policy.decide(&message, true) {
         Decision::Answer => Some(message),
         Decision::Ignore(why) => {

@@ -55,7 +55,7 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
             readiness.pipeline.settings.instance.clone(): {
                 "transport": if link.is_some() { "websocket" } else { "webhook" },
                 "link": link.as_ref().map(describe),
-                "bot_open_id": identity.map(|identity| identity.open_id),
+                "bot_open_id": identity,
                 "events": counters(&readiness.pipeline.counters),
                 "openapi_calls": readiness.pipeline.api.stats().total(),
             }

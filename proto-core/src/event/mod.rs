@@ -1,0 +1,345 @@
+//! Event envelopes: schema 2.0 and 1.0, the URL check, and old card callbacks.
+
+mod message;
+
+pub(crate) use message::Body;
+pub use message::{Mention, Message};
+
+use crate::json::{Json, JsonError, JsonStr, Name, Scanner};
+
+/// One event as Feishu pushes it, borrowed from its JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// `2.0`, `1.0`, or `None` where the shape has no schema.
+    pub schema: Option<&'static str>,
+    /// `header.event_id`, or `uuid` of schema 1.0: the same when Feishu pushes
+    /// the event again.
+    pub event_id: Option<JsonStr<'a>>,
+    /// `header.event_type`, or `event.type` of schema 1.0.
+    pub event_type: Option<JsonStr<'a>>,
+    /// The tenant.
+    pub tenant_key: Option<JsonStr<'a>>,
+    /// The app that the event is for.
+    pub app_id: Option<JsonStr<'a>>,
+    /// The verification token. It is a secret.
+    pub token: Option<JsonStr<'a>>,
+    /// When the event was made, in ms since 1970, if the envelope says so.
+    pub create_time_ms: Option<i64>,
+    /// What happened.
+    pub kind: EventKind<'a>,
+}
+
+/// What happened, with the event's own object (`event`).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "no allocator to box with, and messages are the usual case"
+)]
+pub enum EventKind<'a> {
+    /// `im.message.receive_v1`, or `message` of schema 1.0.
+    Message(Message<'a>),
+    /// `card.action.trigger`, or the flat callback of old cards.
+    CardAction(Json<'a>),
+    /// `im.message.reaction.created_v1`
+    ReactionAdded(Json<'a>),
+    /// `im.message.reaction.deleted_v1`
+    ReactionRemoved(Json<'a>),
+    /// `im.chat.member.bot.added_v1`
+    BotAdded(Json<'a>),
+    /// `im.chat.member.bot.deleted_v1`
+    BotRemoved(Json<'a>),
+    /// `im.chat.member.user.added_v1`
+    MembersAdded(Json<'a>),
+    /// `im.chat.access_event.bot_p2p_chat_entered_v1`
+    P2pEntered(Json<'a>),
+    /// `im.message.recalled_v1`
+    Recalled(Json<'a>),
+    /// `im.message.message_read_v1`
+    MessageRead(Json<'a>),
+    /// `application.bot.menu_v6`
+    Menu(Json<'a>),
+    /// `im.chat.disbanded_v1`
+    ChatDisbanded(Json<'a>),
+    /// `im.chat.updated_v1`
+    ChatUpdated(Json<'a>),
+    /// The check of a webhook's URL; holds the `challenge` to send back.
+    UrlVerification(JsonStr<'a>),
+    /// Any other type, or a message event without a message.
+    Unknown(Json<'a>),
+}
+
+/// Why a JSON document or other bytes are not an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// Not JSON.
+    #[error("not JSON: {0}")]
+    Json(#[from] JsonError),
+    /// JSON of another shape.
+    #[error("no event: neither `header`, `event`, `action` nor a `challenge` is there")]
+    Shape,
+}
+
+impl<'a> Event<'a> {
+    /// Reads an envelope. Members that nobody knows are passed over.
+    ///
+    /// # Errors
+    /// [`EventError`] when the bytes are no event of any schema.
+    pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
+        Envelope::read(Scanner::new(body)?)?.into_event()
+    }
+
+    /// Reads an envelope from a document that was checked before.
+    ///
+    /// # Errors
+    /// [`EventError::Shape`].
+    pub fn from_json(document: Json<'a>) -> Result<Self, EventError> {
+        Envelope::read(document.scanner())?.into_event()
+    }
+
+    /// What to remember to drop repeats: the message for messages (their page
+    /// says so), the event for all else.
+    #[must_use]
+    pub fn dedup_key(&self) -> Option<JsonStr<'a>> {
+        if let EventKind::Message(message) = self.kind {
+            return message.message_id.or(self.event_id);
+        }
+        self.event_id
+    }
+}
+
+/// The members of a body that envelopes are made of, in whatever order.
+struct Envelope<'a> {
+    document: Json<'a>,
+    header: Option<Header<'a>>,
+    event: Option<Json<'a>>,
+    /// The message in `event`, if it was read on the way.
+    message: Option<Message<'a>>,
+    event_was_read: bool,
+    has_action: bool,
+    kind: Option<JsonStr<'a>>,
+    challenge: Option<JsonStr<'a>>,
+    token: Option<JsonStr<'a>>,
+    uuid: Option<JsonStr<'a>>,
+    ts: Option<JsonStr<'a>>,
+}
+
+#[derive(Default)]
+struct Header<'a> {
+    event_id: Option<JsonStr<'a>>,
+    event_type: Option<JsonStr<'a>>,
+    tenant_key: Option<JsonStr<'a>>,
+    app_id: Option<JsonStr<'a>>,
+    token: Option<JsonStr<'a>>,
+    create_time_ms: Option<i64>,
+}
+
+impl<'a> Envelope<'a> {
+    fn read(mut body: Scanner<'a>) -> Result<Self, JsonError> {
+        let mut envelope = Self {
+            document: Json::EMPTY_OBJECT,
+            header: None,
+            event: None,
+            message: None,
+            event_was_read: false,
+            has_action: false,
+            kind: None,
+            challenge: None,
+            token: None,
+            uuid: None,
+            ts: None,
+        };
+        let mark = body.mark()?;
+        let mut more = body.open(b'{')?;
+        while more {
+            match body.key()?.name(&mut Name::new()) {
+                "header" => envelope.header = Header::read(&mut body)?,
+                "event" => envelope.read_event(&mut body)?,
+                "action" => envelope.has_action = body.value()?.is_some_and(Json::is_object),
+                "type" => envelope.kind = body.text()?,
+                "challenge" => envelope.challenge = body.string_value()?,
+                "token" => envelope.token = body.text()?,
+                "uuid" => envelope.uuid = body.text()?,
+                "ts" => envelope.ts = body.text()?,
+                _ => body.skip()?,
+            }
+            more = body.more(b'}')?;
+        }
+        envelope.document = body.since(mark);
+        body.finish()?;
+        Ok(envelope)
+    }
+
+    /// The header nearly always comes first, and then this one pass tells all.
+    fn read_event(&mut self, body: &mut Scanner<'a>) -> Result<(), JsonError> {
+        let mark = body.mark()?;
+        self.event_was_read = self.header.as_ref().is_some_and(Header::is_of_message);
+        if self.event_was_read {
+            self.message = Message::read(body)?;
+        } else {
+            body.skip()?;
+        }
+        self.event = Some(body.since(mark)).filter(|event| !event.is_null());
+        Ok(())
+    }
+
+    fn into_event(self) -> Result<Event<'a>, EventError> {
+        if let Some(header) = &self.header {
+            return Ok(self.schema_2(header));
+        }
+        if self.kind.is_some_and(|kind| kind == "url_verification") {
+            let challenge = self.challenge.ok_or(EventError::Shape)?;
+            return Ok(self.bare(EventKind::UrlVerification(challenge)));
+        }
+        if let Some(event) = self.event.filter(|event| event.is_object()) {
+            return Ok(self.schema_1(event));
+        }
+        if self.has_action {
+            let card = self.document;
+            return Ok(Event {
+                tenant_key: card.get_str("tenant_key"),
+                app_id: card.get_str("app_id"),
+                // A card's token is for changing the card; it proves nothing.
+                token: None,
+                ..self.bare(EventKind::CardAction(card))
+            });
+        }
+        Err(EventError::Shape)
+    }
+
+    fn schema_2(&self, header: &Header<'a>) -> Event<'a> {
+        let event = self.event.unwrap_or(self.document);
+        let kind = if header.is_of_message() {
+            let message = if self.event_was_read {
+                self.message
+            } else {
+                message_of(event)
+            };
+            message.map_or(EventKind::Unknown(event), EventKind::Message)
+        } else {
+            kind_of(header.event_type, event)
+        };
+        Event {
+            schema: Some("2.0"),
+            event_id: header.event_id,
+            event_type: header.event_type,
+            tenant_key: header.tenant_key,
+            app_id: header.app_id,
+            token: header.token,
+            create_time_ms: header.create_time_ms,
+            kind,
+        }
+    }
+
+    fn schema_1(&self, event: Json<'a>) -> Event<'a> {
+        let event_type = event.get_str("type");
+        let message = event_type
+            .filter(|kind| *kind == "message")
+            .and_then(|_| message_of(event));
+        Event {
+            schema: Some("1.0"),
+            event_id: self.uuid,
+            event_type,
+            tenant_key: event.get_str("tenant_key"),
+            app_id: event.get_str("app_id"),
+            create_time_ms: self.ts.and_then(seconds_as_millis),
+            ..self.bare(message.map_or(EventKind::Unknown(event), EventKind::Message))
+        }
+    }
+
+    const fn bare(&self, kind: EventKind<'a>) -> Event<'a> {
+        Event {
+            schema: None,
+            event_id: None,
+            event_type: None,
+            tenant_key: None,
+            app_id: None,
+            token: self.token,
+            create_time_ms: None,
+            kind,
+        }
+    }
+}
+
+impl<'a> Header<'a> {
+    /// The header, unless something else stands in its place.
+    fn read(value: &mut Scanner<'a>) -> Result<Option<Self>, JsonError> {
+        if value.token()? != b'{' {
+            return value.skip().map(|()| None);
+        }
+        let mut header = Self::default();
+        let mut more = value.open(b'{')?;
+        while more {
+            match value.key()?.name(&mut Name::new()) {
+                "event_id" => header.event_id = value.text()?,
+                "event_type" => header.event_type = value.text()?,
+                "tenant_key" => header.tenant_key = value.text()?,
+                "app_id" => header.app_id = value.text()?,
+                "token" => header.token = value.text()?,
+                "create_time" => {
+                    header.create_time_ms = value.value()?.and_then(Json::as_i64).map(millis);
+                }
+                _ => value.skip()?,
+            }
+            more = value.more(b'}')?;
+        }
+        Ok(Some(header))
+    }
+
+    fn is_of_message(&self) -> bool {
+        self.event_type
+            .is_some_and(|kind| kind == "im.message.receive_v1")
+    }
+}
+
+/// The message of an event that was checked before.
+fn message_of(event: Json<'_>) -> Option<Message<'_>> {
+    Message::read(&mut event.scanner()).ok().flatten()
+}
+
+/// Card callbacks state their time in microseconds, all else in milliseconds.
+const fn millis(time: i64) -> i64 {
+    const MICROS_FROM: i64 = 100_000_000_000_000;
+    if time >= MICROS_FROM {
+        time / 1000
+    } else {
+        time
+    }
+}
+
+/// Schema 1.0 states its time in seconds with a fraction: `1772446123.707071`.
+fn seconds_as_millis(text: JsonStr<'_>) -> Option<i64> {
+    let (seconds, fraction) = text
+        .raw()
+        .split_once('.')
+        .unwrap_or_else(|| (text.raw(), ""));
+    let mut millis = 0;
+    for digit in fraction.chars().chain("000".chars()).take(3) {
+        millis = millis * 10 + i64::from(digit.to_digit(10)?);
+    }
+    seconds
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(1000)?
+        .checked_add(millis)
+}
+
+fn kind_of<'a>(event_type: Option<JsonStr<'a>>, event: Json<'a>) -> EventKind<'a> {
+    // Types are plain ASCII; one with escapes is none that we know.
+    match event_type.and_then(JsonStr::as_plain).unwrap_or_default() {
+        "card.action.trigger" => EventKind::CardAction(event),
+        "im.message.reaction.created_v1" => EventKind::ReactionAdded(event),
+        "im.message.reaction.deleted_v1" => EventKind::ReactionRemoved(event),
+        "im.chat.member.bot.added_v1" => EventKind::BotAdded(event),
+        "im.chat.member.bot.deleted_v1" => EventKind::BotRemoved(event),
+        "im.chat.member.user.added_v1" => EventKind::MembersAdded(event),
+        "im.chat.access_event.bot_p2p_chat_entered_v1" => EventKind::P2pEntered(event),
+        "im.message.recalled_v1" => EventKind::Recalled(event),
+        "im.message.message_read_v1" => EventKind::MessageRead(event),
+        "application.bot.menu_v6" => EventKind::Menu(event),
+        "im.chat.disbanded_v1" => EventKind::ChatDisbanded(event),
+        "im.chat.updated_v1" => EventKind::ChatUpdated(event),
+        _ => EventKind::Unknown(event),
+    }
+}
