@@ -4,20 +4,29 @@
 //! The libFuzzer programs in `fuzz_targets` call these in one line. Here they
 //! also run on stable: `tests/replay.rs` feeds them every file of the corpora.
 
+mod config;
 mod event;
 mod frame;
+mod markdown_split;
+mod model_sse;
 mod webhook_body;
 
+pub use config::config;
 pub use event::event;
 pub use frame::frame;
+pub use markdown_split::markdown_split;
+pub use model_sse::model_sse;
 pub use webhook_body::webhook_body;
 
 /// A target: its name, which is also its corpus's, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 6] = [
+    ("config", config),
     ("event", event),
     ("frame", frame),
+    ("markdown_split", markdown_split),
+    ("model_sse", model_sse),
     ("webhook_body", webhook_body),
 ];

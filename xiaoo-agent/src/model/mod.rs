@@ -145,19 +145,9 @@ impl Model {
         grown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Reply, ModelError> {
         let config = &self.inner.config;
-        let no_progress = config.timeouts.no_progress;
         let response = self.open(question).await?;
-        let is_one_piece = is_one_piece(&response);
-        let reads = read::reads(response, config.timeouts.idle, config.limits);
-        let mut answer = Accumulator::new(config.limits, fastrand::u64(..));
-        if is_one_piece {
-            // Escapes can double what they stand for.
-            let bytes_max = config.limits.content_bytes_max.saturating_mul(2);
-            answer.whole(&read::whole(reads, bytes_max, no_progress).await?)?;
-        } else {
-            read::events(reads, &mut answer, no_progress, grown).await?;
-        }
-        let reply = answer.finish()?;
+        let seed = fastrand::u64(..);
+        let reply = reply_of(response, config.timeouts, config.limits, seed, grown).await?;
         if reply.finish == Finish::Unknown {
             tracing::debug!("the model's answer ended without a known finish_reason");
         }
@@ -236,6 +226,34 @@ impl Model {
         }
         failure
     }
+}
+
+/// Reads the answer out of a response whose status is good, for those who send requests of their
+/// own: as a stream of events, or in one piece where the server does not stream.
+///
+/// `grown` gets the visible text whenever it has grown; `id_seed` is that of
+/// [`Accumulator::new`]. How the network cuts the body does not matter.
+///
+/// # Errors
+/// Why there is no answer in it.
+pub async fn reply_of(
+    response: Response,
+    timeouts: ModelTimeouts,
+    limits: AnswerLimits,
+    id_seed: u64,
+    grown: &mut (dyn FnMut(&str) + Send),
+) -> Result<Reply, ModelError> {
+    let is_one_piece = is_one_piece(&response);
+    let reads = read::reads(response, timeouts.idle, limits);
+    let mut answer = Accumulator::new(limits, id_seed);
+    if is_one_piece {
+        // Escapes can double what they stand for.
+        let bytes_max = limits.content_bytes_max.saturating_mul(2);
+        answer.whole(&read::whole(reads, bytes_max, timeouts.no_progress).await?)?;
+    } else {
+        read::events(reads, &mut answer, timeouts.no_progress, grown).await?;
+    }
+    answer.finish()
 }
 
 impl fmt::Debug for Model {

@@ -7,7 +7,7 @@ pub mod answer;
 pub mod card;
 pub mod language;
 pub mod notice;
-mod split;
+pub mod split;
 
 /// Takes the force out of mention tags: `<at …>` in a text pings people, and
 /// `<at user_id="all">` everyone. Feishu documents no escape, so an invisible

@@ -64,7 +64,9 @@ impl Fence {
 /// between lines, then behind sentences and words, and inside a word last.
 ///
 /// `bytes_max` must leave room for a fence's two lines; it is raised to 256.
-pub(super) fn split(text: &str, bytes_max: usize) -> Vec<String> {
+/// Pieces of nothing but white space are left out.
+#[must_use]
+pub fn split(text: &str, bytes_max: usize) -> Vec<String> {
     let mut splitter = Splitter {
         bytes_max: bytes_max.max(256),
         pieces: Vec::new(),
