@@ -17,5 +17,6 @@ if ! command -v valgrind >/dev/null 2>&1; then
     "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq valgrind >/dev/null
 fi
 
-cargo build --release -q -p benches --bin count --bin allocations --bin guard
+cargo build --release -q -p benches --no-default-features \
+    --bin count --bin allocations --bin guard
 "${CARGO_TARGET_DIR:-target}/release/guard" "$@"

@@ -146,8 +146,8 @@ fn wrap(message_id: &str, said: &str) -> String {
     format!(
         concat!(
             r#"{{"schema":"2.0","header":{{"event_id":"5e3702a84e847582be8db7fb73283c02","#,
-            r#""event_type":"im.message.receive_v1","create_time":"1772445600000","#,
-            r#""token":"{token}","app_id":"{app}","tenant_key":"736588c9260f175e"}},"#,
+            r#""token":"{token}","create_time":"1772445600000","event_type":"im.message.receive_v1","#,
+            r#""tenant_key":"736588c9260f175e","app_id":"{app}"}},"#,
             r#""event":{{"sender":{{"sender_id":{{"union_id":"on_8ed6aa67826108097d9ee143816345","#,
             r#""user_id":"e33ggbyz","open_id":"ou_7d8a6e6df7621556ce0d21922b676706"}},"#,
             r#""sender_type":"user","tenant_key":"736588c9260f175e"}},"#,

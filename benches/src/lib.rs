@@ -6,5 +6,6 @@
 pub mod callgrind;
 pub mod inputs;
 pub mod ours;
+pub mod programs;
 pub mod sealed;
 pub mod task;

@@ -1,0 +1,16 @@
+//! serde_json into borrowed types: text is copied only where it has escapes.
+
+use benches::task::Normal;
+
+use super::{Content, Document, finish};
+
+/// Reads the event.
+///
+/// # Panics
+/// When it is none.
+pub fn normalise<R>(payload: &[u8], text: &mut String, take: impl FnOnce(&Normal<'_>) -> R) -> R {
+    let document: Document<'_> = serde_json::from_slice(payload).expect("an event");
+    let content: Content<'_> =
+        serde_json::from_str(&document.event.message.content).expect("a content");
+    finish(&document, &content, text, take)
+}

@@ -1,0 +1,6 @@
+//! What others pay for the same jobs. See the README one folder up.
+
+pub mod cases;
+pub mod frame;
+pub mod json;
+pub mod sealed;
