@@ -264,7 +264,7 @@ fn the_order_of_checks_and_what_a_challenge_may_skip() {
         (
             "unsigned check, wrong token",
             unsigned(&with_token(&check, json!("u"))),
-            Err(Rejection::MissingSignature),
+            Err(Rejection::InvalidToken),
         ),
         (
             "signed, wrong token",
@@ -290,6 +290,91 @@ fn the_order_of_checks_and_what_a_challenge_may_skip() {
         ),
     ] {
         assert_eq!(case.judge(), expected, "{name}");
+    }
+}
+
+/// The flat callback of old cards, as the vectors have it.
+fn old_card() -> (Vec<u8>, SignatureHeaders<'static>) {
+    static VECTORS: std::sync::LazyLock<Value> = std::sync::LazyLock::new(vectors);
+    let vector = &VECTORS["card_vectors"][0];
+    assert_eq!(vector["name"], "old_card_callback");
+    let headers = SignatureHeaders {
+        timestamp: vector["timestamp"].as_str(),
+        nonce: vector["nonce"].as_str(),
+        signature: vector["signature"].as_str(),
+    };
+    (vector["body"].as_str().unwrap().into(), headers)
+}
+
+/// Old cards come unencrypted even where a key is set, so their own signature
+/// is all that stands between a stranger and a button.
+#[test]
+fn an_old_card_never_opens_a_way_around_the_key() {
+    let (body, signed) = old_card();
+    let unsigned = SignatureHeaders::default();
+    for (name, token, key, headers, expected) in [
+        ("signed, token", Some(TOKEN), None, signed, Ok(())),
+        ("signed, both", Some(TOKEN), Some("k"), signed, Ok(())),
+        (
+            "unsigned, token",
+            Some(TOKEN),
+            None,
+            unsigned,
+            Err(Rejection::MissingSignature),
+        ),
+        (
+            "unsigned, both",
+            Some(TOKEN),
+            Some("k"),
+            unsigned,
+            Err(Rejection::MissingSignature),
+        ),
+        (
+            "signed with another token",
+            Some("other"),
+            Some("k"),
+            signed,
+            Err(Rejection::BadSignature),
+        ),
+        (
+            "unsigned, key only",
+            None,
+            Some("k"),
+            unsigned,
+            Err(Rejection::NotEncrypted),
+        ),
+        (
+            "signed, key only",
+            None,
+            Some("k"),
+            signed,
+            Err(Rejection::NotEncrypted),
+        ),
+    ] {
+        let verifier = Verifier::new(token, key).unwrap();
+        let mut scratch = Vec::new();
+        let verdict = verifier.verify(NOW, headers, &body, &mut scratch);
+        assert_eq!(verdict.map(|_| ()), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_old_card_is_fresh_as_long_as_an_event() {
+    let (body, headers) = old_card();
+    let verifier = Verifier::new(Some(TOKEN), None).unwrap();
+    let (old, ahead) = (AGE_MAX.as_millis() as i64, AHEAD_MAX.as_millis() as i64);
+    for (now, expected) in [
+        (NOW.0 + old, Ok(())),
+        (NOW.0 + old + 1, Err(Rejection::Stale)),
+        (NOW.0 - ahead, Ok(())),
+        (NOW.0 - ahead - 1, Err(Rejection::Stale)),
+        // A host whose clock is nonsense refuses; it does not fall over.
+        (i64::MIN, Err(Rejection::Stale)),
+        (i64::MAX, Err(Rejection::Stale)),
+    ] {
+        let mut scratch = Vec::new();
+        let verdict = verifier.verify(UnixMillis(now), headers, &body, &mut scratch);
+        assert_eq!(verdict.map(|_| ()), expected, "{now}");
     }
 }
 

@@ -47,9 +47,9 @@ impl Default for ServerLimits {
 /// How long to wait when no connection can be accepted (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `stop`, then lets requests under way end. Handlers
-/// find the client's address as `ConnectInfo<SocketAddr>`. Connections can be
-/// upgraded.
+/// Serves `router` until `stop`, then lets requests under way end; what has not
+/// ended by then is cut off. Handlers find the client's address as
+/// `ConnectInfo<SocketAddr>`. Connections can be upgraded.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -58,13 +58,17 @@ pub async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
+    let cut_off = CancellationToken::new();
+    // Whoever drops this future wants no connection to outlive it either.
+    let _cut_off_at_last = cut_off.clone().drop_guard();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
+        // A full server waits for a place, perhaps for ever: `stop` ends both waits.
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
         };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+        let Some((Ok(place), accepted)) = stop.run_until_cancelled(next).await else {
+            break;
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -92,18 +96,22 @@ pub async fn serve(
         let connection = builder
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
             .with_upgrades();
-        let stop = stop.clone();
+        let (stop, cut_off) = (stop.clone(), cut_off.clone());
         connections.spawn(async move {
             let mut connection = core::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let whole = async {
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = stop.cancelled() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
             };
-            if let Err(error) = ended {
-                debug!(%peer, "a connection ended early: {error}");
+            match cut_off.run_until_cancelled(whole).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => debug!(%peer, "a connection ended early: {error}"),
+                None => debug!(%peer, "a connection did not end in time"),
             }
             drop(place);
         });
@@ -114,6 +122,7 @@ pub async fn serve(
         .await
         .is_err()
     {
-        debug!("some connections did not end in time");
+        cut_off.cancel();
+        connections.wait().await;
     }
 }

@@ -14,6 +14,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::Router;
+use axum::routing::get;
 use bytes::Bytes;
 use proto_core::Verifier;
 use reqwest::{Client, Method, Response};
@@ -25,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use support::{Log, soon};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 
@@ -571,4 +574,39 @@ async fn a_client_that_never_ends_its_headers_is_cut_off_and_delays_nobody() {
     assert_eq!(read_to_close(&mut silent).await, "");
     assert_eq!(rig.post(event(TOKEN), &[]).await.status(), 200);
     assert_eq!(rig.payloads().len(), 4);
+}
+
+#[tokio::test]
+async fn a_full_server_stops_within_its_bound_and_takes_its_clients_along() {
+    // Full, and nearly so: where the accepting loop waits is not the same.
+    for connections_max in [2, 3] {
+        let limits = ServerLimits {
+            connections_max,
+            stop_timeout: Duration::from_millis(100),
+            ..ServerLimits::default()
+        };
+        let (entered, mut handlers) = mpsc::channel(2);
+        let hang = async move || {
+            entered.send(()).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let routes = Router::new().route("/hang", get(hang));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, routes, limits, stop.clone()));
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            soon("a handler runs", handlers.recv()).await.unwrap();
+            clients.push(client);
+        }
+        stop.cancel();
+        soon("the server stops", server).await.unwrap();
+        for client in &mut clients {
+            assert_eq!(read_to_close(client).await, "", "{connections_max} places");
+        }
+    }
 }
