@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Builds each program and lets it answer a person on the simulated platform.
+#
+#   proto-core/examples/run.sh                all of them
+#   proto-core/examples/run.sh std_sockets    only those named
+#
+# Three messages: a plain one; one in parts that is pushed twice; one after the
+# link was cut. Each must be answered exactly once, acknowledged in time, and
+# nothing may be a violation of the protocol. One line for each program.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+examples=proto-core/examples
+work=$(mktemp -d)
+sim_pid="" program_pid=""
+
+main() {
+    need curl curl
+    need jq jq
+    need cc build-essential
+    cargo build -q -p feishu-sim
+    local programs=("$@")
+    [ $# -gt 0 ] || programs=(std_sockets)
+    local program
+    for program in "${programs[@]}"; do
+        cargo build -q -p proto-core --example "$program"
+        try "$program" "target/debug/examples/$program"
+    done
+    if [ $# = 0 ] && [ -x $examples/wasm/run.sh ]; then
+        $examples/wasm/run.sh
+    fi
+}
+
+# One program against a platform of its own.
+try() { # name, command…
+    name=$1
+    shift
+    start_platform
+    start_program "$@"
+    wait_for "a link" '.connections | length == 1' stats
+
+    local plain parts later awkward='你好 "quoted" \ back 🦀'
+    plain=$(say "hello")
+    wait_for "an answer" "$(answered "$plain")" messages
+
+    put faults '{"faults":[{"kind":"split","bytes":100,"count":1},{"kind":"duplicate_push","count":1}]}'
+    parts=$(say "$awkward")
+    wait_for "an answer to an event in parts" "$(answered "$parts")" messages
+    wait_for "both acknowledgements of an event that is pushed twice" '.acks | length == 3' stats
+    wait_for "a ping each second" '.connections[0].pings >= 3' stats
+
+    post link '{"action":"drop"}' >/dev/null
+    wait_for "a second link" '.connections | length == 2' stats
+    later=$(say "still there?")
+    wait_for "an answer on the second link" "$(answered "$later")" messages
+
+    expect "no violation" '.violations == []' stats
+    expect "only acknowledgements with 200" 'all(.acks[]; .code == 200)' stats
+    expect "three answers in all" '[.messages[] | select(.sender.self)] | length == 3' messages
+    expect "a faithful answer" '[.messages[].text] | index($text)' messages --arg text "You said: $awkward"
+    kill -0 "$program_pid" 2>/dev/null || fail "the program ended by itself"
+    summary
+    stop
+}
+
+start_platform() {
+    target/debug/feishu-sim --ping-interval 1 >"$work/platform" 2>"$work/platform.log" &
+    sim_pid=$!
+    local tries
+    for ((tries = 0; tries < 100; tries++)); do
+        domain=$(sed -n 's/^base_url *= "\(.*\)"$/\1/p' "$work/platform")
+        [ -z "$domain" ] || return 0
+        sleep 0.1
+    done
+    fail "the platform does not start"
+}
+
+start_program() {
+    FEISHU_DOMAIN=$domain FEISHU_APP_ID=cli_a1b2c3d4e5f60718 \
+        FEISHU_APP_SECRET=simulated-app-secret "$@" >"$work/program.log" 2>&1 &
+    program_pid=$!
+}
+
+summary() {
+    get stats | jq -r --arg name "$name" '"ok   \($name): 3 of 3 answered once, " +
+        "\([.connections[].pings] | add) pings on \(.connections | length) links, " +
+        "acknowledged in \(.ack_latency_ms.max) ms at most, no violation"'
+}
+
+stop() {
+    local pid
+    for pid in $program_pid $sim_pid; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    sim_pid="" program_pid=""
+}
+
+fail() {
+    echo "FAILED $name: $1"
+    echo "--- what the program said last:"
+    tail -n 20 "$work/program.log"
+    exit 1
+}
+
+# The platform's own interface; see feishu-sim/README.md.
+get() {
+    local path=$1
+    [ "$path" != messages ] || path=chats/$chat/messages
+    curl -sS -m 5 "$domain/sim/$path"
+}
+put() { curl -sSf -m 5 -X PUT -H 'Content-Type: application/json' -d "$2" "$domain/sim/$1" >/dev/null; }
+post() { curl -sSf -m 5 -H 'Content-Type: application/json' -d "$2" "$domain/sim/$1"; }
+
+# The person of the one-to-one chat says something; prints the message's id.
+chat=oc_b2b00000000000000000000000000001
+say() { post messages "$(jq -n --arg text "$1" '{$text}')" | jq -r .message_id; }
+
+answered() { echo "any(.messages[]; .sender.self and .parent_id == \"$1\")"; }
+
+expect() { # what, condition, of what, jq arguments…
+    local what=$1 condition=$2 of=$3
+    shift 3
+    get "$of" | jq -e "$@" "$condition" >/dev/null || fail "expected $what"
+}
+
+wait_for() { # what, condition, of what
+    local deadline=$((SECONDS + 20))
+    until get "$3" | jq -e "$2" >/dev/null; do
+        ((SECONDS < deadline)) || fail "waited in vain for $1"
+        sleep 0.05
+    done
+}
+
+# Installs Debian packages for commands that are missing.
+need() { # command, package
+    command -v "$1" >/dev/null 2>&1 && return
+    echo "installing $2 (for $1)"
+    local sudo=()
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    "${sudo[@]}" apt-get update -qq
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
+}
+
+trap 'stop; rm -rf "$work"' EXIT
+main "$@"
