@@ -20,7 +20,7 @@ main() {
     need cc build-essential
     cargo build -q -p feishu-sim
     local programs=("$@")
-    [ $# -gt 0 ] || programs=(std_sockets)
+    [ $# -gt 0 ] || programs=(std_sockets smol)
     local program
     for program in "${programs[@]}"; do
         cargo build -q -p proto-core --example "$program"

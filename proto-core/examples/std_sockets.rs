@@ -21,17 +21,17 @@ use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proto_core::conn::{CloseReason, Connection, Encoding, Epoch, HeapMemory, Outcome, Output};
-use proto_core::{Config, HandshakeRefusal, HostPolicy, Limits};
+use proto_core::Limits;
+use proto_core::conn::{CloseReason, Connection, Epoch, HeapMemory, Output};
 use tungstenite::http::Uri;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error as WsError, HandshakeError, Message, WebSocket};
 
-use common::{Platform, Question, refusal};
+use common::{Clock, Platform, Question, machine, refusal};
 
 /// Questions that may wait for their answer. What comes beyond is refused, and
 /// Feishu pushes it again.
@@ -42,22 +42,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 fn main() -> Result<(), Box<dyn Error>> {
     let platform = Arc::new(Platform::from_environment()?);
     let (questions, inbox) = sync_channel(QUESTIONS_MAX);
+    // Answers on a thread of their own, so that none of them delays a ping.
     thread::spawn({
         let platform = Arc::clone(&platform);
-        move || answer_all(&platform, &inbox)
+        move || {
+            inbox.iter().for_each(|question| platform.answer(&question));
+        }
     });
     Driver::new(platform, questions).run();
     Err("the platform refused for good".into())
-}
-
-/// Answers on a thread of its own, so that no answer delays a ping.
-fn answer_all(platform: &Platform, inbox: &Receiver<Question>) {
-    for question in inbox {
-        match platform.answer(&question) {
-            Ok(()) => println!("answered {}", question.message_id),
-            Err(error) => println!("not answered: {error}"),
-        }
-    }
 }
 
 struct Driver {
@@ -70,16 +63,9 @@ struct Driver {
 
 impl Driver {
     fn new(platform: Arc<Platform>, questions: SyncSender<Question>) -> Self {
-        let config = Config {
-            hosts: HostPolicy {
-                loopback: true,
-                also: None,
-            },
-            ..Config::default()
-        };
-        let clock = Clock(Instant::now());
+        let clock = Clock::start();
         Self {
-            machine: Connection::new(clock.now(), config, seed(), HeapMemory::default()),
+            machine: machine(clock),
             clock,
             socket: None,
             platform,
@@ -103,11 +89,12 @@ impl Driver {
 
     /// The next message; `None` when the deadline comes first.
     fn receive(&mut self, due: proto_core::Instant) -> Option<(Epoch, Result<Message, WsError>)> {
+        let deadline = self.clock.at(due);
         let Some((epoch, socket)) = &mut self.socket else {
-            thread::park_timeout(self.clock.until(due));
+            thread::park_timeout(time_until(deadline));
             return None;
         };
-        socket.get_mut().deadline = self.clock.at(due);
+        socket.get_mut().deadline = deadline;
         match socket.read() {
             Err(WsError::Io(error)) if error.kind() == ErrorKind::WouldBlock => None,
             received => Some((*epoch, received)),
@@ -124,11 +111,7 @@ impl Driver {
                 self.machine.handle_closed(self.clock.now(), epoch, reason);
             }
             Ok(other) => self.machine.handle_other_message(epoch, other.is_text()),
-            Err(_) => {
-                self.socket = None;
-                let reason = CloseReason::Transport;
-                self.machine.handle_closed(self.clock.now(), epoch, reason);
-            }
+            Err(_) => self.lose(epoch),
         }
     }
 
@@ -137,17 +120,8 @@ impl Driver {
         let Some(delivery) = self.machine.handle_message(now, epoch, message) else {
             return;
         };
-        // A daemon writes the event to its disk here; only what is safe may be
-        // acknowledged. A queue with a bound stands in for that.
-        let safe = match delivery.encoding {
-            Encoding::Identity => self
-                .platform
-                .question(delivery.payload)
-                .is_none_or(|question| self.questions.try_send(question).is_ok()),
-            // Documented, and never seen by anybody.
-            Encoding::Gzip => false,
-        };
-        let outcome = if safe { Outcome::Done } else { Outcome::Failed };
+        let keep = |question| self.questions.try_send(question).is_ok();
+        let outcome = self.platform.accept(&delivery, keep);
         let (token, mut ack) = (delivery.token, Vec::new());
         // Without an acknowledgement Feishu pushes the event again.
         if self
@@ -164,15 +138,10 @@ impl Driver {
         let mut scratch = Vec::new();
         while let Some(output) = self.machine.poll_output(self.clock.now(), &mut scratch) {
             match output {
-                Output::FetchEndpoint(epoch) => {
-                    let endpoint = self.platform.endpoint(self.time_left());
-                    let now = self.clock.now();
-                    self.machine.handle_endpoint(now, epoch, endpoint.reply());
-                }
+                Output::FetchEndpoint(epoch) => self.fetch_endpoint(epoch),
                 Output::Connect { epoch, url } => {
                     let url = url.to_owned();
-                    let dialed = dial(&url, Instant::now() + self.time_left());
-                    self.feed_dialed(epoch, dialed);
+                    self.connect(epoch, &url);
                 }
                 Output::Send(message) => {
                     let message = message.to_vec();
@@ -184,15 +153,24 @@ impl Driver {
         }
     }
 
-    fn feed_dialed(&mut self, epoch: Epoch, dialed: Result<WebSocket<Timed>, DialError>) {
+    fn fetch_endpoint(&mut self, epoch: Epoch) {
+        let endpoint = self.platform.endpoint(time_until(self.deadline()));
+        let now = self.clock.now();
+        self.machine.handle_endpoint(now, epoch, endpoint.reply());
+    }
+
+    fn connect(&mut self, epoch: Epoch, url: &str) {
+        let dialed = dial(url, self.deadline());
         let now = self.clock.now();
         match dialed {
             Ok(socket) => {
                 self.socket = Some((epoch, socket));
                 self.machine.handle_open(now, epoch);
             }
-            Err(DialError::Refused(refusal)) => self.machine.handle_refused(now, epoch, refusal),
-            Err(DialError::Failed) => {
+            Err(WsError::Http(answer)) => {
+                self.machine.handle_refused(now, epoch, refusal(&answer));
+            }
+            Err(_) => {
                 let reason = CloseReason::ConnectFailed;
                 self.machine.handle_closed(now, epoch, reason);
             }
@@ -205,10 +183,14 @@ impl Driver {
         };
         let epoch = *epoch;
         if socket.send(Message::binary(message.to_vec())).is_err() {
-            self.socket = None;
-            let reason = CloseReason::Transport;
-            self.machine.handle_closed(self.clock.now(), epoch, reason);
+            self.lose(epoch);
         }
+    }
+
+    fn lose(&mut self, epoch: Epoch) {
+        self.socket = None;
+        let reason = CloseReason::Transport;
+        self.machine.handle_closed(self.clock.now(), epoch, reason);
     }
 
     fn hang_up(&mut self) {
@@ -219,43 +201,35 @@ impl Driver {
         }
     }
 
-    /// How long the machine lets us take now.
-    fn time_left(&self) -> Duration {
+    /// Until when the machine lets us take.
+    fn deadline(&self) -> Instant {
         self.machine
             .poll_timeout()
-            .map_or(Duration::ZERO, |(due, _)| self.clock.until(due))
+            .map_or_else(Instant::now, |(due, _)| self.clock.at(due))
     }
 }
 
-enum DialError {
-    Refused(HandshakeRefusal),
-    Failed,
-}
-
-fn dial(url: &str, deadline: Instant) -> Result<WebSocket<Timed>, DialError> {
-    let stream = connect(url, deadline).map_err(|_| DialError::Failed)?;
+fn dial(url: &str, deadline: Instant) -> Result<WebSocket<Timed>, WsError> {
+    let stream = open_tcp(url, deadline)?;
     let bytes_max = Some(Limits::default().frame_bytes_max);
     let config = WebSocketConfig::default()
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max);
     match tungstenite::client::client_with_config(url, stream, Some(config)) {
         Ok((socket, _)) => Ok(socket),
-        Err(HandshakeError::Failure(WsError::Http(answer))) => {
-            Err(DialError::Refused(refusal(&answer)))
-        }
-        Err(_) => Err(DialError::Failed),
+        Err(HandshakeError::Failure(error)) => Err(error),
+        Err(HandshakeError::Interrupted(_)) => Err(io::Error::from(ErrorKind::TimedOut).into()),
     }
 }
 
-fn connect(url: &str, deadline: Instant) -> io::Result<Timed> {
+fn open_tcp(url: &str, deadline: Instant) -> io::Result<Timed> {
     let url: Uri = url.parse().map_err(io::Error::other)?;
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let address = (host, url.port_u16().unwrap_or(80))
         .to_socket_addrs()?
         .next()
         .ok_or(ErrorKind::AddrNotAvailable)?;
-    let left = deadline.saturating_duration_since(Instant::now());
-    let tcp = TcpStream::connect_timeout(&address, left)?;
+    let tcp = TcpStream::connect_timeout(&address, time_until(deadline))?;
     tcp.set_nodelay(true)?;
     tcp.set_write_timeout(Some(WRITE_TIMEOUT))?;
     Ok(Timed { tcp, deadline })
@@ -269,7 +243,7 @@ struct Timed {
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = time_until(self.deadline);
         if left.is_zero() {
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -295,28 +269,6 @@ impl Write for Timed {
     }
 }
 
-/// The machine's clock: milliseconds since the start.
-#[derive(Clone, Copy)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> proto_core::Instant {
-        let millis = u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX);
-        proto_core::Instant::from_millis(millis)
-    }
-
-    fn at(self, instant: proto_core::Instant) -> Instant {
-        self.0 + Duration::from_millis(instant.as_millis())
-    }
-
-    fn until(self, instant: proto_core::Instant) -> Duration {
-        self.at(instant).saturating_duration_since(Instant::now())
-    }
-}
-
-/// A number that other processes do not draw: std's hash maps are seeded by
-/// the system.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(std::process::id())
+fn time_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }

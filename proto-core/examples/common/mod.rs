@@ -1,10 +1,14 @@
 //! What the programs share because it has nothing to do with how bytes travel:
-//! two calls of Feishu's HTTP API, and what the bot says.
+//! Feishu's HTTP calls, what the bot says, and the clock.
 
 use std::error::Error;
-use std::time::Duration;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{Duration, Instant};
 
-use proto_core::{EndpointReply, Event, HandshakeRefusal, Identity, InboundMessage};
+use proto_core::conn::{Connection, Delivery, Encoding, HeapMemory, Outcome};
+use proto_core::{
+    Config, EndpointReply, Event, HandshakeRefusal, HostPolicy, Identity, InboundMessage,
+};
 use serde_json::{Value, json};
 use tungstenite::http::Response;
 
@@ -54,11 +58,26 @@ impl Platform {
         Endpoint(ask().ok())
     }
 
-    /// The question in an event, if there is one for this bot.
+    /// Hands on the question in a delivery, if there is one for this bot.
     ///
+    /// A daemon writes the event to its disk here, since only what is safe may
+    /// be acknowledged. A queue with a bound stands in for that.
+    pub(crate) fn accept(
+        &self,
+        delivery: &Delivery<'_>,
+        keep: impl FnOnce(Question) -> bool,
+    ) -> Outcome<'static> {
+        let safe = match delivery.encoding {
+            Encoding::Identity => self.question(delivery.payload).is_none_or(keep),
+            // Documented, and never seen by anybody.
+            Encoding::Gzip => false,
+        };
+        if safe { Outcome::Done } else { Outcome::Failed }
+    }
+
     /// Groups need the bot's own open_id to judge mentions
     /// (`GET /open-apis/bot/v3/info`); without it only direct chats count.
-    pub(crate) fn question(&self, event: &[u8]) -> Option<Question> {
+    fn question(&self, event: &[u8]) -> Option<Question> {
         let identity = Identity {
             open_id: "",
             app_id: &self.app_id,
@@ -70,8 +89,15 @@ impl Platform {
         })
     }
 
-    /// Replies to the person's own message.
-    pub(crate) fn answer(&self, question: &Question) -> Result<(), Box<dyn Error>> {
+    /// Replies to the person's own message, and says how that went.
+    pub(crate) fn answer(&self, question: &Question) {
+        match self.reply(question) {
+            Ok(()) => println!("answered {}", question.message_id),
+            Err(error) => println!("not answered: {error}"),
+        }
+    }
+
+    fn reply(&self, question: &Question) -> Result<(), Box<dyn Error>> {
         // A daemon keeps the token for the two hours that it is good for.
         let token = self.call(
             "auth/v3/tenant_access_token/internal",
@@ -129,8 +155,8 @@ impl Endpoint {
 
 /// A message to answer.
 pub(crate) struct Question {
-    pub(crate) message_id: String,
-    pub(crate) text: String,
+    message_id: String,
+    text: String,
 }
 
 /// Why the platform answered a websocket handshake with anything but 101.
@@ -140,6 +166,39 @@ pub(crate) fn refusal<B>(answer: &Response<B>) -> HandshakeRefusal {
         http_status: answer.status().as_u16(),
         status: number("handshake-status"),
         auth_error: number("handshake-autherrcode"),
+    }
+}
+
+/// A machine that may be sent to a platform on loopback.
+pub(crate) fn machine(clock: Clock) -> Connection<HeapMemory> {
+    let config = Config {
+        hosts: HostPolicy {
+            loopback: true,
+            also: None,
+        },
+        ..Config::default()
+    };
+    // A number that other processes do not draw: the system seeds hash maps.
+    let seed = RandomState::new().hash_one(std::process::id());
+    Connection::new(clock.now(), config, seed, HeapMemory::default())
+}
+
+/// The machine's clock: milliseconds since the start.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> proto_core::Instant {
+        let millis = u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX);
+        proto_core::Instant::from_millis(millis)
+    }
+
+    pub(crate) fn at(self, instant: proto_core::Instant) -> Instant {
+        self.0 + Duration::from_millis(instant.as_millis())
     }
 }
 
