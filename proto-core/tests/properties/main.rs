@@ -12,9 +12,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backoff;
 mod contract;
 mod frame;
 mod parts;
+mod pings;
 mod rig;
 mod wire;
 
