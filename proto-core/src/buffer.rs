@@ -29,6 +29,14 @@ pub trait TextBuffer {
     /// [`BufferFull`] when it does not fit; the buffer is unchanged.
     fn push_str(&mut self, text: &str) -> Result<(), BufferFull>;
 
+    /// Appends one character, or nothing.
+    ///
+    /// # Errors
+    /// [`BufferFull`] when it does not fit; the buffer is unchanged.
+    fn push(&mut self, character: char) -> Result<(), BufferFull> {
+        self.push_str(character.encode_utf8(&mut [0; 4]))
+    }
+
     /// Shortens the text to `len` bytes; a longer length, or one inside a
     /// character, does nothing.
     fn truncate(&mut self, len: usize);
@@ -92,6 +100,11 @@ impl<const N: usize> TextBuffer for heapless::String<N> {
 impl TextBuffer for alloc::string::String {
     fn push_str(&mut self, text: &str) -> Result<(), BufferFull> {
         Self::push_str(self, text);
+        Ok(())
+    }
+
+    fn push(&mut self, character: char) -> Result<(), BufferFull> {
+        Self::push(self, character);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! A message event, read in the pass that checks it.
 
-use crate::json::{Json, JsonError, JsonStr, Name, Scanner};
+use crate::json::{Json, JsonError, JsonStr, Scanner, members};
 
 /// A message as it was pushed, borrowed from its event. An id that is empty
 /// there is `None` here. What it says is told by [`Message::normalize`].
@@ -29,7 +29,19 @@ pub struct Message<'a> {
     /// `user`, `bot`, or `app`, an older word for a bot.
     pub sender_type: Option<JsonStr<'a>>,
     pub(crate) body: Body<'a>,
-    mentions: Option<Json<'a>>,
+    mentions: MentionList<'a>,
+}
+
+/// How many mentions are kept as they are read. Most messages have fewer; for
+/// those beyond, the list is walked again.
+const MENTIONS_AT_HAND: usize = 3;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct MentionList<'a> {
+    first: [Mention<'a>; MENTIONS_AT_HAND],
+    /// Of the whole list.
+    len: usize,
+    list: Option<Json<'a>>,
 }
 
 /// Where a message keeps what it says.
@@ -92,167 +104,144 @@ impl<'a> Message<'a> {
 
     /// Who is mentioned, in order. See [`Mention::key`] for everyone.
     pub fn mentions(&self) -> impl Iterator<Item = Mention<'a>> + use<'a> {
-        self.mentions
-            .into_iter()
+        let MentionList { first, len, list } = self.mentions;
+        let beyond = list.filter(|_| len > MENTIONS_AT_HAND).into_iter();
+        let beyond = beyond
             .flat_map(Json::items)
             .filter(|entry| entry.is_object())
+            .skip(MENTIONS_AT_HAND)
             // Checked before, so this cannot fail.
-            .filter_map(|entry| Mention::read(&mut entry.scanner()).ok())
+            .filter_map(|entry| Mention::read(&mut entry.scanner()).ok());
+        first.into_iter().take(len).chain(beyond)
     }
 
-    /// Reads `event`; `None` if there is no message in it. Either way the
-    /// value is consumed.
-    pub(super) fn read(event: &mut Scanner<'a>) -> Result<Option<Self>, JsonError> {
+    /// The mentions that are looked at without a walk over the list.
+    pub(crate) fn mentions_at_hand(&self) -> &[Mention<'a>] {
+        let MentionList { first, len, .. } = &self.mentions;
+        first.get(..*len).unwrap_or(first)
+    }
+
+    /// Reads `event` into an empty message; false if there is no message in it.
+    /// Either way the value is consumed.
+    pub(super) fn read(&mut self, event: &mut Scanner<'a>) -> Result<bool, JsonError> {
         let mark = event.mark()?;
-        let mut sender = Sender::default();
-        let mut message = None;
-        let mut flat = false;
-        let mut more = event.open(b'{')?;
-        while more {
-            match event.key()?.name(&mut Name::new()) {
-                "sender" => sender = Sender::read(event)?,
-                "message" => message = Self::read_schema_2(event)?,
-                "open_message_id" => flat = event.value()?.is_some(),
-                _ => event.skip()?,
-            }
-            more = event.more(b'}')?;
+        let (mut is_schema_2, mut is_schema_1) = (false, false);
+        members!(event {
+            "sender" => self.read_sender(event)?,
+            "message" => is_schema_2 = self.read_schema_2(event)?,
+            "open_message_id" => is_schema_1 = event.value()?.is_some(),
+        });
+        if is_schema_1 && !is_schema_2 {
+            self.read_schema_1(event.since(mark))?;
         }
-        if let Some(message) = message {
-            return Ok(Some(Self {
-                sender_open_id: sender.open_id,
-                sender_app_id: sender.app_id,
-                sender_type: sender.sender_type,
-                ..message
-            }));
-        }
-        if flat {
-            return Self::read_schema_1(event.since(mark)).map(Some);
-        }
-        Ok(None)
+        Ok(is_schema_1 || is_schema_2)
     }
 
-    fn read_schema_2(value: &mut Scanner<'a>) -> Result<Option<Self>, JsonError> {
-        if value.token()? == b'n' {
-            value.skip()?;
-            return Ok(None);
-        }
-        let mut message = Self::default();
-        let mut more = value.open(b'{')?;
-        while more {
-            match value.key()?.name(&mut Name::new()) {
-                "message_id" => message.message_id = value.text()?,
-                "root_id" => message.root_id = value.text()?,
-                "parent_id" => message.parent_id = value.text()?,
-                "thread_id" => message.thread_id = value.text()?,
-                "create_time" => message.create_time_ms = value.value()?.and_then(Json::as_i64),
-                "chat_id" => message.chat_id = value.text()?,
-                "chat_type" => message.chat_type = value.text()?,
-                "message_type" => message.message_type = value.text()?,
-                "content" => message.body = Body::Content(value.text()?),
-                "mentions" => message.mentions = value.value()?,
-                _ => value.skip()?,
-            }
-            more = value.more(b'}')?;
-        }
-        Ok(Some(message))
+    fn read_sender(&mut self, sender: &mut Scanner<'a>) -> Result<(), JsonError> {
+        (self.sender_open_id, self.sender_app_id, self.sender_type) = (None, None, None);
+        members!(sender {
+            "sender_id" => members!(sender {
+                "union_id" => sender.skip()?,
+                "user_id" => sender.skip()?,
+                "open_id" => self.sender_open_id = sender.text()?,
+                "app_id" => self.sender_app_id = sender.text()?,
+            }),
+            "sender_type" => self.sender_type = sender.text()?,
+            "tenant_key" => sender.skip()?,
+        });
+        Ok(())
     }
 
-    fn read_schema_1(event: Json<'a>) -> Result<Self, JsonError> {
-        let mut message = Self::default();
+    fn read_schema_2(&mut self, message: &mut Scanner<'a>) -> Result<bool, JsonError> {
+        if message.token()? == b'n' {
+            return message.skip().map(|()| false);
+        }
+        members!(message {
+            "message_id" => self.message_id = message.text()?,
+            "root_id" => self.root_id = message.text()?,
+            "parent_id" => self.parent_id = message.text()?,
+            "create_time" => self.create_time_ms = message.integer()?,
+            "update_time" => message.skip()?,
+            "chat_id" => self.chat_id = message.text()?,
+            "thread_id" => self.thread_id = message.text()?,
+            "chat_type" => self.chat_type = message.text()?,
+            "message_type" => self.message_type = message.text()?,
+            "content" => self.body = Body::Content(message.text()?),
+            "mentions" => self.mentions.read(message)?,
+            "user_agent" => message.skip()?,
+        });
+        Ok(true)
+    }
+
+    fn read_schema_1(&mut self, event: Json<'a>) -> Result<(), JsonError> {
         let (mut mentions_bot, mut text_without_at_bot) = (false, None);
-        let mut value = event.scanner();
-        let mut more = value.open(b'{')?;
-        while more {
-            match value.key()?.name(&mut Name::new()) {
-                "open_message_id" => message.message_id = value.text()?,
-                "root_id" => message.root_id = value.text()?,
-                "parent_id" => message.parent_id = value.text()?,
-                "open_chat_id" => message.chat_id = value.text()?,
-                "chat_type" => message.chat_type = value.text()?,
-                "msg_type" => message.message_type = value.text()?,
-                "open_id" => message.sender_open_id = value.text()?,
-                "is_mention" => {
-                    mentions_bot = value.value()?.and_then(Json::as_bool) == Some(true);
-                }
-                "text_without_at_bot" => text_without_at_bot = value.text()?,
-                _ => value.skip()?,
-            }
-            more = value.more(b'}')?;
-        }
-        message.body = Body::Flat {
+        let message = &mut event.scanner();
+        members!(message {
+            "root_id" => self.root_id = message.text()?,
+            "parent_id" => self.parent_id = message.text()?,
+            "open_chat_id" => self.chat_id = message.text()?,
+            "chat_type" => self.chat_type = message.text()?,
+            "msg_type" => self.message_type = message.text()?,
+            "open_id" => self.sender_open_id = message.text()?,
+            "open_message_id" => self.message_id = message.text()?,
+            "is_mention" => mentions_bot = message.value()?.and_then(Json::as_bool) == Some(true),
+            "text_without_at_bot" => text_without_at_bot = message.text()?,
+        });
+        self.body = Body::Flat {
             event,
             mentions_bot,
             text_without_at_bot,
         };
-        Ok(message)
+        Ok(())
     }
 }
 
-#[derive(Default)]
-struct Sender<'a> {
-    open_id: Option<JsonStr<'a>>,
-    app_id: Option<JsonStr<'a>>,
-    sender_type: Option<JsonStr<'a>>,
-}
-
-impl<'a> Sender<'a> {
-    fn read(value: &mut Scanner<'a>) -> Result<Self, JsonError> {
-        let mut sender = Self::default();
-        let mut more = value.open(b'{')?;
+impl<'a> MentionList<'a> {
+    fn read(&mut self, list: &mut Scanner<'a>) -> Result<(), JsonError> {
+        self.len = 0;
+        let mark = list.mark()?;
+        let mut more = list.open(b'[')?;
         while more {
-            match value.key()?.name(&mut Name::new()) {
-                "sender_id" => sender.read_ids(value)?,
-                "sender_type" => sender.sender_type = value.text()?,
-                _ => value.skip()?,
+            if list.token()? == b'{' {
+                let mention = Mention::read(list)?;
+                if let Some(place) = self.first.get_mut(self.len) {
+                    *place = mention;
+                }
+                self.len += 1;
+            } else {
+                list.skip()?;
             }
-            more = value.more(b'}')?;
+            more = list.more(b']')?;
         }
-        Ok(sender)
-    }
-
-    fn read_ids(&mut self, value: &mut Scanner<'a>) -> Result<(), JsonError> {
-        (self.open_id, self.app_id) = (None, None);
-        let mut more = value.open(b'{')?;
-        while more {
-            match value.key()?.name(&mut Name::new()) {
-                "open_id" => self.open_id = value.text()?,
-                "app_id" => self.app_id = value.text()?,
-                _ => value.skip()?,
-            }
-            more = value.more(b'}')?;
-        }
+        self.list = Some(list.since(mark));
         Ok(())
     }
 }
 
 impl<'a> Mention<'a> {
-    fn read(value: &mut Scanner<'a>) -> Result<Self, JsonError> {
-        let mut mention = Self::default();
-        let mut more = value.open(b'{')?;
-        while more {
-            match value.key()?.name(&mut Name::new()) {
-                "key" => mention.key = value.text()?,
-                "name" => mention.name = value.text()?,
-                // In a message that was fetched, `id` is the open_id itself.
-                "id" if value.token()? == b'"' => mention.open_id = value.text()?,
-                "id" => mention.open_id = read_open_id(value)?,
-                _ => value.skip()?,
-            }
-            more = value.more(b'}')?;
-        }
-        Ok(mention)
+    fn read(mention: &mut Scanner<'a>) -> Result<Self, JsonError> {
+        let mut read = Self::default();
+        members!(mention {
+            "key" => read.key = mention.text()?,
+            "id" => read.open_id = read_open_id(mention)?,
+            "name" => read.name = mention.text()?,
+            "tenant_key" => mention.skip()?,
+            "mentioned_type" => mention.skip()?,
+        });
+        Ok(read)
     }
 }
 
-fn read_open_id<'a>(value: &mut Scanner<'a>) -> Result<Option<JsonStr<'a>>, JsonError> {
-    let mut open_id = None;
-    let mut more = value.open(b'{')?;
-    while more {
-        match value.key()?.name(&mut Name::new()) {
-            "open_id" => open_id = value.text()?,
-            _ => value.skip()?,
-        }
-        more = value.more(b'}')?;
+/// In a message that was fetched, `id` is the open_id itself.
+fn read_open_id<'a>(id: &mut Scanner<'a>) -> Result<Option<JsonStr<'a>>, JsonError> {
+    if id.token()? == b'"' {
+        return id.text();
     }
+    let mut open_id = None;
+    members!(id {
+        "union_id" => id.skip()?,
+        "user_id" => id.skip()?,
+        "open_id" => open_id = id.text()?,
+    });
     Ok(open_id)
 }

@@ -5,7 +5,7 @@ mod message;
 pub(crate) use message::Body;
 pub use message::{Mention, Message};
 
-use crate::json::{Json, JsonError, JsonStr, Name, Scanner};
+use crate::json::{Json, JsonError, JsonStr, Scanner, members};
 
 /// One event as Feishu pushes it, borrowed from its JSON.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl<'a> Event<'a> {
     /// # Errors
     /// [`EventError`] when the bytes are no event of any schema.
     pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
-        Envelope::read(Scanner::new(body)?)?.into_event()
+        Envelope::default().read(Scanner::new(body)?)
     }
 
     /// Reads an envelope from a document that was checked before.
@@ -95,7 +95,7 @@ impl<'a> Event<'a> {
     /// # Errors
     /// [`EventError::Shape`].
     pub fn from_json(document: Json<'a>) -> Result<Self, EventError> {
-        Envelope::read(document.scanner())?.into_event()
+        Envelope::default().read(document.scanner())
     }
 
     /// What to remember to drop repeats: the message for messages (their page
@@ -110,19 +110,26 @@ impl<'a> Event<'a> {
 }
 
 /// The members of a body that envelopes are made of, in whatever order.
+#[derive(Default)]
 struct Envelope<'a> {
-    document: Json<'a>,
+    document: Option<Json<'a>>,
     header: Option<Header<'a>>,
     event: Option<Json<'a>>,
-    /// The message in `event`, if it was read on the way.
-    message: Option<Message<'a>>,
-    event_was_read: bool,
+    /// What `event` holds, if it was read on the way.
+    read: Option<Content>,
+    message: Message<'a>,
     has_action: bool,
     kind: Option<JsonStr<'a>>,
     challenge: Option<JsonStr<'a>>,
     token: Option<JsonStr<'a>>,
     uuid: Option<JsonStr<'a>>,
     ts: Option<JsonStr<'a>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Message,
+    Nothing,
 }
 
 #[derive(Default)]
@@ -136,47 +143,36 @@ struct Header<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(mut body: Scanner<'a>) -> Result<Self, JsonError> {
-        let mut envelope = Self {
-            document: Json::EMPTY_OBJECT,
-            header: None,
-            event: None,
-            message: None,
-            event_was_read: false,
-            has_action: false,
-            kind: None,
-            challenge: None,
-            token: None,
-            uuid: None,
-            ts: None,
-        };
+    fn read(&mut self, mut body: Scanner<'a>) -> Result<Event<'a>, EventError> {
+        let body = &mut body;
         let mark = body.mark()?;
-        let mut more = body.open(b'{')?;
-        while more {
-            match body.key()?.name(&mut Name::new()) {
-                "header" => envelope.header = Header::read(&mut body)?,
-                "event" => envelope.read_event(&mut body)?,
-                "action" => envelope.has_action = body.value()?.is_some_and(Json::is_object),
-                "type" => envelope.kind = body.text()?,
-                "challenge" => envelope.challenge = body.string_value()?,
-                "token" => envelope.token = body.text()?,
-                "uuid" => envelope.uuid = body.text()?,
-                "ts" => envelope.ts = body.text()?,
-                _ => body.skip()?,
-            }
-            more = body.more(b'}')?;
-        }
-        envelope.document = body.since(mark);
+        members!(body {
+            "schema" => body.skip()?,
+            "header" => self.header = Header::read(body)?,
+            "event" => self.read_event(body)?,
+            "uuid" => self.uuid = body.text()?,
+            "ts" => self.ts = body.text()?,
+            "token" => self.token = body.text()?,
+            "type" => self.kind = body.text()?,
+            "challenge" => self.challenge = body.string_value()?,
+            "action" => self.has_action = body.value()?.is_some_and(Json::is_object),
+        });
+        self.document = Some(body.since(mark));
         body.finish()?;
-        Ok(envelope)
+        self.as_event()
     }
 
     /// The header nearly always comes first, and then this one pass tells all.
     fn read_event(&mut self, body: &mut Scanner<'a>) -> Result<(), JsonError> {
         let mark = body.mark()?;
-        self.event_was_read = self.header.as_ref().is_some_and(Header::is_of_message);
-        if self.event_was_read {
-            self.message = Message::read(body)?;
+        self.read = None;
+        if self.header.as_ref().is_some_and(Header::is_of_message) {
+            self.message = Message::default();
+            self.read = Some(if self.message.read(body)? {
+                Content::Message
+            } else {
+                Content::Nothing
+            });
         } else {
             body.skip()?;
         }
@@ -184,7 +180,7 @@ impl<'a> Envelope<'a> {
         Ok(())
     }
 
-    fn into_event(self) -> Result<Event<'a>, EventError> {
+    fn as_event(&self) -> Result<Event<'a>, EventError> {
         if let Some(header) = &self.header {
             return Ok(self.schema_2(header));
         }
@@ -196,7 +192,7 @@ impl<'a> Envelope<'a> {
             return Ok(self.schema_1(event));
         }
         if self.has_action {
-            let card = self.document;
+            let card = self.document.unwrap_or(Json::EMPTY_OBJECT);
             return Ok(Event {
                 tenant_key: card.get_str("tenant_key"),
                 app_id: card.get_str("app_id"),
@@ -209,16 +205,12 @@ impl<'a> Envelope<'a> {
     }
 
     fn schema_2(&self, header: &Header<'a>) -> Event<'a> {
-        let event = self.event.unwrap_or(self.document);
-        let kind = if header.is_of_message() {
-            let message = if self.event_was_read {
-                self.message
-            } else {
-                message_of(event)
-            };
-            message.map_or(EventKind::Unknown(event), EventKind::Message)
-        } else {
-            kind_of(header.event_type, event)
+        let event = self.event.or(self.document).unwrap_or(Json::EMPTY_OBJECT);
+        let kind = match self.read {
+            _ if !header.is_of_message() => kind_of(header.event_type, event),
+            Some(Content::Message) => EventKind::Message(self.message),
+            Some(Content::Nothing) => EventKind::Unknown(event),
+            None => message_of(event).map_or(EventKind::Unknown(event), EventKind::Message),
         };
         Event {
             schema: Some("2.0"),
@@ -269,21 +261,14 @@ impl<'a> Header<'a> {
             return value.skip().map(|()| None);
         }
         let mut header = Self::default();
-        let mut more = value.open(b'{')?;
-        while more {
-            match value.key()?.name(&mut Name::new()) {
-                "event_id" => header.event_id = value.text()?,
-                "event_type" => header.event_type = value.text()?,
-                "tenant_key" => header.tenant_key = value.text()?,
-                "app_id" => header.app_id = value.text()?,
-                "token" => header.token = value.text()?,
-                "create_time" => {
-                    header.create_time_ms = value.value()?.and_then(Json::as_i64).map(millis);
-                }
-                _ => value.skip()?,
-            }
-            more = value.more(b'}')?;
-        }
+        members!(value {
+            "event_id" => header.event_id = value.text()?,
+            "token" => header.token = value.text()?,
+            "create_time" => header.create_time_ms = value.integer()?.map(millis),
+            "event_type" => header.event_type = value.text()?,
+            "tenant_key" => header.tenant_key = value.text()?,
+            "app_id" => header.app_id = value.text()?,
+        });
         Ok(Some(header))
     }
 
@@ -295,7 +280,9 @@ impl<'a> Header<'a> {
 
 /// The message of an event that was checked before.
 fn message_of(event: Json<'_>) -> Option<Message<'_>> {
-    Message::read(&mut event.scanner()).ok().flatten()
+    let mut message = Message::default();
+    let read = message.read(&mut event.scanner());
+    read.is_ok_and(|is_message| is_message).then_some(message)
 }
 
 /// Card callbacks state their time in microseconds, all else in milliseconds.

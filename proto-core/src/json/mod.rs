@@ -6,14 +6,16 @@
 //! known to be good, and looking into it cannot fail. Of doubled keys the last
 //! counts, as for serde_json and Python.
 
+mod block;
+mod keys;
 mod scan;
 mod text;
-mod word;
 
+pub(crate) use block::{BLOCK, find, marks_of};
+pub(crate) use keys::{Guess, Spelled, members, place_of, spelled};
 pub(crate) use scan::Scanner;
 pub use text::JsonStr;
 pub(crate) use text::{Name, Piece, short_escape, unescape, write_escaped};
-pub(crate) use word::{WORD, before_first, marks_of, word_at};
 
 use core::fmt;
 
@@ -131,8 +133,7 @@ impl<'a> Json<'a> {
     /// times as strings.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        let digits = self.as_str().map_or(self.0, JsonStr::raw);
-        digits.parse().ok()
+        scan::whole(self.as_str().map_or(self.0, JsonStr::raw))
     }
 
     /// The members of an object; nothing for other values.

@@ -1,7 +1,8 @@
 //! The one pass over a document: a position, and verbs that move it on.
 
-use super::text::escape_len;
-use super::word::{WORD, before_first, string_marks, word_at};
+use super::block::plain_len;
+use super::keys::Spelled;
+use super::text::{escape_len, short_escape};
 use super::{Json, JsonError, JsonErrorKind, JsonStr};
 
 /// How deep arrays and objects may nest: serde_json's bound. Events have about
@@ -80,7 +81,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A member's name and the colon behind it.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn key(&mut self) -> Result<JsonStr<'a>, JsonError> {
         if self.token()? != b'"' {
             return Err(self.error(JsonErrorKind::Unexpected));
@@ -93,15 +94,29 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
+    /// Whether a name stands here, quotes, colon and all. It is passed over. So
+    /// near the end that a block does not fit, nobody looks.
+    #[inline]
+    pub(super) fn pass(&mut self, name: &Spelled) -> bool {
+        let rest = self.text.as_bytes().get(self.at..);
+        let stands = rest
+            .and_then(|rest| rest.first_chunk())
+            .is_some_and(|block| name.begins(*block));
+        if stands {
+            self.at += name.len;
+        }
+        stands
+    }
+
     /// The string that stands here, if it is one and not empty: Feishu writes
     /// absent ids as `""` as well as leaving them out.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn text(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
         Ok(self.string_value()?.filter(|text| !text.is_empty()))
     }
 
     /// The string that stands here, if it is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string_value(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
         if self.token()? == b'"' {
             return self.string().map(Some);
@@ -116,6 +131,15 @@ impl<'a> Scanner<'a> {
         let from = self.at;
         self.skip()?;
         Ok(Some(self.since(from)).filter(|value| !value.is_null()))
+    }
+
+    /// The whole number that stands here, or a string of digits: Feishu sends
+    /// times as strings.
+    pub(crate) fn integer(&mut self) -> Result<Option<i64>, JsonError> {
+        if self.token()? == b'"' {
+            return Ok(whole(self.string()?.raw()));
+        }
+        Ok(self.value()?.and_then(|value| whole(value.raw())))
     }
 
     /// Where the next value begins, to be given to [`Self::since`].
@@ -149,7 +173,15 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over one value of any kind. Nesting costs a bit, not stack.
+    #[inline(never)]
     pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
+        if self.token()? == b'"' {
+            return self.string().map(|_| ());
+        }
+        self.skip_any()
+    }
+
+    fn skip_any(&mut self) -> Result<(), JsonError> {
         let outside = self.depth;
         // The innermost container is the lowest bit: set for an object.
         let mut objects = 0_u128;
@@ -193,37 +225,40 @@ impl<'a> Scanner<'a> {
     }
 
     /// The string whose opening quote stands here.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self) -> Result<JsonStr<'a>, JsonError> {
-        self.at += 1;
-        let from = self.at;
+        let from = self.at + 1;
         let mut escaped = false;
+        let mut at = from;
         loop {
-            // Zeros behind the end are marked, so the loop ends there.
-            let marks = string_marks(word_at(self.text.as_bytes(), self.at));
-            if marks == 0 {
-                self.at += WORD;
-                continue;
+            let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+            let len = plain_len(rest);
+            at += len;
+            if rest.get(len) == Some(&b'"') {
+                self.at = at + 1;
+                let raw = self.text.get(from..at).unwrap_or_default();
+                return Ok(JsonStr::new(raw, escaped));
             }
-            self.at += before_first(marks);
-            match self.peek() {
-                Some(b'"') => {
-                    let raw = self.slice(from);
-                    self.at += 1;
-                    return Ok(JsonStr::new(raw, escaped));
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-                    match escape_len(rest) {
-                        Some(len) => self.at += len,
-                        None => return Err(self.error(JsonErrorKind::BadString)),
-                    }
-                }
-                Some(_) => return Err(self.error(JsonErrorKind::BadString)),
-                None => return Err(self.error(JsonErrorKind::Truncated)),
-            }
+            escaped = true;
+            at += match (rest.get(len), rest.get(len + 1)) {
+                (Some(b'\\'), Some(letter)) if short_escape(*letter).is_some() => 2,
+                _ => self.long_escape(at)?,
+            };
         }
+    }
+
+    /// The length of the escape that stands at `at`.
+    #[cold]
+    fn long_escape(&mut self, at: usize) -> Result<usize, JsonError> {
+        self.at = at;
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        escape_len(rest).ok_or_else(|| {
+            self.error(if rest.is_empty() {
+                JsonErrorKind::Truncated
+            } else {
+                JsonErrorKind::BadString
+            })
+        })
     }
 
     fn word(&mut self, word: &str) -> Result<(), JsonError> {
@@ -312,6 +347,11 @@ impl<'a> Scanner<'a> {
             offset: self.at,
         }
     }
+}
+
+/// The number that these digits are, with a sign at most.
+pub(super) fn whole(digits: &str) -> Option<i64> {
+    digits.parse().ok()
 }
 
 const fn closing(bracket: u8) -> u8 {

@@ -192,11 +192,10 @@ impl<'a> Iterator for Pieces<'a> {
 
 /// The length of the escape that `bytes` begin with, if there is such a one. A
 /// pair of surrogates counts as two.
-#[inline]
 pub(super) fn escape_len(bytes: &[u8]) -> Option<usize> {
-    match bytes.get(1)? {
-        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
-        b'u' => code_unit(bytes).map(|_| 6),
+    match bytes {
+        [b'\\', b'u', ..] => code_unit(bytes).map(|_| 6),
+        [b'\\', letter, ..] => short_escape(*letter).map(|_| 2),
         _ => None,
     }
 }
@@ -218,16 +217,36 @@ pub(crate) fn unescape(bytes: &[u8]) -> (char, usize) {
 
 /// What a backslash followed by this letter means.
 #[inline]
-pub(crate) const fn short_escape(letter: u8) -> Option<u8> {
-    Some(match letter {
-        b'"' | b'\\' | b'/' => letter,
-        b'n' => b'\n',
-        b't' => b'\t',
-        b'r' => b'\r',
-        b'b' => 8,
-        b'f' => 12,
-        _ => return None,
-    })
+pub(crate) fn short_escape(letter: u8) -> Option<u8> {
+    let meant = SHORT_ESCAPES.get(usize::from(letter)).copied();
+    meant.filter(|meant| *meant != 0)
+}
+
+static SHORT_ESCAPES: [u8; 256] = short_escapes();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs in the compiler, where a wrong index is an error"
+)]
+const fn short_escapes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let meanings = [
+        (b'"', b'"'),
+        (b'\\', b'\\'),
+        (b'/', b'/'),
+        (b'n', b'\n'),
+        (b't', b'\t'),
+        (b'r', b'\r'),
+        (b'b', 8),
+        (b'f', 12),
+    ];
+    let mut place = 0;
+    while place < meanings.len() {
+        let (letter, meant) = meanings[place];
+        table[letter as usize] = meant;
+        place += 1;
+    }
+    table
 }
 
 fn unescape_unicode(bytes: &[u8]) -> (char, usize) {

@@ -1,13 +1,15 @@
 //! Who a placeholder in a text stands for.
 
+use core::cell::Cell;
+
 use super::Identity;
 use crate::event::{Mention, Message};
 use crate::json::JsonStr;
 
-/// How many mentions of a message are looked up for its text. A message that
-/// mentions more people by hand is not known; the placeholders of those beyond
-/// stay as they are.
-const MENTIONS_MAX: usize = 128;
+/// How many walks over its mentions a message may cost: one for each
+/// placeholder of somebody who is not at hand. Beyond, placeholders stay as
+/// they are; no message that people write gets there.
+const WALKS_MAX: u32 = 256;
 
 pub(super) const ALL: &str = "@_all";
 const USER: &str = "@_user_";
@@ -17,9 +19,11 @@ const NUMBER_DIGITS_MAX: usize = 10;
 pub(super) const PLACEHOLDER_BYTES_MAX: usize = USER.len() + NUMBER_DIGITS_MAX;
 
 /// The mentions of a message, found by their placeholder.
-#[derive(Debug, Default)]
-pub(super) struct Mentions<'a> {
-    people: heapless::Vec<Person<'a>, MENTIONS_MAX>,
+#[derive(Debug)]
+pub(super) struct Mentions<'m> {
+    message: &'m Message<'m>,
+    identity: Identity<'m>,
+    walks_left: Cell<u32>,
     /// Whether this bot is mentioned.
     pub(super) bot: bool,
     /// Whether everyone is mentioned. Everyone is no person.
@@ -29,36 +33,41 @@ pub(super) struct Mentions<'a> {
 /// Somebody mentioned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Person<'a> {
-    key: JsonStr<'a>,
     /// The name to show.
     pub(super) name: Option<JsonStr<'a>>,
     /// Whether it is this bot.
     pub(super) is_bot: bool,
 }
 
-impl<'a> Mentions<'a> {
-    pub(super) fn of(message: &Message<'a>, identity: Identity<'_>) -> Self {
-        let mut mentions = Self::default();
+impl<'m> Mentions<'m> {
+    pub(super) fn of(message: &'m Message<'m>, identity: Identity<'m>) -> Self {
+        let mut mentions = Self {
+            message,
+            identity,
+            walks_left: Cell::new(WALKS_MAX),
+            bot: false,
+            all: false,
+        };
         for mention in message.mentions() {
-            let Some(key) = mention.key else { continue };
-            if key == ALL {
-                mentions.all = true;
-                continue;
-            }
-            let is_bot = is_bot(&mention, identity);
-            mentions.bot |= is_bot;
-            // Those beyond the limit are documented to stay as they are.
-            let _ = mentions.people.push(Person {
-                key,
-                name: mention.name,
-                is_bot,
-            });
+            mentions.bot |= is_bot(&mention, identity);
+            mentions.all |= mention.key.is_some_and(|key| key == ALL);
         }
         mentions
     }
 
-    pub(super) fn find(&self, key: impl Key) -> Option<&Person<'a>> {
-        self.people.iter().find(|person| key.is(person.key))
+    pub(super) fn find(&self, key: impl Key) -> Option<Person<'m>> {
+        let is_meant = |mention: &Mention<'_>| mention.key.is_some_and(|known| key.is(known));
+        let at_hand = self.message.mentions_at_hand().iter().copied();
+        let mention = at_hand.clone().find(is_meant).or_else(|| {
+            let mut beyond = self.message.mentions().skip(at_hand.len()).peekable();
+            beyond.peek()?;
+            self.walks_left.set(self.walks_left.get().checked_sub(1)?);
+            beyond.find(is_meant)
+        })?;
+        Some(Person {
+            name: mention.name,
+            is_bot: is_bot(&mention, self.identity),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::mention::{ALL, Mentions, PLACEHOLDER_BYTES_MAX, Person, Start};
 use super::{Resource, TEXT_BYTES_MAX};
-use crate::json::{JsonStr, Piece};
+use crate::json::{JsonStr, Piece, find};
 use crate::{BufferFull, TextBuffer};
 
 pub(super) type Written = Result<(), BufferFull>;
@@ -167,6 +167,8 @@ pub(super) struct Words<'x, 'w, 'm, T> {
     start: usize,
     /// Whether blanks are dropped now: they would be the first.
     at_start: bool,
+    /// Whether nothing that came before bears on what a run becomes.
+    settled: bool,
     blanks: Blanks,
 }
 
@@ -177,6 +179,7 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
             bot_was_here: false,
             start: out.len(),
             at_start: blanks == Blanks::Trimmed,
+            settled: false,
             blanks,
             out,
         }
@@ -191,15 +194,26 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
 
     #[inline]
     pub(super) fn char(&mut self, character: char) -> Written {
-        self.run(character.encode_utf8(&mut [0; 4]))
+        if self.settled && character != '@' {
+            return self.out.text.push(character);
+        }
+        self.unsettled_run(character.encode_utf8(&mut [0; 4]))
     }
 
     #[inline]
     pub(super) fn run(&mut self, run: &str) -> Written {
-        if self.open.is_empty() && !run.as_bytes().contains(&b'@') {
-            return self.plain(run);
+        if self.settled && find(run.as_bytes(), b'@').is_none() {
+            return self.out.text.push_str(run);
         }
-        self.run_with_mentions(run)
+        self.unsettled_run(run)
+    }
+
+    /// A run, whatever is in it and came before it.
+    fn unsettled_run(&mut self, run: &str) -> Written {
+        self.run_with_mentions(run)?;
+        self.settled =
+            self.open.is_empty() && !self.bot_was_here && !self.at_start && !self.out.escaping;
+        Ok(())
     }
 
     pub(super) fn finish(mut self) -> Written {
@@ -219,7 +233,6 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
         Ok(())
     }
 
-    #[cold]
     fn run_with_mentions(&mut self, run: &str) -> Written {
         let mut rest = run;
         while !self.open.is_empty() {
@@ -240,7 +253,7 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
                 Start::Open | Start::Other => self.plain(&open)?,
             }
         }
-        while let Some(at) = rest.find('@') {
+        while let Some(at) = find(rest.as_bytes(), b'@') {
             let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.plain(before)?;
             let taken = match Start::of(from) {
@@ -282,8 +295,7 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
             self.out.mentions_all = true;
             return self.plain("@all");
         }
-        let found: Option<Person<'_>> = self.out.mentions.find(key).copied();
-        match found {
+        match self.out.mentions.find(key) {
             Some(Person { is_bot: true, .. }) => {
                 if self.bot_was_here {
                     self.drop_blank_before();
