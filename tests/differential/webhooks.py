@@ -38,9 +38,14 @@ def pad(plain):
     return padder.update(plain) + padder.finalize()
 
 
+def is_base64(text):
+    """By RFC 4648, with padding."""
+    return len(text) % 4 == 0 and bool(re.fullmatch("[A-Za-z0-9+/]*={0,2}", text))
+
+
 def decrypt(key, text):
-    """The plaintext, or None. Base64 is that of RFC 4648 with padding."""
-    if len(text) % 4 or not re.fullmatch("[A-Za-z0-9+/]*={0,2}", text):
+    """The plaintext, or None."""
+    if not is_base64(text):
         return None
     sealed = base64.b64decode(text)
     if len(sealed) < 2 * BLOCK or len(sealed) % BLOCK:
@@ -54,8 +59,9 @@ def decrypt(key, text):
         return None
 
 
-def is_canonical(text):
-    return base64.b64encode(base64.b64decode(text)).decode() == text
+def has_stray_bits(text):
+    """Whether nothing but bits that belong to no byte is wrong with the base64."""
+    return is_base64(text) and base64.b64encode(base64.b64decode(text)).decode() != text
 
 
 def badly_padded(random):
@@ -111,7 +117,7 @@ def compare_decryption(verdict, question, ours):
     expected = {"error": "Malformed"} if plain is None else {"plain": plain.hex()}
     if ours == expected:
         verdict.agree()
-    elif plain is not None and not is_canonical(question["text"]):
+    elif plain is not None and has_stray_bits(question["text"]):
         verdict.differ("base64-with-stray-bits", question, ours)
     else:
         verdict.differ("decryption", question, expected, ours)
@@ -186,6 +192,7 @@ class Plainly:
         self.asked = asked
         self.token, self.key = asked["token"], asked["key"]
         self.body = bytes.fromhex(asked["body"])
+        self.has_stray_bits = False
 
     def verdict(self):
         outer = self.read(self.body)
@@ -193,6 +200,7 @@ class Plainly:
             return {"error": "NotJson"}
         text = outer[0].get("encrypt") if isinstance(outer[0], dict) else None
         text = text if isinstance(text, str) else None
+        self.has_stray_bits = text is not None and has_stray_bits(text)
         if not self.key:
             return {"error": "KeyMissing"} if text is not None else self.plain(outer[0])
         if text is None:
@@ -258,12 +266,15 @@ class Plainly:
 
 
 def compare_request(verdict, asked, ours):
-    expected = Plainly(asked).verdict()
+    plainly = Plainly(asked)
+    expected = plainly.verdict()
     if "challenge" in ours:
         answer = json.loads(bytes.fromhex(ours["challenge"]))
         ours = {"challenge": answer.get("challenge")} if len(answer) == 1 else answer
     if ours == expected:
         verdict.agree()
+    elif plainly.has_stray_bits:
+        verdict.differ("base64-with-stray-bits", asked, ours)
     else:
         verdict.differ("request", asked, expected, ours)
 
