@@ -54,7 +54,7 @@ pub fn cases_at(size: Size) -> [Case; 8] {
             let frame = frame.clone();
             move || black_box(decode(black_box(&frame))).payload.len()
         }),
-        Case::new("decode+encode", size, {
+        Case::new("decode+ack", size, {
             let (frame, mut out) = (frame.clone(), Vec::with_capacity(1024));
             move || {
                 decode_and_encode(black_box(&frame), &mut out);
@@ -133,18 +133,19 @@ pub fn decode_and_encode(message: &[u8], out: &mut Vec<u8>) {
 }
 
 fn pick<'a>(frame: &Frame<'a>) -> Picked<'a> {
-    let mut picked = Picked {
+    let number = |name, absent| frame.header(name).map_or(Ok(absent), str::parse);
+    Picked {
         seq_id: frame.seq_id,
         log_id: frame.log_id,
         service: frame.service,
         method: frame.method.to_i32(),
+        kind: frame.header("type").unwrap_or_default(),
+        push_id: frame.header("message_id").unwrap_or_default(),
+        trace_id: frame.header("trace_id").unwrap_or_default(),
+        sum: number("sum", 1).unwrap_or(1),
+        seq: number("seq", 0).unwrap_or(0),
         payload: frame.payload.unwrap_or_default(),
-        ..Picked::default()
-    };
-    for header in frame.headers() {
-        picked.header(header.key, header.value);
     }
-    picked
 }
 
 /// The machine with an open link, as a driver has it.

@@ -5,7 +5,13 @@ use buffa::{MessageView as _, ViewEncode as _};
 pub use generated::FrameView as Frame;
 use generated::HeaderView;
 
-#[allow(missing_docs, non_snake_case, unreachable_pub, reason = "generated")]
+#[allow(
+    missing_docs,
+    non_snake_case,
+    unreachable_pub,
+    unused_imports,
+    reason = "generated"
+)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/pbbp2.mod.rs"));
 }
