@@ -20,15 +20,34 @@ main() {
     need cc build-essential
     cargo build -q -p feishu-sim
     local programs=("$@")
-    [ $# -gt 0 ] || programs=(std_sockets smol)
+    [ $# -gt 0 ] || programs=(std_sockets smol c wasm)
     local program
     for program in "${programs[@]}"; do
-        cargo build -q -p proto-core --example "$program"
-        try "$program" "target/debug/examples/$program"
+        case $program in
+            c) run_c ;;
+            wasm) run_wasm ;;
+            *) run_rust "$program" ;;
+        esac
     done
-    if [ $# = 0 ] && [ -x $examples/wasm/run.sh ]; then
-        $examples/wasm/run.sh
-    fi
+}
+
+run_rust() {
+    cargo build -q -p proto-core --example "$1"
+    try "$1" "target/debug/examples/$1"
+}
+
+# Twice: the sanitizers watch the C, valgrind also what the library does.
+run_c() {
+    need valgrind valgrind
+    make -s -C $examples/c check
+    make -s -C $examples/c target/bot sanitized
+    try "c, sanitizers" $examples/c/target/bot-sanitized
+    try "c, valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
+        $examples/c/target/bot
+}
+
+run_wasm() {
+    [ ! -x $examples/wasm/run.sh ] || $examples/wasm/run.sh
 }
 
 # One program against a platform of its own.
@@ -58,12 +77,14 @@ try() { # name, command…
     expect "only acknowledgements with 200" 'all(.acks[]; .code == 200)' stats
     expect "three answers in all" '[.messages[] | select(.sender.self)] | length == 3' messages
     expect "a faithful answer" '[.messages[].text] | index($text)' messages --arg text "You said: $awkward"
-    kill -0 "$program_pid" 2>/dev/null || fail "the program ended by itself"
+    stop_program
     summary
     stop
 }
 
 start_platform() {
+    # Empty before the first look, so that no address of an earlier one is seen.
+    : >"$work/platform"
     target/debug/feishu-sim --ping-interval 1 >"$work/platform" 2>"$work/platform.log" &
     sim_pid=$!
     local tries
@@ -81,6 +102,15 @@ start_program() {
     program_pid=$!
 }
 
+# A program that minds signals ends well; the others just end.
+stop_program() {
+    local status=0
+    kill "$program_pid"
+    wait "$program_pid" || status=$?
+    program_pid=""
+    [ $status = 0 ] || [ $status = 143 ] || fail "the program ended with status $status"
+}
+
 summary() {
     get stats | jq -r --arg name "$name" '"ok   \($name): 3 of 3 answered once, " +
         "\([.connections[].pings] | add) pings on \(.connections | length) links, " +
@@ -93,7 +123,7 @@ stop() {
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    sim_pid="" program_pid=""
+    program_pid="" sim_pid=""
 }
 
 fail() {
@@ -128,6 +158,7 @@ wait_for() { # what, condition, of what
     local deadline=$((SECONDS + 20))
     until get "$3" | jq -e "$2" >/dev/null; do
         ((SECONDS < deadline)) || fail "waited in vain for $1"
+        kill -0 "$program_pid" 2>/dev/null || fail "the program ended by itself"
         sleep 0.05
     done
 }
