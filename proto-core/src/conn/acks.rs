@@ -6,7 +6,7 @@
 
 use core::time::Duration;
 
-use crate::wire::{AckPayload, AckTemplate, Frame};
+use crate::wire::{AckTemplate, Frame, Outcome};
 use crate::{Buffer, BufferFull, Instant};
 
 use super::memory::Memory;
@@ -83,7 +83,7 @@ impl AckQueue {
         &mut self,
         now: Instant,
         id: DeliveryId,
-        payload: AckPayload<'_>,
+        outcome: Outcome<'_>,
         memory: &mut impl Memory,
         out: &mut impl Buffer,
     ) -> Option<Result<(), BufferFull>> {
@@ -93,7 +93,7 @@ impl AckQueue {
         let echoed = memory.ack_bytes().get(start..end).unwrap_or_default();
         let biz_rt = now.since(slot.delivered).as_millis();
         let biz_rt = u64::try_from(biz_rt).unwrap_or(u64::MAX);
-        let written = slot.template.encode(echoed, biz_rt, payload, out);
+        let written = slot.template.encode(echoed, biz_rt, outcome, out);
         if written.is_ok() {
             self.settle(id, memory);
         }

@@ -26,9 +26,10 @@ pub use memory::HeapMemory;
 pub use memory::{FixedMemory, Memory, PartBytes};
 pub use parts::{Discard, PartSet};
 pub use vocabulary::{
-    AckError, CloseReason, Delivery, Encoding, Epoch, Event, LinkState, Outcome, Output, Stats,
-    Timer,
+    AckError, CloseReason, Delivery, Encoding, Epoch, Event, LinkState, Output, Stats, Timer,
 };
+
+pub use crate::wire::Outcome;
 
 use acks::AckQueue;
 use backoff::Backoff;
@@ -37,7 +38,7 @@ use parts::{Part, Reassembly, Taken};
 use crate::endpoint::{
     ClientConfig, EndpointGrant, EndpointReply, HandshakeRefusal, RawClientConfig, Refusal,
 };
-use crate::wire::{AckPayload, Frame, Method, encode_ping, header};
+use crate::wire::{Frame, Method, encode_ping, header};
 use crate::{Buffer, Config, Instant};
 
 /// Outputs that one call can produce before they are drained.
@@ -62,6 +63,9 @@ pub struct Connection<M> {
     refuse_until: Option<Instant>,
     /// A delivery whose encoding nobody can read.
     refuse_one: Option<AckToken>,
+    /// Expired sets that are still to be said: as many as the memory has, so
+    /// they are counted instead of queued.
+    expired_unsaid: u64,
     outputs: heapless::Deque<Queued, OUTPUTS_MAX>,
     stats: Stats,
     memory: M,
@@ -111,6 +115,7 @@ impl<M: Memory> Connection<M> {
             reassembly: Reassembly::default(),
             refuse_until: None,
             refuse_one: None,
+            expired_unsaid: 0,
             outputs: heapless::Deque::new(),
             stats: Stats::default(),
             memory,
@@ -223,7 +228,6 @@ impl<M: Memory> Connection<M> {
     /// Time has passed: whatever is due at `now` happens.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.phase {
-            Phase::Waiting { until } if until <= now => self.attempt(now),
             Phase::Discovering { give_up } | Phase::Dialing { give_up } if give_up <= now => {
                 self.abandon(now, CloseReason::ConnectTimeout);
             }
@@ -234,6 +238,10 @@ impl<M: Memory> Connection<M> {
             | Phase::Fatal
             | Phase::Closed => {}
         }
+        // Last, as what has just ended may be tried again without a wait.
+        if matches!(self.phase, Phase::Waiting { until } if until <= now) {
+            self.attempt(now);
+        }
         if self
             .acks
             .deadline(self.config.ack_timeout, &self.memory)
@@ -242,9 +250,8 @@ impl<M: Memory> Connection<M> {
             self.refuse_until = Some(now);
         }
         let expired = Reassembly::expire(now, self.config.reassembly_timeout, &mut self.memory);
-        for _ in 0..expired {
-            self.discarded(Discard::Expired);
-        }
+        self.stats.discarded += expired;
+        self.expired_unsaid += expired;
     }
 
     /// The machine slept: its wall clock ran ahead of the monotonic one. The
@@ -285,12 +292,7 @@ impl<M: Memory> Connection<M> {
                 Err(AckError::TooLate)
             };
         }
-        let payload = match outcome {
-            Outcome::Done => AckPayload::Success,
-            Outcome::Answer(json) => AckPayload::Answer(json),
-            Outcome::Failed => AckPayload::Failure,
-        };
-        match self.acks.answer(now, id, payload, &mut self.memory, out) {
+        match self.acks.answer(now, id, outcome, &mut self.memory, out) {
             Some(Ok(())) => {
                 self.stats.acknowledged += 1;
                 Ok(())
@@ -345,6 +347,10 @@ impl<M: Memory> Connection<M> {
                 Queued::Disconnect(epoch, reason) => Output::Disconnect(epoch, reason),
                 Queued::Event(event) => Output::Event(event),
             });
+        }
+        if let Some(rest) = self.expired_unsaid.checked_sub(1) {
+            self.expired_unsaid = rest;
+            return Some(Output::Event(Event::Discarded(Discard::Expired)));
         }
         if let Some(token) = self.refuse_one.take()
             && self.refuse(now, token.id(), scratch)
@@ -597,7 +603,7 @@ impl<M: Memory> Connection<M> {
         let open = matches!(self.phase, Phase::Open(_));
         let written = open.then(|| {
             self.acks
-                .answer(now, id, AckPayload::Failure, &mut self.memory, scratch)
+                .answer(now, id, Outcome::Failed, &mut self.memory, scratch)
         });
         self.acks.settle(id, &mut self.memory);
         matches!(written, Some(Some(Ok(()))))
@@ -618,9 +624,7 @@ impl<M: Memory> Connection<M> {
     }
 }
 
-/// The headers of a data frame that mean something, read in one pass; of
-/// doubles the first counts.
-#[derive(Default)]
+/// The headers of a data frame that mean something.
 struct Tags<'a> {
     kind: &'a str,
     push_id: &'a str,
@@ -631,25 +635,17 @@ struct Tags<'a> {
 
 impl<'a> Tags<'a> {
     fn of(frame: &Frame<'a>) -> Self {
-        let (mut kind, mut push_id, mut trace_id) = (None, None, None);
-        let (mut sum, mut seq) = (None, None);
-        for found in frame.headers() {
-            let place = match found.key {
-                header::TYPE => &mut kind,
-                header::MESSAGE_ID => &mut push_id,
-                header::TRACE_ID => &mut trace_id,
-                header::SUM => &mut sum,
-                header::SEQ => &mut seq,
-                _ => continue,
-            };
-            place.get_or_insert(found.value);
-        }
+        let text = |name| frame.header(name).unwrap_or_default();
+        let number = |name, absent| match frame.header(name) {
+            Some(digits) => digits.parse().ok(),
+            None => Some(absent),
+        };
         Self {
-            kind: kind.unwrap_or_default(),
-            push_id: push_id.unwrap_or_default(),
-            trace_id: trace_id.unwrap_or_default(),
-            sum: sum.map_or(Some(1), |text: &str| text.parse().ok()),
-            seq: seq.map_or(Some(0), |text: &str| text.parse().ok()),
+            kind: text(header::TYPE),
+            push_id: text(header::MESSAGE_ID),
+            trace_id: text(header::TRACE_ID),
+            sum: number(header::SUM, 1),
+            seq: number(header::SEQ, 0),
         }
     }
 }

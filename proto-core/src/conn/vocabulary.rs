@@ -161,17 +161,6 @@ pub enum Encoding {
     Gzip,
 }
 
-/// How a delivery ended.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
-    /// It is safe: acknowledge with code 200.
-    Done,
-    /// It is safe, and this JSON document goes back, as card callbacks need.
-    Answer(&'a [u8]),
-    /// It could not be made safe: code 500, so that Feishu pushes it again.
-    Failed,
-}
-
 /// An acknowledgement that was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AckError {

@@ -8,8 +8,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::encode::{bytes_field_start, header_field};
-use super::{Frame, FrameFields, Header, field, header};
+use super::encode::bytes_field_start;
+use super::{Frame, FrameFields, field};
 use crate::{Buffer, BufferFull};
 
 /// What of a received frame goes back with its acknowledgement, as lengths of
@@ -43,12 +43,7 @@ impl AckTemplate {
     }
 
     fn write_verbatim(frame: &Frame<'_>, out: &mut impl Buffer) -> Result<Self, BufferFull> {
-        let layout = &frame.layout;
-        let (headers_end, (payload_start, payload_end)) = (layout.headers.1, layout.payload);
-        let run = |from: usize, to: usize| layout.message.get(from..to).unwrap_or_default();
-        let head = run(0, headers_end);
-        let middle = run(headers_end, payload_start);
-        let tail = run(payload_end, layout.message.len());
+        let [head, middle, tail] = echoed(frame);
         out.append(head)?;
         out.append(middle)?;
         out.append(tail)?;
@@ -83,11 +78,11 @@ impl AckTemplate {
         self,
         echoed: &[u8],
         biz_rt_ms: u64,
-        payload: AckPayload<'_>,
+        outcome: Outcome<'_>,
         out: &mut impl Buffer,
     ) -> Result<(), BufferFull> {
         let start = out.as_bytes().len();
-        let written = self.encode_all(echoed, biz_rt_ms, payload, out);
+        let written = self.encode_all(echoed, biz_rt_ms, outcome, out);
         if written.is_err() {
             out.truncate(start);
         }
@@ -98,75 +93,156 @@ impl AckTemplate {
         self,
         echoed: &[u8],
         biz_rt_ms: u64,
-        payload: AckPayload<'_>,
+        outcome: Outcome<'_>,
         out: &mut impl Buffer,
     ) -> Result<(), BufferFull> {
         let (head, rest) = split(echoed, self.head);
         let (middle, tail) = split(rest, self.middle);
-        out.append(head)?;
-        let mut digits = heapless::String::<20>::new();
-        // Twenty digits hold every u64, so this cannot fail.
-        let _ = core::fmt::write(&mut digits, format_args!("{biz_rt_ms}"));
-        let header = Header {
-            key: header::BIZ_RT,
-            value: &digits,
+        write(head, middle, tail, biz_rt_ms, outcome, out)
+    }
+}
+
+impl Frame<'_> {
+    /// Appends the acknowledgement of this frame: for callers that keep the
+    /// frame until they answer it. The machine's
+    /// [`acknowledge`](crate::conn::Connection::acknowledge) does not need it
+    /// any more.
+    ///
+    /// `biz_rt_ms` is how long it took to come to the outcome, in ms.
+    ///
+    /// # Errors
+    /// [`BufferFull`]; the buffer is then unchanged.
+    pub fn acknowledge(
+        &self,
+        biz_rt_ms: u64,
+        outcome: Outcome<'_>,
+        out: &mut impl Buffer,
+    ) -> Result<(), BufferFull> {
+        let start = out.as_bytes().len();
+        let written = if self.layout.regular {
+            let [head, middle, tail] = echoed(self);
+            write(head, middle, tail, biz_rt_ms, outcome, out)
+        } else {
+            self.acknowledge_canonically(biz_rt_ms, outcome, out)
         };
-        header_field(out, header)?;
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    fn acknowledge_canonically(
+        &self,
+        biz_rt_ms: u64,
+        outcome: Outcome<'_>,
+        out: &mut impl Buffer,
+    ) -> Result<(), BufferFull> {
+        let fields = FrameFields::from(self);
+        fields.encode_head(self.headers(), out)?;
+        append_biz_rt(biz_rt_ms, out)?;
+        fields.encode_middle(out)?;
+        append_payload(outcome, out)?;
+        fields.encode_tail(out)
+    }
+}
+
+/// What of a regular frame is echoed.
+fn echoed<'a>(frame: &Frame<'a>) -> [&'a [u8]; 3] {
+    let layout = &frame.layout;
+    let (headers_end, (payload_start, payload_end)) = (layout.headers.1, layout.payload);
+    let run = |from: usize, to: usize| layout.message.get(from..to).unwrap_or_default();
+    [
+        run(0, headers_end),
+        run(headers_end, payload_start),
+        run(payload_end, layout.message.len()),
+    ]
+}
+
+/// Echoes the three runs, with the new header behind the first and the new
+/// payload behind the second.
+fn write(
+    head: &[u8],
+    middle: &[u8],
+    tail: &[u8],
+    biz_rt_ms: u64,
+    outcome: Outcome<'_>,
+    out: &mut impl Buffer,
+) -> Result<(), BufferFull> {
+    out.append(head)?;
+    append_biz_rt(biz_rt_ms, out)?;
+    if !middle.is_empty() {
         out.append(middle)?;
-        bytes_field_start(out, field::PAYLOAD, payload.len())?;
-        payload.append_to(out)?;
-        out.append(tail)
+    }
+    append_payload(outcome, out)?;
+    out.append(tail)
+}
+
+fn append_payload(outcome: Outcome<'_>, out: &mut impl Buffer) -> Result<(), BufferFull> {
+    match outcome {
+        Outcome::Done => out.append(b"\x42\x0c{\"code\":200}"),
+        Outcome::Failed => out.append(b"\x42\x0c{\"code\":500}"),
+        Outcome::Answer(json) => append_answer(json, out),
     }
 }
 
-/// The JSON that an acknowledgement carries.
+/// The answer in base64, wrapped in JSON.
+fn append_answer(json: &[u8], out: &mut impl Buffer) -> Result<(), BufferFull> {
+    const START: &[u8] = br#"{"code":200,"data":""#;
+    const END: &[u8] = br#""}"#;
+    let base64_len = json.len().div_ceil(3) * 4;
+    bytes_field_start(out, field::PAYLOAD, START.len() + base64_len + END.len())?;
+    out.append(START)?;
+    // 48 bytes become 64 characters, so no piece but the last is padded.
+    for piece in json.chunks(48) {
+        let mut text = [0_u8; 64];
+        let len = STANDARD
+            .encode_slice(piece, &mut text)
+            .map_err(|_| BufferFull)?;
+        out.append(text.get(..len).unwrap_or_default())?;
+    }
+    out.append(END)
+}
+
+/// Appends the header `biz_rt`: how long the handler took.
+fn append_biz_rt(millis: u64, out: &mut impl Buffer) -> Result<(), BufferFull> {
+    const START: [u8; 12] = *b"\x2a\x00\x0a\x06biz_rt\x12\x00";
+    /// Digits of the largest u64.
+    const DIGITS_MAX: usize = 20;
+    let mut field = [0; START.len() + DIGITS_MAX];
+    // Written from the end, the digits first.
+    let mut left = millis;
+    let mut count = 0_u8;
+    for digit in field.iter_mut().rev().take(DIGITS_MAX) {
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+        count += 1;
+        if left == 0 {
+            break;
+        }
+    }
+    let start = DIGITS_MAX - usize::from(count);
+    let Some(written) = field.get_mut(start..) else {
+        return Ok(());
+    };
+    if let Some(head) = written.first_chunk_mut() {
+        *head = START;
+        head[1] = 10 + count;
+        head[11] = count;
+    }
+    out.append(written)
+}
+
+/// How a delivery ended: the JSON that its acknowledgement carries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum AckPayload<'a> {
-    /// `{"code":200}`
-    Success,
-    /// `{"code":200,"data":"<base64 of this JSON document>"}`
+pub enum Outcome<'a> {
+    /// It is safe: `{"code":200}`.
+    Done,
+    /// It is safe, and this JSON document goes back in base64, as card
+    /// callbacks need.
     Answer(&'a [u8]),
-    /// `{"code":500}`: Feishu pushes the event again.
-    Failure,
-}
-
-impl AckPayload<'_> {
-    const ANSWER_START: &'static [u8] = br#"{"code":200,"data":""#;
-    const ANSWER_END: &'static [u8] = br#""}"#;
-
-    const fn fixed(&self) -> &'static [u8] {
-        match self {
-            Self::Success => br#"{"code":200}"#,
-            Self::Failure => br#"{"code":500}"#,
-            Self::Answer(_) => Self::ANSWER_START,
-        }
-    }
-
-    const fn len(&self) -> usize {
-        match self {
-            Self::Success | Self::Failure => self.fixed().len(),
-            Self::Answer(json) => {
-                let base64 = json.len().div_ceil(3) * 4;
-                Self::ANSWER_START.len() + base64 + Self::ANSWER_END.len()
-            }
-        }
-    }
-
-    fn append_to(&self, out: &mut impl Buffer) -> Result<(), BufferFull> {
-        out.append(self.fixed())?;
-        let Self::Answer(json) = self else {
-            return Ok(());
-        };
-        // 48 bytes become 64 characters, so no piece but the last is padded.
-        for piece in json.chunks(48) {
-            let mut text = [0_u8; 64];
-            let len = STANDARD
-                .encode_slice(piece, &mut text)
-                .map_err(|_| BufferFull)?;
-            out.append(text.get(..len).unwrap_or_default())?;
-        }
-        out.append(Self::ANSWER_END)
-    }
+    /// It could not be made safe: `{"code":500}`, so that Feishu pushes it
+    /// again.
+    Failed,
 }
 
 fn length(len: usize) -> Result<u32, BufferFull> {

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::reader::{DecodeError, DecodeErrorKind, Reader, WireType};
-use super::{Method, field};
+use super::{Method, field, header, usual};
 use crate::Limits;
 
 /// One decoded frame, borrowed from the message it came in.
@@ -28,7 +28,19 @@ pub struct Frame<'a> {
     pub payload: Option<&'a [u8]>,
     /// `LogIDNew`.
     pub log_id_new: Option<&'a str>,
+    pub(super) known: Known<'a>,
     pub(super) layout: Layout<'a>,
+}
+
+/// The headers that carry meaning, found while decoding; of doubles the first
+/// counts, as the official Go, Python and Java clients read them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Known<'a> {
+    pub(super) kind: Option<&'a str>,
+    pub(super) push_id: Option<&'a str>,
+    pub(super) trace_id: Option<&'a str>,
+    pub(super) sum: Option<&'a str>,
+    pub(super) seq: Option<&'a str>,
 }
 
 /// Where things are in the message, for the acknowledgement that echoes it.
@@ -64,10 +76,19 @@ impl<'a> Frame<'a> {
     /// [`Limits::frame_bytes_max`], is not well-formed, has a known field of
     /// another wire type, a string that is not UTF-8, or lacks a required field.
     pub fn decode(message: &'a [u8], limits: &Limits) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(message, 0);
         if message.len() > limits.frame_bytes_max {
-            return Err(reader.error(DecodeErrorKind::TooLarge(limits.frame_bytes_max)));
+            let kind = DecodeErrorKind::TooLarge(limits.frame_bytes_max);
+            return Err(DecodeError { kind, offset: 0 });
         }
+        match usual::decode(message) {
+            Some(frame) => Ok(frame),
+            None => Self::decode_any(message),
+        }
+    }
+
+    /// Decodes a frame of whatever shape.
+    pub(super) fn decode_any(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(message, 0);
         let (mut seq_id, mut log_id, mut service, mut method) = (None, None, None, None);
         let (mut payload_encoding, mut payload_type) = (None, None);
         let (mut payload, mut log_id_new) = (None, None);
@@ -76,6 +97,7 @@ impl<'a> Frame<'a> {
         let mut first_above_headers: Option<usize> = None;
         let mut log_id_new_at: Option<usize> = None;
         let mut regular = true;
+        let mut known = Known::default();
 
         while !reader.is_empty() {
             let start = reader.offset();
@@ -90,7 +112,7 @@ impl<'a> Frame<'a> {
                 (field::METHOD, WireType::Varint) => method = Some(low_32(reader.varint()?)),
                 (field::HEADERS, WireType::Bytes) => {
                     let content = reader.bytes()?;
-                    Header::decode(content, reader.offset() - content.len())?;
+                    known.note(Header::decode(content, reader.offset() - content.len())?);
                     let first = headers.map_or(start, |(first, _)| first);
                     headers = Some((first, reader.offset()));
                     regular &= payload_at.is_none();
@@ -132,6 +154,7 @@ impl<'a> Frame<'a> {
             payload_type,
             payload,
             log_id_new,
+            known,
             layout: Layout {
                 message,
                 headers,
@@ -154,16 +177,28 @@ impl<'a> Frame<'a> {
     /// The value of the first header called `key`, as the official Go, Python
     /// and Java clients read it.
     #[must_use]
+    #[inline]
     pub fn header(&self, key: &str) -> Option<&'a str> {
-        self.headers()
-            .find(|header| header.key == key)
-            .map(|header| header.value)
+        match key {
+            header::TYPE => self.known.kind,
+            header::MESSAGE_ID => self.known.push_id,
+            header::TRACE_ID => self.known.trace_id,
+            header::SUM => self.known.sum,
+            header::SEQ => self.known.seq,
+            _ => self.other_header(key),
+        }
+    }
+
+    fn other_header(&self, key: &str) -> Option<&'a str> {
+        let mut headers = self.headers();
+        let found = headers.find(|header| header.key == key);
+        found.map(|header| header.value)
     }
 
     /// The `type` header, empty when absent.
     #[must_use]
     pub fn kind(&self) -> &'a str {
-        self.header(super::header::TYPE).unwrap_or_default()
+        self.known.kind.unwrap_or_default()
     }
 }
 
@@ -177,6 +212,20 @@ impl fmt::Debug for Frame<'_> {
             .field("type", &self.kind())
             .field("payload_bytes", &self.payload.map(<[u8]>::len))
             .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Known<'a> {
+    fn note(&mut self, header: Header<'a>) {
+        let place = match header.key {
+            header::TYPE => &mut self.kind,
+            header::MESSAGE_ID => &mut self.push_id,
+            header::TRACE_ID => &mut self.trace_id,
+            header::SUM => &mut self.sum,
+            header::SEQ => &mut self.seq,
+            _ => return,
+        };
+        place.get_or_insert(header.value);
     }
 }
 
@@ -237,6 +286,6 @@ impl fmt::Debug for Headers<'_> {
     clippy::cast_possible_truncation,
     reason = "the truncation is the format's rule"
 )]
-const fn low_32(value: u64) -> i32 {
+pub(super) const fn low_32(value: u64) -> i32 {
     value as u32 as i32
 }

@@ -11,8 +11,10 @@ mod ack;
 mod decode;
 mod encode;
 mod reader;
+mod usual;
 
-pub(crate) use ack::{AckPayload, AckTemplate};
+pub(crate) use ack::AckTemplate;
+pub use ack::Outcome;
 pub use decode::{Frame, Header, Headers};
 pub use encode::{FrameFields, encode_ping};
 pub use reader::{DecodeError, DecodeErrorKind};

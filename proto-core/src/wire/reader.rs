@@ -79,6 +79,10 @@ impl<'a> Reader<'a> {
         self.offset
     }
 
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -123,24 +127,45 @@ impl<'a> Reader<'a> {
         self.long_varint()
     }
 
+    /// A varint of several bytes, the first eight at once.
     fn long_varint(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0_u64;
-        for (index, byte) in self.rest.iter().take(10).enumerate() {
-            // The tenth byte holds bit 63 alone.
-            if index == 9 && *byte > 1 {
-                return Err(self.error(DecodeErrorKind::Varint));
+        let Some((word, after)) = self.rest.split_first_chunk() else {
+            return self.last_varint();
+        };
+        let word = u64::from_le_bytes(*word);
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            let len = ends.trailing_zeros() / 8 + 1;
+            self.advance(len as usize)?;
+            return Ok(seven_bits_each(word & (u64::MAX >> (64 - 8 * len))));
+        }
+        let low = seven_bits_each(word);
+        match after {
+            [ninth @ 0..=0x7f, ..] => {
+                self.advance(9)?;
+                Ok(low | u64::from(*ninth) << 56)
             }
+            // The tenth byte holds bit 63 alone.
+            [ninth, tenth @ 0..=1, ..] => {
+                self.advance(10)?;
+                Ok(low | u64::from(ninth & 0x7f) << 56 | u64::from(*tenth) << 63)
+            }
+            [_, _, ..] => Err(self.error(DecodeErrorKind::Varint)),
+            [] | [_] => Err(self.error(DecodeErrorKind::Truncated)),
+        }
+    }
+
+    /// A varint with fewer than eight bytes behind it.
+    fn last_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        for (index, byte) in self.rest.iter().enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
                 self.advance(index + 1)?;
                 return Ok(value);
             }
         }
-        Err(self.error(if self.rest.len() < 10 {
-            DecodeErrorKind::Truncated
-        } else {
-            DecodeErrorKind::Varint
-        }))
+        Err(self.error(DecodeErrorKind::Truncated))
     }
 
     /// A length-delimited field's content.
@@ -207,4 +232,12 @@ impl<'a> Reader<'a> {
         self.offset += count;
         Ok(())
     }
+}
+
+/// Joins the low seven bits of eight bytes.
+const fn seven_bits_each(word: u64) -> u64 {
+    let bits = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let bits = (bits & 0x7f00_7f00_7f00_7f00) >> 1 | bits & 0x007f_007f_007f_007f;
+    let bits = (bits & 0x3fff_0000_3fff_0000) >> 2 | bits & 0x0000_3fff_0000_3fff;
+    (bits & 0x0fff_ffff_0000_0000) >> 4 | bits & 0x0fff_ffff
 }
