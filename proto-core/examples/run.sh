@@ -39,8 +39,7 @@ run_rust() {
 # Twice: the sanitizers watch the C, valgrind also what the library does.
 run_c() {
     need valgrind valgrind
-    make -s -C $examples/c check
-    make -s -C $examples/c target/bot sanitized
+    make -s -C $examples/c check test target/bot target/bot-sanitized
     try "c, sanitizers" $examples/c/target/bot-sanitized
     try "c, valgrind" valgrind -q --error-exitcode=9 --leak-check=full \
         $examples/c/target/bot
