@@ -5,8 +5,9 @@
 #   proto-core/examples/run.sh std_sockets    only those named
 #
 # Three messages: a plain one; one in parts that is pushed twice; one after the
-# link was cut. Each must be answered exactly once, acknowledged in time, and
-# nothing may be a violation of the protocol. One line for each program.
+# link was cut and the next handshake refused. Each must be answered exactly
+# once, acknowledged in time, and nothing may be a violation of the protocol.
+# With a wrong secret the program must give up. One line for each program.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -67,6 +68,7 @@ try() { # name, command…
     wait_for "both acknowledgements of an event that is pushed twice" '.acks | length == 3' stats
     wait_for "a ping each second" '.connections[0].pings >= 3' stats
 
+    put faults '{"faults":[{"kind":"handshake","status":514,"auth_code":7,"count":1}]}'
     post link '{"action":"drop"}' >/dev/null
     wait_for "a second link" '.connections | length == 2' stats
     later=$(say "still there?")
@@ -76,7 +78,10 @@ try() { # name, command…
     expect "only acknowledgements with 200" 'all(.acks[]; .code == 200)' stats
     expect "three answers in all" '[.messages[] | select(.sender.self)] | length == 3' messages
     expect "a faithful answer" '[.messages[].text] | index($text)' messages --arg text "You said: $awkward"
+    grep -q 'Handshake { status: 514, auth_error: 7, stated: true }' "$work/program.log" ||
+        fail "expected the reasons of a refused handshake"
     stop_program
+    expect_refusal "$@"
     summary
     stop
 }
@@ -95,10 +100,19 @@ start_platform() {
     fail "the platform does not start"
 }
 
-start_program() {
-    FEISHU_DOMAIN=$domain FEISHU_APP_ID=cli_a1b2c3d4e5f60718 \
-        FEISHU_APP_SECRET=simulated-app-secret "$@" >"$work/program.log" 2>&1 &
+start_program() { # command…
+    FEISHU_APP_SECRET=${secret-simulated-app-secret} FEISHU_DOMAIN=$domain \
+        FEISHU_APP_ID=cli_a1b2c3d4e5f60718 "$@" >"$work/program.log" 2>&1 &
     program_pid=$!
+}
+
+# With a wrong secret a program gives up at once.
+expect_refusal() { # command…
+    local status=0
+    secret=wrong start_program timeout 10 "$@"
+    wait "$program_pid" || status=$?
+    program_pid=""
+    [ $status = 1 ] || fail "expected status 1 after a refusal for good, not $status"
 }
 
 # A program that minds signals ends well; the others just end.
