@@ -4,7 +4,8 @@
 //! ping, pong deadline, backoff, acknowledgements), checks webhooks and reads
 //! events. It opens no socket, reads no clock, spawns nothing and draws no
 //! randomness beyond the seed it is given: bytes and time go in, bytes and
-//! events come out. The frame path allocates nothing.
+//! events come out. Nothing on the way from a frame to its message and its
+//! acknowledgement allocates.
 //!
 //! # A run loop
 //!
@@ -66,6 +67,64 @@
 //! }
 //! ```
 //!
+//! The contract of the poll API is in [`conn`].
+//!
+//! # What an event says
+//!
+//! A payload becomes an [`Event`], and a message event a [`Message`]: borrowed,
+//! without an allocator. What the message says is written into the caller's
+//! buffers.
+//!
+//! ```
+//! use proto_core::{Event, EventKind, Identity};
+//!
+//! let payload = br#"{"schema":"2.0","header":{"event_type":"im.message.receive_v1"},
+//!     "event":{"message":{"message_id":"om_1","chat_type":"p2p","message_type":"text",
+//!     "content":"{\"text\":\"@_user_1 what is 17 * 23?\"}","mentions":[
+//!     {"key":"@_user_1","id":{"open_id":"ou_bot"},"name":"bot"}]}}}"#;
+//! let event = Event::parse(payload)?;
+//! if let EventKind::Message(message) = event.kind {
+//!     let mut scratch = heapless::String::<1024>::new();
+//!     let mut text = heapless::String::<1024>::new();
+//!     let bot = Identity { open_id: "ou_bot", app_id: "cli_1" };
+//!     let normalized = message.normalize(bot, &mut scratch, &mut text, &mut |_| {})?;
+//!     assert!(normalized.addressed && normalized.mentions_bot);
+//!     assert_eq!(text, "what is 17 * 23?");
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Facts of the wire
+//!
+//! There is no public specification; the official clients are it. In brackets
+//! is where a fact was read (`go`: `larksuite/oapi-sdk-go`, package `ws`; `py`:
+//! `lark-oapi` 1.7.5; `node`: `@larksuiteoapi/node-sdk` 1.74; `java`:
+//! `larksuite/oapi-sdk-java`), or `seen` where that client was run against a
+//! server on loopback.
+//!
+//! - `POST {domain}/callback/ws/endpoint` with `AppID` and `AppSecret` answers a
+//!   `wss` URL that is dialled once, and the server's intervals (all). Which of
+//!   its refusals are final: [`Refusal`], [`HandshakeRefusal`].
+//! - Each binary message is one proto2 `Frame`. Required fields are on the wire
+//!   even when they are zero; decoders of go, java and node refuse frames
+//!   without them (seen). prost and protobuf for Python do not check.
+//! - The client pings at once and then every `PingInterval` seconds (120 until
+//!   the server speaks); a pong may carry new intervals (all). No client notices
+//!   by default when pongs stay away.
+//! - An event is acknowledged by its own frame, all headers kept, `biz_rt`
+//!   added, the payload replaced; code 200 is done, anything else is pushed
+//!   again, and so is what is not acknowledged in 3 s (all; the platform's
+//!   pages).
+//! - A large event comes in `sum` parts that share a `message_id`, `seq` from 0
+//!   (all); an absent `sum` means one. Parts may come in any order.
+//! - A card callback's answer goes back in base64 in the acknowledgement (py,
+//!   node, seen).
+//! - After an outage a client waits a random time below `ReconnectNonce`
+//!   seconds, then `ReconnectInterval` between attempts, `ReconnectCount` times,
+//!   for ever if that is negative (all).
+//! - Of doubled headers go, py and java read the first, node the last.
+//!   This crate reads the first.
+//!
 //! # Three clocks
 //!
 //! [`Instant`] is the caller's monotonic clock and drives every timer.
@@ -78,12 +137,15 @@
 //! What a peer can make the core hold is bounded by [`Limits`] and by the
 //! memory that the caller gives ([`conn::Memory`]): fixed arrays without an
 //! allocator, boxed slices with the `alloc` feature. What does not fit is
-//! refused or dropped with an event, so that Feishu pushes it again.
+//! refused or dropped with an event, so that Feishu pushes it again. Every
+//! limit, interval and wait stands with its unit, default and reason at
+//! [`Limits`] and [`Config`].
 //!
 //! # Features
 //!
-//! `alloc` adds `conn::HeapMemory`, `Vec` as a [`Buffer`] and
-//! owned messages; `std` only implies it. Neither changes what the rest does.
+//! `alloc` adds `conn::HeapMemory`, `Vec` as a [`Buffer`], `String` as a
+//! [`TextBuffer`] and owned messages (`InboundMessage`); `std` only implies it.
+//! Neither changes what the rest does.
 #![no_std]
 
 #[cfg(feature = "alloc")]

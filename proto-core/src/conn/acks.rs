@@ -41,6 +41,14 @@ impl AckToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub(super) u64);
 
+impl DeliveryId {
+    /// The number itself.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct AckQueue {
     /// Sequence numbers of the oldest slot in use and of the next one.
