@@ -56,7 +56,8 @@ echo "installing the official SDKs"
 "$sdk/venv/bin/pip" install -q --disable-pip-version-check lark-oapi==1.7.5 flask gunicorn
 export SDK_MODULES=$sdk/node_modules
 clients=(ours node python)
-if (cd benches/sdk/go && go mod tidy && go build -o "$work/go_subject" .) >"$work/go.log" 2>&1; then
+rm -rf "$work/go" && cp -r benches/sdk/go "$work/go"
+if (cd "$work/go" && go build -mod=mod -o "$work/go_subject" .) >"$work/go.log" 2>&1; then
     clients+=(go)
 elif [ -x "$work/go_subject" ]; then
     echo "the Go client as built before: $(tail -1 "$work/go.log")"
@@ -84,8 +85,12 @@ measure() { # who, kind, generator's options
     shift 2
     # Each side has a core: the load the second, the program the first.
     read -r -a command <<<"$(subject "$who" "$kind")"
-    line=$(taskset -c 1 "$root/target/release/generator" "$@" "$kind" "$seconds" \
-        taskset -c 0 "${command[@]}")
+    if ! line=$(taskset -c 1 "$root/target/release/generator" "$@" "$kind" "$seconds" \
+        taskset -c 0 "${command[@]}" 2>"$work/subject.log"); then
+        echo "FAILED: $kind by $who: $(tail -1 "$work/subject.log")"
+        [ "$who" != ours ] || exit 1
+        return 0
+    fi
     echo "{\"kind\":\"$kind\",\"who\":\"$who\",${line#\{}" | tee -a "$work/servers.jsonl"
 }
 

@@ -17,7 +17,7 @@ const CONNECTIONS: usize = 64;
 /// repeats.
 const REQUESTS: usize = 16_384;
 /// How long a program may take to listen.
-const START_MAX: Duration = Duration::from_secs(20);
+const START_MAX: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn measure(

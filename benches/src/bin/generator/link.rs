@@ -16,7 +16,7 @@ use crate::{Failure, Measured, WARM_UP};
 
 const IN_FLIGHT: u64 = 64;
 /// How long a program may take to connect.
-const START_MAX: Duration = Duration::from_secs(20);
+const START_MAX: Duration = Duration::from_secs(60);
 /// Shorter messages are pings: an acknowledgement echoes 290 bytes.
 const ACK_BYTES_MIN: usize = 200;
 
