@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 use prost::Message as _;
-use proto_core::conn::HeapMemory;
+use proto_core::conn::{HeapMemory, Outcome};
 use proto_core::{Config, DecodeErrorKind, Frame, FrameFields, Limits};
 
 use crate::cases;
 use crate::rig::Rig;
 use crate::support::{PlainFrame, PlainHeader, Said};
-use crate::wire::{Field, edits, fields, messages, number_of, plain_frames};
+use crate::wire::{Field, NAMES, edits, fields, messages, number_of, plain_frames};
 
 /// The frame with its required fields optional: whether they are there.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -77,6 +77,11 @@ proptest! {
             (Ok(ours), Ok(theirs)) => {
                 prop_assert_eq!(&PlainFrame::from(&ours), &theirs);
                 prop_assert_eq!(encode(&ours), theirs.encode_to_vec());
+                for name in NAMES.into_iter().chain(["biz_rt", ""]) {
+                    // Of doubles the first counts.
+                    let first = theirs.headers.iter().find(|header| header.key == name);
+                    prop_assert_eq!(ours.header(name), first.map(|header| header.value.as_str()));
+                }
                 prop_assert!(Presence::decode(bytes.as_slice()).unwrap().is_complete());
             }
             (Err(error), Ok(_)) => {
@@ -113,7 +118,9 @@ proptest! {
         mut message in messages(),
         took in 0..2500_u64,
     ) {
-        message.insert(0, header_field("type", "event"));
+        for (name, value) in [("type", "event"), ("sum", "1"), ("seq", "0")] {
+            message.insert(0, header_field(name, value));
+        }
         // Of doubled scalars the last counts: data.
         message.push(vec![0x20, 1]);
         let bytes = message.concat();
@@ -133,6 +140,12 @@ proptest! {
             (refusal.clone(), asked.acknowledged(0, br#"{"code":500}"#))
         };
         prop_assert_eq!(&PlainFrame::decode(ack.as_slice()).unwrap(), &expected);
+        if readable {
+            let mut at_once = Vec::new();
+            let frame = Frame::decode(&bytes, &Limits::default()).unwrap();
+            frame.acknowledge(took, Outcome::Done, &mut at_once).unwrap();
+            prop_assert_eq!(&at_once, &ack, "with and without the machine");
+        }
 
         let mut echoed = fields(&ack);
         let is_biz_rt = |field: &Field| *field == header_field("biz_rt", &expected.headers.last().unwrap().value);

@@ -39,10 +39,15 @@ fn method() -> impl Strategy<Value = i32> {
     prop_oneof![3 => 0..2_i32, 1 => any::<i32>()]
 }
 
+/// Names that mean something, also twice; values whose length takes two bytes.
 fn headers() -> impl Strategy<Value = PlainHeader> {
-    let key = prop_oneof![Just("type".to_owned()), "\\PC{0,12}"];
-    (key, "\\PC{0,12}").prop_map(|(key, value)| PlainHeader::new(&key, &value))
+    let key = prop_oneof![3 => proptest::sample::select(NAMES.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,12}"];
+    let value = prop_oneof![8 => "\\PC{0,12}", 1 => "\\PC{60,140}"];
+    (key, value).prop_map(|(key, value)| PlainHeader::new(&key, &value))
 }
+
+/// The headers that the core reads.
+pub(crate) const NAMES: [&str; 5] = ["type", "message_id", "trace_id", "sum", "seq"];
 
 /// One field as it is on the wire, tag included.
 pub(crate) type Field = Vec<u8>;
