@@ -127,6 +127,8 @@ class Maker:
             field(8, 2, b"x")[:-1],
         ])
         fields.insert(random.randrange(len(fields) + 1), more)
+        if random.random() < 0.2:
+            random.shuffle(fields)
         return b"".join(fields)
 
     def edited(self):

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds the core against other implementations of the same protocols.
 #
-# usage: tests/differential/run.sh [--long] [--seed N] [frames|webhooks]…
+# usage: tests/differential/run.sh [--long] [--seed N] [frames|webhooks|events]…
 #   --long     twenty times as much, with a new seed if none is given
 # needs: cargo, python3 with venv, and once a package registry
 set -eu
@@ -39,7 +39,7 @@ fi
 "$work/venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"
 
 failed=0
-for which in "${@:-frames webhooks}"; do
+for which in "${@:-frames webhooks events}"; do
     for name in $which; do
         "$work/venv/bin/python" "$here/$name.py" --seed "$seed" --times "$times" \
             --subject "$work/debug/differential-subject" || failed=1
