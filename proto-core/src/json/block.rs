@@ -35,7 +35,7 @@ fn short_plain_len(bytes: &[u8]) -> usize {
 /// Marks what ends a plain run in a string of JSON: quotes, backslashes, bytes
 /// below 0x20.
 #[inline]
-fn string_marks(block: [u8; BLOCK]) -> u32 {
+pub(crate) fn string_marks(block: [u8; BLOCK]) -> u32 {
     let bytes = u8x16::new(block);
     let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
     let quote = bytes.simd_eq(u8x16::splat(b'"'));

@@ -1,6 +1,6 @@
 //! The one pass over a document: a position, and verbs that move it on.
 
-use super::block::plain_len;
+use super::block::{plain_len, string_marks};
 use super::keys::Spelled;
 use super::text::{escape_len, short_escape};
 use super::{Json, JsonError, JsonErrorKind, JsonStr};
@@ -13,7 +13,7 @@ const DEPTH_MAX: u32 = 127;
 ///
 /// Each verb consumes one value or one separator. An object is read as
 ///
-/// ```ignore
+/// ```text
 /// let mut more = scanner.open(b'{')?;
 /// while more {
 ///     let key = scanner.key()?;
@@ -224,9 +224,31 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The string whose opening quote stands here.
+    /// The string whose opening quote stands here. Most have no escape.
     #[inline(always)]
     fn string(&mut self) -> Result<JsonStr<'a>, JsonError> {
+        let from = self.at + 1;
+        let mut rest = self.text.as_bytes().get(from..).unwrap_or_default();
+        while let Some((block, tail)) = rest.split_first_chunk() {
+            let marks = string_marks(*block);
+            if marks == 0 {
+                rest = tail;
+                continue;
+            }
+            let at = self.text.len() - rest.len() + marks.trailing_zeros() as usize;
+            if self.text.as_bytes().get(at) == Some(&b'"') {
+                self.at = at + 1;
+                let raw = self.text.get(from..at).unwrap_or_default();
+                return Ok(JsonStr::new(raw, false));
+            }
+            break;
+        }
+        self.any_string()
+    }
+
+    /// The same, whatever is in it.
+    #[inline(never)]
+    fn any_string(&mut self) -> Result<JsonStr<'a>, JsonError> {
         let from = self.at + 1;
         let mut escaped = false;
         let mut at = from;
