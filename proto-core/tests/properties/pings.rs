@@ -89,6 +89,7 @@ proptest! {
                 said if rig.machine.state() != LinkState::Open => break said,
                 said => prop_assert!(matches!(&said[..], [] | [Said::Send(_)]), "{:?}", said),
             }
+            prop_assert!(rig.now <= unanswered + pong_timeout);
         };
         prop_assert_eq!(rig.now, unanswered + pong_timeout);
         prop_assert_eq!(&said[0], &Said::Disconnect(rig.epoch, CloseReason::PongTimeout));
