@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use xiaoo_agent::{CurrentTime, Model, ToolSet};
-use xiaoo_store::{Store, StoreGuard, StoreOptions};
+use xiaoo_store::{Health, Store, StoreGuard, StoreOptions};
 
 use crate::config::{Access, AccessConfig, Config, FeishuConfig, ProgressStyle, Transport};
 use crate::pipeline::admission::Admission;
@@ -253,7 +253,7 @@ impl App {
             () = stop.cancelled() => false,
             // The store's disk has failed: what it answered before stands, and
             // nothing more can be promised.
-            Ok(()) = health.changed() => true,
+            Ok(_) = health.wait_for(|health| matches!(health, Health::Failed { .. })) => true,
         };
 
         info!(grace = ?self.shutdown_grace, "the daemon stops: no new events, running turns may end");

@@ -145,6 +145,12 @@ pub enum StoreError {
         /// What SQLite said.
         detail: String,
     },
+    /// The database said something that has no case of its own: most likely our mistake.
+    #[error("the store's database refused a command: {detail}")]
+    Database {
+        /// What it said.
+        detail: String,
+    },
     /// No answer within the patience of this call. The writer drops an admission
     /// that it had not begun; one that it had begun may still be stored, which
     /// makes the redelivery a duplicate and loses nothing.
@@ -171,6 +177,12 @@ pub enum StoreError {
         /// What SQLite said.
         detail: String,
     },
+    /// An id, key, kind or role holds a NUL character, which no platform gives.
+    #[error("{what} is not a name: it holds a NUL character")]
+    NotAName {
+        /// Which value.
+        what: &'static str,
+    },
     /// The store has as many waiting turns as it may have.
     #[error("the store already has {max} waiting turns")]
     QueueFull {
@@ -180,12 +192,6 @@ pub enum StoreError {
     /// The file can't be written any more.
     #[error("the store can't be written: {detail}")]
     ReadOnly {
-        /// What SQLite said.
-        detail: String,
-    },
-    /// SQLite said something that has no case of its own: most likely our mistake.
-    #[error("the store's database refused a command: {detail}")]
-    Sqlite {
         /// What SQLite said.
         detail: String,
     },
@@ -199,6 +205,13 @@ pub enum StoreError {
         /// The bound.
         max: usize,
     },
+    /// The database server can't be reached, or has lost us. It is tried again
+    /// until it is there; nothing of this call was stored.
+    #[error("the store's database can't be reached: {detail}")]
+    Unreachable {
+        /// What the system or the server said.
+        detail: String,
+    },
 }
 
 impl StoreError {
@@ -210,13 +223,15 @@ impl StoreError {
             | Self::ConversationFull { .. }
             | Self::Deadline { .. }
             | Self::Full { .. }
-            | Self::QueueFull { .. } => true,
+            | Self::QueueFull { .. }
+            | Self::Unreachable { .. } => true,
             Self::Closed
             | Self::Corrupt { .. }
+            | Self::Database { .. }
             | Self::Failed { .. }
             | Self::Io { .. }
+            | Self::NotAName { .. }
             | Self::ReadOnly { .. }
-            | Self::Sqlite { .. }
             | Self::TooLarge { .. } => false,
         }
     }
@@ -230,13 +245,15 @@ impl StoreError {
             Self::Busy { .. }
             | Self::Closed
             | Self::ConversationFull { .. }
+            | Self::Database { .. }
             | Self::Deadline { .. }
             | Self::Failed { .. }
             | Self::Full { .. }
+            | Self::NotAName { .. }
             | Self::QueueFull { .. }
             | Self::ReadOnly { .. }
-            | Self::Sqlite { .. }
-            | Self::TooLarge { .. } => false,
+            | Self::TooLarge { .. }
+            | Self::Unreachable { .. } => false,
         }
     }
 
@@ -251,7 +268,7 @@ impl StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::ReadOnly { detail }
             }
-            _ => Self::Sqlite { detail },
+            _ => Self::Database { detail },
         }
     }
 }

@@ -119,6 +119,9 @@
 
 pub mod limits;
 
+mod call;
+mod command;
+mod desk;
 mod error;
 mod sqlite;
 mod store;

@@ -1,18 +1,19 @@
 //! The handle: what the rest of the program calls.
 //!
-//! No call touches the database on the caller's thread. A write goes to the
-//! writer as a closure over an open transaction and comes back when that
-//! transaction is on disk; a read goes to the reader.
+//! It checks what comes in, turns it into a command or a question, gives that to
+//! the engine, and bounds the wait. What is durable and how is the engine's.
 
 use core::time::Duration;
 
-use rusqlite::Connection;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::call::Delivery;
+use crate::command::{Answer, Bounds, Command, Question, detail};
+use crate::desk::{Desk, Threads};
 use crate::error::{OpenError, StoreError};
-use crate::limits;
-use crate::sqlite::{self, Bounds, Delivery, Engine, Gauges, Needed, Threads, Undo};
+use crate::limits::{self, DETAIL_BYTES_MAX, NAME_BYTES_MAX};
+use crate::sqlite;
 use crate::types::{
     Admission, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step, StoreStats,
     Turn, TurnId, TurnKey, TurnResult,
@@ -26,7 +27,6 @@ use crate::url::StoreUrl;
 #[derive(Clone)]
 pub struct Store {
     engine: Engine,
-    bounds: Bounds,
     admit_deadline: Duration,
 }
 
@@ -61,14 +61,14 @@ impl Default for StoreOptions {
 /// is folded into the file and the lock is released.
 #[must_use = "the store closes when its guard is dropped"]
 pub struct StoreGuard {
-    threads: Threads,
+    engine: Closing,
 }
 
 impl StoreGuard {
     /// Closes the store and says whether all went well. Blocks for the commands
     /// that wait and a checkpoint: milliseconds on a healthy disk.
     pub fn close(mut self) -> Health {
-        self.threads.join()
+        self.engine.close()
     }
 }
 
@@ -83,17 +83,15 @@ impl Store {
     /// See [`OpenError`]; each says what to do.
     pub fn open(url: &StoreUrl, options: StoreOptions) -> Result<(Self, StoreGuard), OpenError> {
         let StoreUrl::Sqlite(path) = url;
-        let (engine, threads) = sqlite::open(path, options.file_bytes_max)?;
+        let (desk, threads) = sqlite::open(path, options.bounds())?;
         let store = Self {
-            engine,
-            bounds: Bounds {
-                queued_max: options.queued_max,
-                queued_per_conversation_max: options.queued_per_conversation_max,
-                file_bytes_max: options.file_bytes_max,
-            },
+            engine: Engine::Threads(desk),
             admit_deadline: options.admit_deadline,
         };
-        Ok((store, StoreGuard { threads }))
+        let guard = StoreGuard {
+            engine: Closing::Threads(threads),
+        };
+        Ok((store, guard))
     }
 
     /// Takes an event in, once. Returns when it is durable: only then may it be
@@ -103,15 +101,10 @@ impl Store {
     ///
     /// Any error means: don't acknowledge, so that the platform sends it again.
     pub async fn admit(&self, event: NewEvent) -> Result<Admission, StoreError> {
-        sqlite::check_event(&event)?;
-        let bounds = self.bounds;
-        self.write(
-            self.admit_deadline,
-            Needed::WhileAwaited,
-            None,
-            move |tx, gauges| sqlite::admit(tx, gauges, &bounds, &event),
-        )
-        .await
+        let Answer::Admission(admission) = self.write(Command::Admit(event)).await? else {
+            return Err(mixed_up());
+        };
+        Ok(admission)
     }
 
     /// Takes the oldest waiting turn of each conversation that has none running,
@@ -121,17 +114,10 @@ impl Store {
     ///
     /// On any error no turn was taken.
     pub async fn claim(&self, max: usize) -> Result<Vec<Turn>, StoreError> {
-        self.write(
-            limits::CALL_DEADLINE,
-            Needed::WhileAwaited,
-            Some(|tx, gauges, turns: &Vec<Turn>| {
-                turns
-                    .iter()
-                    .try_for_each(|turn| sqlite::release(tx, gauges, turn.key).map(drop))
-            }),
-            move |tx, gauges| sqlite::claim(tx, gauges, max),
-        )
-        .await
+        let Answer::Turns(turns) = self.write(Command::Claim { max }).await? else {
+            return Err(mixed_up());
+        };
+        Ok(turns)
     }
 
     /// Hands a claimed turn back as if it had never been claimed (shutdown).
@@ -140,8 +126,7 @@ impl Store {
     ///
     /// After an error the next [`Store::open`] does the same, but counts the try.
     pub async fn release(&self, turn: TurnKey) -> Result<Fenced, StoreError> {
-        self.always(move |tx, gauges| sqlite::release(tx, gauges, turn))
-            .await
+        self.fenced(Command::Release(turn)).await
     }
 
     /// Remembers what the turn shows to people, so that a later run can finish
@@ -151,9 +136,7 @@ impl Store {
     ///
     /// [`StoreError::TooLarge`] for an id that can't be one, and those of the disk.
     pub async fn note_sign(&self, turn: TurnKey, sign: Sign) -> Result<Fenced, StoreError> {
-        sqlite::check_sign(&sign)?;
-        self.always(move |tx, _| sqlite::note_sign(tx, turn, &sign))
-            .await
+        self.fenced(Command::NoteSign(turn, sign)).await
     }
 
     /// Appends a step to the turn's record: a model reply, a tool call about to
@@ -163,9 +146,7 @@ impl Store {
     ///
     /// [`StoreError::TooLarge`] past the bounds of a turn, and those of the disk.
     pub async fn note_step(&self, turn: TurnKey, step: Step) -> Result<Fenced, StoreError> {
-        sqlite::check_step(&step)?;
-        self.always(move |tx, _| sqlite::note_step(tx, turn, &step))
-            .await
+        self.fenced(Command::NoteStep(turn, step)).await
     }
 
     /// The steps that earlier runs of a turn have recorded, oldest first.
@@ -174,7 +155,10 @@ impl Store {
     ///
     /// Those of the disk, and [`StoreError::Closed`].
     pub async fn steps(&self, turn: TurnId) -> Result<Vec<Step>, StoreError> {
-        self.read(move |db| sqlite::steps(db, turn)).await
+        let Answer::Steps(steps) = self.read(Question::Steps(turn)).await? else {
+            return Err(mixed_up());
+        };
+        Ok(steps)
     }
 
     /// Ends a turn: its outcome, its history and its outbox rows become durable
@@ -187,9 +171,11 @@ impl Store {
     ///
     /// [`StoreError::TooLarge`] past a bound, and those of the disk.
     pub async fn finish(&self, turn: TurnKey, result: TurnResult) -> Result<Fenced, StoreError> {
-        sqlite::check_result(&result)?;
-        self.always(move |tx, _| sqlite::finish(tx, turn, &result))
-            .await
+        let result = TurnResult {
+            detail: result.detail.map(|text| detail(&text, DETAIL_BYTES_MAX)),
+            ..result
+        };
+        self.fenced(Command::Finish(turn, result)).await
     }
 
     /// The newest rows of a conversation's memory that fit both bounds, without
@@ -204,9 +190,15 @@ impl Store {
         rows_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<HistoryRow>, StoreError> {
-        let conversation = conversation.to_owned();
-        self.read(move |db| sqlite::history(db, &conversation, rows_max, bytes_max))
-            .await
+        let question = Question::History {
+            conversation: conversation.to_owned(),
+            rows_max,
+            bytes_max,
+        };
+        let Answer::History(rows) = self.read(question).await? else {
+            return Err(mixed_up());
+        };
+        Ok(rows)
     }
 
     /// Forgets a conversation's memory and says how many rows that were. Turns
@@ -217,8 +209,7 @@ impl Store {
     /// Those of the disk.
     pub async fn clear_conversation(&self, conversation: &str) -> Result<usize, StoreError> {
         let conversation = conversation.to_owned();
-        self.always(move |tx, _| sqlite::clear_history(tx, &conversation))
-            .await
+        self.counted(Command::ClearHistory { conversation }).await
     }
 
     /// Takes rows to send: each the first of its conversation that isn't settled,
@@ -228,16 +219,10 @@ impl Store {
     ///
     /// On any error no row was taken.
     pub async fn outbox_take(&self, now_ms: i64, max: usize) -> Result<Vec<OutboxRow>, StoreError> {
-        self.write(
-            limits::CALL_DEADLINE,
-            Needed::WhileAwaited,
-            Some(|tx, _, rows: &Vec<OutboxRow>| {
-                rows.iter()
-                    .try_for_each(|row| sqlite::outbox_untake(tx, row.key).map(drop))
-            }),
-            move |tx, _| sqlite::outbox_take(tx, now_ms, max),
-        )
-        .await
+        let Answer::Rows(rows) = self.write(Command::OutboxTake { now_ms, max }).await? else {
+            return Err(mixed_up());
+        };
+        Ok(rows)
     }
 
     /// When the next outbox row is due, by the clock of [`Store::outbox_take`];
@@ -247,7 +232,10 @@ impl Store {
     ///
     /// Those of the disk, and [`StoreError::Closed`].
     pub async fn outbox_next_ms(&self) -> Result<Option<i64>, StoreError> {
-        self.read(sqlite::outbox_next_ms).await
+        let Answer::Next(next) = self.read(Question::OutboxNext).await? else {
+            return Err(mixed_up());
+        };
+        Ok(next)
     }
 
     /// Settles a row as sent; `external_id` is the platform's name for it.
@@ -260,9 +248,8 @@ impl Store {
         row: OutboxKey,
         external_id: &str,
     ) -> Result<Fenced, StoreError> {
-        let external_id = sqlite::cut(external_id, limits::NAME_BYTES_MAX).to_owned();
-        self.always(move |tx, _| sqlite::outbox_done(tx, row, &external_id))
-            .await
+        let external_id = detail(external_id, NAME_BYTES_MAX);
+        self.fenced(Command::OutboxDone { row, external_id }).await
     }
 
     /// Puts a row back, to be sent not before that time. Rows behind it wait on.
@@ -276,9 +263,12 @@ impl Store {
         not_before_ms: i64,
         error: &str,
     ) -> Result<Fenced, StoreError> {
-        let error = sqlite::cut(error, limits::DETAIL_BYTES_MAX).to_owned();
-        self.always(move |tx, _| sqlite::outbox_retry(tx, row, not_before_ms, &error))
-            .await
+        self.fenced(Command::OutboxRetry {
+            row,
+            not_before_ms,
+            error: detail(error, DETAIL_BYTES_MAX),
+        })
+        .await
     }
 
     /// Gives a row up, with the reason. Rows behind it can be sent.
@@ -287,9 +277,8 @@ impl Store {
     ///
     /// Those of the disk.
     pub async fn outbox_dead(&self, row: OutboxKey, reason: &str) -> Result<Fenced, StoreError> {
-        let reason = sqlite::cut(reason, limits::DETAIL_BYTES_MAX).to_owned();
-        self.always(move |tx, _| sqlite::outbox_dead(tx, row, &reason))
-            .await
+        let reason = detail(reason, DETAIL_BYTES_MAX);
+        self.fenced(Command::OutboxDead { row, reason }).await
     }
 
     /// Removes what is older than the times in [`limits`], at most `batch` (and
@@ -300,8 +289,7 @@ impl Store {
     ///
     /// Those of the disk.
     pub async fn prune(&self, now_ms: i64, batch: usize) -> Result<usize, StoreError> {
-        self.always(move |tx, _| sqlite::prune(tx, now_ms, batch))
-            .await
+        self.counted(Command::Prune { now_ms, batch }).await
     }
 
     /// How full the store is.
@@ -310,8 +298,10 @@ impl Store {
     ///
     /// Those of the disk, and [`StoreError::Closed`].
     pub async fn stats(&self) -> Result<StoreStats, StoreError> {
-        let counters = self.engine.counters();
-        self.read(move |db| sqlite::stats(db, &counters)).await
+        let Answer::Stats(stats) = self.read(Question::Stats).await? else {
+            return Err(mixed_up());
+        };
+        Ok(stats)
     }
 
     /// Whether the store can be relied on.
@@ -327,42 +317,113 @@ impl Store {
         self.engine.health()
     }
 
-    /// A write that is done even if nobody waits for it any more.
-    async fn always<T: Send + 'static>(
-        &self,
-        operation: impl FnOnce(&Connection, &mut Gauges) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.write(
-            limits::CALL_DEADLINE,
-            Needed::Always,
-            None::<Undo<T>>,
-            operation,
-        )
-        .await
+    /// Counts up whenever there may be something new to claim or to take. Only a
+    /// hint, so that nobody has to ask again and again: who waits for it finds out
+    /// everything in time, but a change may also mean nothing.
+    ///
+    /// An outbox row that is put off becomes due without a change, see
+    /// [`Store::outbox_next_ms`].
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.engine.changes()
     }
 
-    async fn write<T: Send + 'static>(
-        &self,
-        patience: Duration,
-        needed: Needed,
-        undo: Option<Undo<T>>,
-        operation: impl FnOnce(&Connection, &mut Gauges) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        match timeout(patience, self.engine.write(needed, undo, operation)).await {
+    async fn fenced(&self, command: Command) -> Result<Fenced, StoreError> {
+        let Answer::Fenced(fenced) = self.write(command).await? else {
+            return Err(mixed_up());
+        };
+        Ok(fenced)
+    }
+
+    async fn counted(&self, command: Command) -> Result<usize, StoreError> {
+        let Answer::Count(count) = self.write(command).await? else {
+            return Err(mixed_up());
+        };
+        Ok(count)
+    }
+
+    async fn write(&self, command: Command) -> Result<Answer, StoreError> {
+        command.check()?;
+        let patience = if matches!(command, Command::Admit(_)) {
+            self.admit_deadline
+        } else {
+            limits::CALL_DEADLINE
+        };
+        match timeout(patience, self.engine.write(command)).await {
             Ok(answer) => answer.map(Delivery::take),
             Err(_) => Err(StoreError::Deadline { after: patience }),
         }
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn read(&self, question: Question) -> Result<Answer, StoreError> {
         let patience = limits::CALL_DEADLINE;
-        match timeout(patience, self.engine.read(query)).await {
+        match timeout(patience, self.engine.read(question)).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreError::Deadline { after: patience }),
         }
+    }
+}
+
+/// What is under the store.
+#[derive(Clone)]
+enum Engine {
+    /// SQLite.
+    Threads(Desk),
+}
+
+/// What ends it.
+enum Closing {
+    Threads(Threads),
+}
+
+impl Engine {
+    async fn write(&self, command: Command) -> Result<Delivery, StoreError> {
+        match self {
+            Self::Threads(desk) => desk.write(command).await,
+        }
+    }
+
+    async fn read(&self, question: Question) -> Result<Answer, StoreError> {
+        match self {
+            Self::Threads(desk) => desk.read(question).await,
+        }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        match self {
+            Self::Threads(desk) => desk.health(),
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        match self {
+            Self::Threads(desk) => desk.changes(),
+        }
+    }
+}
+
+impl Closing {
+    fn close(&mut self) -> Health {
+        match self {
+            Self::Threads(threads) => threads.join(),
+        }
+    }
+}
+
+impl StoreOptions {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            queued_max: self.queued_max,
+            queued_per_conversation_max: self.queued_per_conversation_max,
+            file_bytes_max: self.file_bytes_max,
+        }
+    }
+}
+
+/// An engine gave an answer that its question can't have: our mistake.
+fn mixed_up() -> StoreError {
+    StoreError::Database {
+        detail: "it gave the answer of another question".to_owned(),
     }
 }
 

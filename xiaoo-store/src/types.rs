@@ -330,4 +330,10 @@ pub enum Health {
         /// What happened.
         reason: String,
     },
+    /// The database server can't be reached. Nothing is taken in meanwhile, and
+    /// when it is there again the store goes on by itself.
+    Unreachable {
+        /// What happened.
+        reason: String,
+    },
 }

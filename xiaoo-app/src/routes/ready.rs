@@ -108,8 +108,10 @@ fn describe(link: &LinkSnapshot) -> Value {
 }
 
 async fn store(readiness: &Readiness, reasons: &mut Vec<String>) -> Value {
-    if let Health::Failed { reason } = readiness.pipeline.store.health() {
-        reasons.push(format!("the store has failed: {reason}"));
+    match readiness.pipeline.store.health() {
+        Health::Good => {}
+        Health::Failed { reason } => reasons.push(format!("the store has failed: {reason}")),
+        Health::Unreachable { reason } => reasons.push(reason),
     }
     match readiness.pipeline.store.stats().await {
         Ok(stats) => json!({

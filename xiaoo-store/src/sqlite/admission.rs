@@ -2,40 +2,17 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::bounded;
 use super::writer::Gauges;
+use crate::command::Bounds;
 use crate::error::StoreError;
-use crate::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
 use crate::types::{Admission, DuplicateKey, NewEvent, NewTurn, TurnId};
 
 /// One part in so many of the file is kept for finishing what was admitted:
 /// answers and history need room too, and without them nothing ever leaves.
 const RESERVE_PART: u64 = 8;
 
-/// How much may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) queued_max: u64,
-    pub(crate) queued_per_conversation_max: u64,
-    pub(crate) file_bytes_max: Option<u64>,
-}
-
-/// Refuses an event that is too large to keep.
-pub(crate) fn check_event(event: &NewEvent) -> Result<(), StoreError> {
-    bounded("app", event.app.len(), NAME_BYTES_MAX)?;
-    bounded("event_id", event.event_id.len(), NAME_BYTES_MAX)?;
-    let message_id = event.message_id.as_deref().unwrap_or_default();
-    bounded("message_id", message_id.len(), NAME_BYTES_MAX)?;
-    if let Some(turn) = &event.work {
-        bounded("conversation", turn.conversation.len(), NAME_BYTES_MAX)?;
-        bounded("kind", turn.kind.len(), NAME_BYTES_MAX)?;
-        bounded("body", turn.body.len(), BODY_BYTES_MAX)?;
-    }
-    Ok(())
-}
-
 /// Records the event, and queues its turn behind those of its conversation.
-pub(crate) fn admit(
+pub(super) fn admit(
     tx: &Connection,
     gauges: &mut Gauges,
     bounds: &Bounds,

@@ -8,7 +8,13 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::admission::admit;
+use super::history::history;
+use super::outbox::{outbox_done, outbox_next_ms, outbox_take};
+use super::turns::{claim, finish};
+use super::upkeep::{prune, stats};
 use super::*;
+use crate::desk::Counters;
 use crate::types::{NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
 
 #[test]

@@ -3,12 +3,13 @@
 use rusqlite::{Connection, params};
 
 use super::turns::read_body;
+use crate::command::newest_that_fit;
 use crate::error::StoreError;
 use crate::limits::CONVERSATION_HISTORY_MAX;
 use crate::types::{HistoryRow, TurnId, TurnResult};
 
 /// The newest rows that fit both bounds, without a gap, oldest first.
-pub(crate) fn history(
+pub(super) fn history(
     db: &Connection,
     conversation: &str,
     rows_max: usize,
@@ -27,18 +28,10 @@ pub(crate) fn history(
             body: read_body(row, 3)?,
         })
     })?;
-    let mut room = bytes_max;
-    let mut rows = Vec::new();
-    for row in newest_first {
-        let row = row?;
-        let Some(left) = room.checked_sub(row.body.len()) else {
-            break;
-        };
-        room = left;
-        rows.push(row);
-    }
-    rows.reverse();
-    Ok(rows)
+    newest_that_fit(
+        newest_first.map(|row| row.map_err(StoreError::from)),
+        bytes_max,
+    )
 }
 
 /// Adds what a turn leaves to be remembered; what is too old falls off.
@@ -74,7 +67,7 @@ pub(super) fn append(
 }
 
 /// Forgets a conversation.
-pub(crate) fn clear_history(tx: &Connection, conversation: &str) -> Result<usize, StoreError> {
+pub(super) fn clear_history(tx: &Connection, conversation: &str) -> Result<usize, StoreError> {
     let rows = tx
         .prepare_cached("DELETE FROM history WHERE conversation = ?1")?
         .execute([conversation])?;

@@ -4,7 +4,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::turns::{fenced, read_body};
+use super::turns::read_body;
+use crate::command::fenced;
 use crate::error::StoreError;
 use crate::limits::OUTBOX_TAKE_MAX;
 use crate::types::{Fenced, OutboxKey, OutboxRow, TurnId, TurnResult};
@@ -42,7 +43,7 @@ pub(super) fn append(
 }
 
 /// Takes the rows that are due, the longest due first.
-pub(crate) fn outbox_take(
+pub(super) fn outbox_take(
     tx: &Connection,
     now_ms: i64,
     max: usize,
@@ -78,7 +79,7 @@ pub(crate) fn outbox_take(
 }
 
 /// Puts back a row that nobody has begun to send.
-pub(crate) fn outbox_untake(tx: &Connection, key: OutboxKey) -> Result<Fenced, StoreError> {
+pub(super) fn outbox_untake(tx: &Connection, key: OutboxKey) -> Result<Fenced, StoreError> {
     // The try's number stays spent, since a number names one owner. A first try
     // that was not made must not start the uuid's hour.
     let changed = tx
@@ -88,11 +89,11 @@ pub(crate) fn outbox_untake(tx: &Connection, key: OutboxKey) -> Result<Fenced, S
              WHERE id = ?1 AND attempts = ?2 AND state = 'sending'",
         )?
         .execute(params![key.id, key.attempt])?;
-    Ok(fenced(changed))
+    Ok(fenced(changed > 0))
 }
 
 /// When the next row is due.
-pub(crate) fn outbox_next_ms(db: &Connection) -> Result<Option<i64>, StoreError> {
+pub(super) fn outbox_next_ms(db: &Connection) -> Result<Option<i64>, StoreError> {
     let due = db
         .prepare_cached(
             "SELECT not_before_ms FROM outbox WHERE state = 'ready' ORDER BY not_before_ms LIMIT 1",
@@ -103,7 +104,7 @@ pub(crate) fn outbox_next_ms(db: &Connection) -> Result<Option<i64>, StoreError>
 }
 
 /// The row is sent.
-pub(crate) fn outbox_done(
+pub(super) fn outbox_done(
     tx: &Connection,
     key: OutboxKey,
     external_id: &str,
@@ -123,7 +124,7 @@ pub(crate) fn outbox_done(
 }
 
 /// The row is given up; its body stays for people to look at.
-pub(crate) fn outbox_dead(
+pub(super) fn outbox_dead(
     tx: &Connection,
     key: OutboxKey,
     reason: &str,
@@ -139,7 +140,7 @@ pub(crate) fn outbox_dead(
 }
 
 /// The row is to be tried again; it stays at the head of its conversation.
-pub(crate) fn outbox_retry(
+pub(super) fn outbox_retry(
     tx: &Connection,
     key: OutboxKey,
     not_before_ms: i64,
@@ -151,7 +152,7 @@ pub(crate) fn outbox_retry(
              WHERE id = ?1 AND attempts = ?2 AND state = 'sending'",
         )?
         .execute(params![key.id, key.attempt, not_before_ms, error])?;
-    Ok(fenced(changed))
+    Ok(fenced(changed > 0))
 }
 
 /// Moves the conversation's next row up, if this one was settled.

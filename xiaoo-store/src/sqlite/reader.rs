@@ -2,29 +2,32 @@
 //! commit, and no worker of the runtime ever waits for the disk.
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::{history, outbox, turns, upkeep};
+use crate::command::{Answer, Question};
+use crate::desk::{Counters, Read};
 use crate::error::StoreError;
 
-/// A question on its way to the reader.
-pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
-
-/// Makes a question out of a closure, and the way its answer comes.
-pub(super) fn call<T: Send + 'static>(
-    query: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
-) -> (Query, oneshot::Receiver<Result<T, StoreError>>) {
-    let (answer, wait) = oneshot::channel();
-    let query = Box::new(move |db: &Connection| {
-        if !answer.is_closed() {
-            drop(answer.send(query(db)));
+/// Answers until every sender is gone and the queue is empty.
+pub(super) fn run(db: &Connection, counters: &Counters, mut queue: mpsc::Receiver<Read>) {
+    while let Some(read) = queue.blocking_recv() {
+        if !read.is_void() {
+            let answer = ask(db, counters, &read.question);
+            read.answer(answer);
         }
-    });
-    (query, wait)
+    }
 }
 
-/// Answers until every sender is gone and the queue is empty.
-pub(super) fn run(db: &Connection, mut queue: mpsc::Receiver<Query>) {
-    while let Some(query) = queue.blocking_recv() {
-        query(db);
-    }
+fn ask(db: &Connection, counters: &Counters, question: &Question) -> Result<Answer, StoreError> {
+    Ok(match question {
+        Question::Steps(turn) => Answer::Steps(turns::steps(db, *turn)?),
+        Question::History {
+            conversation,
+            rows_max,
+            bytes_max,
+        } => Answer::History(history::history(db, conversation, *rows_max, *bytes_max)?),
+        Question::OutboxNext => Answer::Next(outbox::outbox_next_ms(db)?),
+        Question::Stats => Answer::Stats(upkeep::stats(db, counters)?),
+    })
 }

@@ -6,48 +6,14 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::writer::Gauges;
-use super::{bounded, cut, history, outbox};
+use super::{history, outbox};
+use crate::command::{check_steps, fenced, outcome_text};
 use crate::error::StoreError;
-use crate::limits::{
-    BODY_BYTES_MAX, CLAIM_MAX, DETAIL_BYTES_MAX, NAME_BYTES_MAX, TURN_HISTORY_MAX, TURN_OUTBOX_MAX,
-    TURN_STEP_BYTES_MAX, TURN_STEPS_MAX,
-};
-use crate::types::{Body, Fenced, Outcome, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
-
-/// Refuses a result that is too large to keep.
-pub(crate) fn check_result(result: &TurnResult) -> Result<(), StoreError> {
-    bounded("history", result.history.len(), TURN_HISTORY_MAX)?;
-    bounded("outbox", result.outbox.len(), TURN_OUTBOX_MAX)?;
-    for row in &result.history {
-        bounded("role", row.role.len(), NAME_BYTES_MAX)?;
-        bounded("history body", row.body.len(), BODY_BYTES_MAX)?;
-    }
-    for row in &result.outbox {
-        bounded("uuid", row.uuid.len(), NAME_BYTES_MAX)?;
-        bounded("kind", row.kind.len(), NAME_BYTES_MAX)?;
-        bounded("outbox body", row.body.len(), BODY_BYTES_MAX)?;
-    }
-    Ok(())
-}
-
-/// Refuses a sign whose id can't be one.
-pub(crate) fn check_sign(sign: &Sign) -> Result<(), StoreError> {
-    let (Sign::Reaction(id) | Sign::Card(id)) = sign;
-    bounded(
-        "sign",
-        id.as_deref().unwrap_or_default().len(),
-        NAME_BYTES_MAX,
-    )
-}
-
-/// Refuses a step that is too large to keep.
-pub(crate) fn check_step(step: &Step) -> Result<(), StoreError> {
-    bounded("kind", step.kind.len(), NAME_BYTES_MAX)?;
-    bounded("step body", step.body.len(), BODY_BYTES_MAX)
-}
+use crate::limits::CLAIM_MAX;
+use crate::types::{Body, Fenced, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
 
 /// Takes the turns at the heads of their conversations, oldest first.
-pub(crate) fn claim(
+pub(super) fn claim(
     tx: &Connection,
     gauges: &mut Gauges,
     max: usize,
@@ -71,7 +37,7 @@ pub(crate) fn claim(
 
 /// Puts a running turn back at the head, with its epoch spent and its attempt not
 /// counted.
-pub(crate) fn release(
+pub(super) fn release(
     tx: &Connection,
     gauges: &mut Gauges,
     key: TurnKey,
@@ -85,11 +51,11 @@ pub(crate) fn release(
     if changed > 0 {
         gauges.queued = gauges.queued.saturating_add(1);
     }
-    Ok(fenced(changed))
+    Ok(fenced(changed > 0))
 }
 
 /// Remembers a sign of life.
-pub(crate) fn note_sign(tx: &Connection, key: TurnKey, sign: &Sign) -> Result<Fenced, StoreError> {
+pub(super) fn note_sign(tx: &Connection, key: TurnKey, sign: &Sign) -> Result<Fenced, StoreError> {
     let (sql, id) = match sign {
         Sign::Reaction(id) => (
             "UPDATE turn SET reaction = ?3 WHERE id = ?1 AND epoch = ?2 AND state = 'running'",
@@ -103,11 +69,11 @@ pub(crate) fn note_sign(tx: &Connection, key: TurnKey, sign: &Sign) -> Result<Fe
     let changed = tx
         .prepare_cached(sql)?
         .execute(params![key.id.0, key.epoch, id])?;
-    Ok(fenced(changed))
+    Ok(fenced(changed > 0))
 }
 
 /// Appends a step.
-pub(crate) fn note_step(tx: &Connection, key: TurnKey, step: &Step) -> Result<Fenced, StoreError> {
+pub(super) fn note_step(tx: &Connection, key: TurnKey, step: &Step) -> Result<Fenced, StoreError> {
     if conversation_of(tx, key)?.is_none() {
         return Ok(Fenced::Replaced);
     }
@@ -116,24 +82,14 @@ pub(crate) fn note_step(tx: &Connection, key: TurnKey, step: &Step) -> Result<Fe
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM step WHERE turn_id = ?1",
         )?
         .query_row([key.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let grown = |old: i64, by: usize| {
-        usize::try_from(old)
-            .unwrap_or(usize::MAX)
-            .saturating_add(by)
-    };
-    bounded("steps of the turn", grown(rows, 1), TURN_STEPS_MAX)?;
-    bounded(
-        "bytes of the turn's steps",
-        grown(bytes, step.body.len()),
-        TURN_STEP_BYTES_MAX,
-    )?;
+    check_steps(rows, bytes, step)?;
     tx.prepare_cached("INSERT INTO step (turn_id, kind, body) VALUES (?1, ?2, ?3)")?
         .execute(params![key.id.0, step.kind, &*step.body])?;
     Ok(Fenced::Done)
 }
 
 /// A turn's steps, oldest first.
-pub(crate) fn steps(db: &Connection, turn: TurnId) -> Result<Vec<Step>, StoreError> {
+pub(super) fn steps(db: &Connection, turn: TurnId) -> Result<Vec<Step>, StoreError> {
     let steps = db
         .prepare_cached("SELECT kind, body FROM step WHERE turn_id = ?1 ORDER BY id")?
         .query_map([turn.0], |row| {
@@ -147,7 +103,7 @@ pub(crate) fn steps(db: &Connection, turn: TurnId) -> Result<Vec<Step>, StoreErr
 }
 
 /// Ends a turn and lets the conversation's next one move up.
-pub(crate) fn finish(
+pub(super) fn finish(
     tx: &Connection,
     key: TurnKey,
     result: &TurnResult,
@@ -155,10 +111,6 @@ pub(crate) fn finish(
     let Some(conversation) = conversation_of(tx, key)? else {
         return Ok(Fenced::Replaced);
     };
-    let detail = result
-        .detail
-        .as_deref()
-        .map(|text| cut(text, DETAIL_BYTES_MAX));
     tx.prepare_cached(
         "UPDATE turn SET state = 'done', outcome = ?2, detail = ?3, finished_ms = ?4
          WHERE id = ?1",
@@ -166,7 +118,7 @@ pub(crate) fn finish(
     .execute(params![
         key.id.0,
         outcome_text(result.outcome),
-        detail,
+        result.detail,
         result.finished_ms
     ])?;
     // These have done their work; what is to be remembered is in the history.
@@ -218,22 +170,4 @@ fn read_turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
 
 pub(super) fn read_body(row: &Row<'_>, column: usize) -> rusqlite::Result<Body> {
     row.get::<_, Vec<u8>>(column).map(Body::from)
-}
-
-pub(super) fn fenced(changed: usize) -> Fenced {
-    if changed == 0 {
-        Fenced::Replaced
-    } else {
-        Fenced::Done
-    }
-}
-
-fn outcome_text(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Answered => "answered",
-        Outcome::Failed => "failed",
-        Outcome::Interrupted => "interrupted",
-        Outcome::Refused => "refused",
-        Outcome::Silent => "silent",
-    }
 }

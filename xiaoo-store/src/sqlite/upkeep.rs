@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::Counters;
 use super::writer::Gauges;
+use crate::desk::Counters;
 use crate::error::StoreError;
 use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX};
 use crate::types::StoreStats;
@@ -38,7 +38,7 @@ pub(super) fn recover(db: &mut Connection) -> rusqlite::Result<Gauges> {
 }
 
 /// Removes what is too old, a batch of each table.
-pub(crate) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize, StoreError> {
+pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize, StoreError> {
     let batch = i64::try_from(batch.min(PRUNE_BATCH_MAX)).unwrap_or(i64::MAX);
     let mut removed = 0;
     for (kept, sql) in [
@@ -89,7 +89,7 @@ pub(crate) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
 }
 
 /// Counts what is open, by the partial indexes: finished rows cost nothing.
-pub(crate) fn stats(db: &Connection, counters: &Counters) -> Result<StoreStats, StoreError> {
+pub(super) fn stats(db: &Connection, counters: &Counters) -> Result<StoreStats, StoreError> {
     let oldest = |sql: &str| -> rusqlite::Result<Option<i64>> {
         db.prepare_cached(sql)?
             .query_row([], |row| row.get(0))

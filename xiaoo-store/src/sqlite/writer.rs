@@ -5,15 +5,17 @@
 //! batching window: no timer is needed. What one command gets wrong is undone by
 //! its savepoint and hurts no other.
 
-use core::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
-use super::Counters;
 use super::checkpoint::Nudge;
+use super::{admission, history, outbox, turns, upkeep};
+use crate::call::{Job, Orphans, Task};
+use crate::command::{Answer, Bounds, Command};
+use crate::desk::Told;
 use crate::error::StoreError;
 use crate::limits::BATCH_MAX;
 use crate::types::Health;
@@ -21,11 +23,11 @@ use crate::types::Health;
 /// The writer's thread; see the module.
 pub(super) struct Writer {
     pub(super) db: Connection,
-    pub(super) queue: mpsc::Receiver<Box<dyn Job>>,
+    pub(super) queue: mpsc::Receiver<Job>,
     pub(super) orphans: Arc<Orphans>,
+    pub(super) bounds: Bounds,
     pub(super) gauges: Gauges,
-    pub(super) counters: Arc<Counters>,
-    pub(super) health: watch::Sender<Health>,
+    pub(super) told: Told,
     pub(super) nudge: Nudge,
 }
 
@@ -38,72 +40,10 @@ pub(crate) struct Gauges {
     pub(crate) queued: u64,
 }
 
-/// Whether a command is still to be done when its caller has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Needed {
-    /// Yes: it tells of something that has happened.
-    Always,
-    /// No: it is a question whose answer nobody would hear.
-    WhileAwaited,
-}
-
-/// Takes back what a command has done, if its answer reached nobody.
-pub(crate) type Undo<T> = fn(&Connection, &mut Gauges, &T) -> Result<(), StoreError>;
-
-/// What comes back from the writer.
-pub(super) type Answer<T> = Result<Delivery<T>, StoreError>;
-
-/// A command on its way through the writer.
-pub(crate) trait Job: Send {
-    /// Whether nobody needs it any more.
-    fn is_void(&self) -> bool;
-    /// Does it, inside a savepoint, and keeps the result.
-    fn run(&mut self, tx: &Connection, gauges: &mut Gauges) -> Result<(), StoreError>;
-    /// Answers; `batch` says whether the transaction is on disk.
-    fn answer(self: Box<Self>, batch: Result<(), StoreError>);
-}
-
-/// A result under way to its caller. If the caller goes away before it takes the
-/// value, the command is undone.
-pub(crate) struct Delivery<T: Send + 'static> {
-    value: Option<T>,
-    undo: Option<(Undo<T>, Arc<Orphans>)>,
-}
-
-/// Undo commands of deliveries that were not taken. They don't go through the
-/// queue, which may be full at that moment; each belongs to a command that has
-/// left the queue, so their number is bounded by the callers that wait.
-pub(crate) struct Orphans {
-    jobs: Mutex<Vec<Box<dyn Job>>>,
-    wake: mpsc::WeakSender<Box<dyn Job>>,
-}
-
-/// Makes a command out of a closure, and the way its answer comes.
-pub(crate) fn call<T, F>(
-    needed: Needed,
-    undo: Option<Undo<T>>,
-    orphans: &Arc<Orphans>,
-    operation: F,
-) -> (Box<dyn Job>, oneshot::Receiver<Answer<T>>)
-where
-    T: Send + 'static,
-    F: FnOnce(&Connection, &mut Gauges) -> Result<T, StoreError> + Send + 'static,
-{
-    let (answer, wait) = oneshot::channel();
-    let job = Call {
-        needed,
-        operation: Some(operation),
-        result: Err(StoreError::Closed),
-        undo: undo.map(|undo| (undo, Arc::clone(orphans))),
-        answer,
-    };
-    (Box::new(job), wait)
-}
-
 impl Writer {
     /// Works until every sender is gone and the queue is empty.
     pub(super) fn run(mut self) {
-        let _told = TellPanic(self.health.clone());
+        let _told = TellPanic(self.told.clone());
         while let Some(first) = self.queue.blocking_recv() {
             let batch = self.gather(first);
             self.commit(batch);
@@ -113,7 +53,7 @@ impl Writer {
         self.commit(left);
     }
 
-    fn gather(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+    fn gather(&mut self, first: Job) -> Vec<Job> {
         let mut batch = self.orphans.take();
         batch.push(first);
         while batch.len() < BATCH_MAX
@@ -124,50 +64,52 @@ impl Writer {
         batch
     }
 
-    fn commit(&mut self, mut batch: Vec<Box<dyn Job>>) {
+    fn commit(&mut self, mut batch: Vec<Job>) {
         batch.retain(|job| !job.is_void());
         if batch.is_empty() {
             return;
         }
         let before = self.gauges;
-        let outcome = self.transact(&mut batch);
-        match &outcome {
-            Ok(()) => {
-                self.counters.commits.fetch_add(1, Ordering::Relaxed);
-                let commands = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-                self.counters
-                    .commands
-                    .fetch_add(commands, Ordering::Relaxed);
+        match self.transact(&batch) {
+            Ok(answers) => {
+                self.told.committed(batch.len());
+                if batch.iter().any(|job| match &job.task {
+                    Task::Command(command) => command.makes_ready(),
+                    Task::Wake => false,
+                    #[cfg(test)]
+                    Task::Test(_) => false,
+                }) {
+                    self.told.changed();
+                }
+                for (job, answer) in batch.into_iter().zip(answers) {
+                    job.answer(answer);
+                }
             }
             Err(error) => {
                 self.gauges = before;
                 if error.is_fatal() {
-                    tracing::error!(%error, "the store has failed and takes nothing more");
-                    self.health.send_replace(Health::Failed {
-                        reason: error.to_string(),
-                    });
+                    self.told.failed(&error);
+                }
+                for job in batch {
+                    job.answer(Err(error.clone()));
                 }
             }
         }
-        for job in batch {
-            job.answer(outcome.clone());
-        }
     }
 
-    fn transact(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-        if let Health::Failed { reason } = &*self.health.borrow() {
-            return Err(StoreError::Failed {
-                reason: reason.clone(),
-            });
-        }
+    /// The answers of a batch that is on disk.
+    fn transact(&mut self, batch: &[Job]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        self.told.check()?;
+        let mut answers = Vec::with_capacity(batch.len());
         let mut tx = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for job in batch {
             let before = self.gauges;
             let savepoint = tx.savepoint()?;
-            match job.run(&savepoint, &mut self.gauges) {
-                Ok(()) => savepoint.commit()?,
+            let answer = run(&savepoint, &mut self.gauges, &self.bounds, &job.task);
+            match &answer {
+                Ok(_) => savepoint.commit()?,
                 Err(error) => {
                     self.gauges = before;
                     drop(savepoint);
@@ -175,147 +117,68 @@ impl Writer {
                     // back by itself; then nothing of the batch may be answered
                     // as done.
                     if error.is_fatal() || tx.is_autocommit() {
-                        return Err(error);
+                        return Err(error.clone());
                     }
                 }
             }
+            answers.push(answer);
         }
         tx.commit()?;
-        Ok(())
+        Ok(answers)
     }
 }
 
-struct Call<T: Send + 'static, F> {
-    needed: Needed,
-    operation: Option<F>,
-    result: Result<T, StoreError>,
-    undo: Option<(Undo<T>, Arc<Orphans>)>,
-    answer: oneshot::Sender<Answer<T>>,
-}
-
-impl<T, F> Job for Call<T, F>
-where
-    T: Send + 'static,
-    F: FnOnce(&Connection, &mut Gauges) -> Result<T, StoreError> + Send,
-{
-    fn is_void(&self) -> bool {
-        self.needed == Needed::WhileAwaited && self.answer.is_closed()
-    }
-
-    fn run(&mut self, tx: &Connection, gauges: &mut Gauges) -> Result<(), StoreError> {
-        if let Some(operation) = self.operation.take() {
-            self.result = operation(tx, gauges);
+fn run(
+    tx: &Connection,
+    gauges: &mut Gauges,
+    bounds: &Bounds,
+    task: &Task,
+) -> Result<Answer, StoreError> {
+    let command = match task {
+        Task::Command(command) => command,
+        Task::Wake => return Err(StoreError::Closed),
+        #[cfg(test)]
+        Task::Test(test) => {
+            let test = test.lock().unwrap().take().unwrap();
+            return test(tx, gauges);
         }
-        match &self.result {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.clone()),
+    };
+    Ok(match command {
+        Command::Admit(event) => Answer::Admission(admission::admit(tx, gauges, bounds, event)?),
+        Command::Claim { max } => Answer::Turns(turns::claim(tx, gauges, *max)?),
+        Command::Release(turn) => Answer::Fenced(turns::release(tx, gauges, *turn)?),
+        Command::NoteSign(turn, sign) => Answer::Fenced(turns::note_sign(tx, *turn, sign)?),
+        Command::NoteStep(turn, step) => Answer::Fenced(turns::note_step(tx, *turn, step)?),
+        Command::Finish(turn, result) => Answer::Fenced(turns::finish(tx, *turn, result)?),
+        Command::ClearHistory { conversation } => {
+            Answer::Count(history::clear_history(tx, conversation)?)
         }
-    }
-
-    fn answer(self: Box<Self>, batch: Result<(), StoreError>) {
-        let Self {
-            result,
-            undo,
-            answer,
-            ..
-        } = *self;
-        let delivery = batch.and(result).map(|value| Delivery {
-            value: Some(value),
-            undo,
-        });
-        // Nobody waits: the delivery comes back in the error, and its drop undoes.
-        drop(answer.send(delivery));
-    }
-}
-
-impl<T: Send + 'static> Delivery<T> {
-    /// Takes the value; from here on it is the caller's.
-    pub(crate) fn take(mut self) -> T {
-        #[expect(
-            clippy::expect_used,
-            reason = "only this method takes the value, and it takes self"
-        )]
-        self.value.take().expect("a delivery is taken once")
-    }
-}
-
-impl<T: Send + 'static> Drop for Delivery<T> {
-    fn drop(&mut self) {
-        if let Some(value) = self.value.take()
-            && let Some((undo, orphans)) = self.undo.take()
-        {
-            orphans.push(Box::new(Undoing { value, undo }));
+        Command::OutboxTake { now_ms, max } => {
+            Answer::Rows(outbox::outbox_take(tx, *now_ms, *max)?)
         }
-    }
-}
-
-impl Orphans {
-    pub(super) fn new(wake: mpsc::WeakSender<Box<dyn Job>>) -> Self {
-        Self {
-            jobs: Mutex::default(),
-            wake,
+        Command::OutboxUntake(row) => Answer::Fenced(outbox::outbox_untake(tx, *row)?),
+        Command::OutboxDone { row, external_id } => {
+            Answer::Fenced(outbox::outbox_done(tx, *row, external_id)?)
         }
-    }
-
-    fn push(&self, job: Box<dyn Job>) {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(job);
-        // A full queue means that the writer has a batch to gather anyway.
-        if let Some(commands) = self.wake.upgrade() {
-            drop(commands.try_send(Box::new(Wake)));
+        Command::OutboxRetry {
+            row,
+            not_before_ms,
+            error,
+        } => Answer::Fenced(outbox::outbox_retry(tx, *row, *not_before_ms, error)?),
+        Command::OutboxDead { row, reason } => {
+            Answer::Fenced(outbox::outbox_dead(tx, *row, reason)?)
         }
-    }
-
-    fn take(&self) -> Vec<Box<dyn Job>> {
-        core::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-struct Undoing<T> {
-    value: T,
-    undo: Undo<T>,
-}
-
-impl<T: Send> Job for Undoing<T> {
-    fn is_void(&self) -> bool {
-        false
-    }
-
-    fn run(&mut self, tx: &Connection, gauges: &mut Gauges) -> Result<(), StoreError> {
-        (self.undo)(tx, gauges, &self.value)
-    }
-
-    fn answer(self: Box<Self>, batch: Result<(), StoreError>) {
-        if let Err(error) = batch {
-            tracing::warn!(%error, "what a cancelled call had taken stays taken until the next start");
-        }
-    }
-}
-
-/// Makes the writer look at the orphans.
-struct Wake;
-
-impl Job for Wake {
-    fn is_void(&self) -> bool {
-        true
-    }
-
-    fn run(&mut self, _: &Connection, _: &mut Gauges) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
+        Command::Prune { now_ms, batch } => Answer::Count(upkeep::prune(tx, *now_ms, *batch)?),
+    })
 }
 
 /// A writer that panics must not look healthy.
-struct TellPanic(watch::Sender<Health>);
+struct TellPanic(Told);
 
 impl Drop for TellPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.send_replace(Health::Failed {
+            self.0.health.send_replace(Health::Failed {
                 reason: "the writer stopped by a mistake of the program".to_owned(),
             });
         }

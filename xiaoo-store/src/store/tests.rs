@@ -3,10 +3,16 @@
 
 use std::sync::mpsc::{Sender, channel};
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::call::TestTask;
+use crate::sqlite::Gauges;
 use crate::types::{Body, NewTurn};
+
+/// The answer of a plan that has none.
+const NOTHING: Answer = Answer::Count(0);
 
 #[tokio::test]
 async fn events_that_arrive_together_share_a_commit() {
@@ -44,27 +50,31 @@ async fn one_failing_command_leaves_the_others_of_its_commit_alone() {
     let bad = tokio::spawn({
         let store = rig.store.clone();
         async move {
-            store
-                .always(|tx, gauges| {
-                    gauges.queued += 100;
-                    tx.execute("DELETE FROM event", [])?;
-                    tx.execute("INSERT INTO event (app) VALUES (NULL)", [])?;
-                    Ok(())
-                })
-                .await
+            let plan: TestTask = Box::new(|tx, gauges| {
+                gauges.queued += 100;
+                tx.execute("DELETE FROM event", [])?;
+                tx.execute("INSERT INTO event (app) VALUES (NULL)", [])?;
+                Ok(NOTHING)
+            });
+            run(&store, plan).await
         }
     });
     rig.wait_for_queue(2).await;
     writer.let_go();
 
     assert!(matches!(good.await.unwrap(), Ok(Admission::New(_))));
-    assert!(matches!(bad.await.unwrap(), Err(StoreError::Sqlite { .. })));
+    assert!(matches!(
+        bad.await.unwrap(),
+        Err(StoreError::Database { .. })
+    ));
     assert!(matches!(
         rig.store.admit(event(1)).await,
         Ok(Admission::Duplicate { .. })
     ));
-    let gauges = rig.store.always(|_, gauges| Ok(*gauges)).await.unwrap();
-    assert_eq!(gauges, Gauges { queued: 1 });
+    let queued = rig
+        .run(|_, gauges| Ok(Answer::Count(usize::try_from(gauges.queued).unwrap())))
+        .await;
+    assert_eq!(queued, Ok(Answer::Count(1)));
 }
 
 #[tokio::test]
@@ -94,20 +104,18 @@ async fn an_admission_that_waited_too_long_is_refused_and_not_stored() {
 #[tokio::test]
 async fn commits_are_synced_and_caches_are_small() {
     let rig = Rig::open(StoreOptions::default());
-    let (journal, synchronous, cache_kib): (String, i64, i64) = rig
-        .store
-        .always(|tx, _| {
-            Ok((
-                tx.pragma_query_value(None, "journal_mode", |row| row.get(0))?,
-                tx.pragma_query_value(None, "synchronous", |row| row.get(0))?,
-                tx.pragma_query_value(None, "cache_size", |row| row.get(0))?,
-            ))
+    let asked = rig
+        .run(|tx, _| {
+            let text = |name| tx.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+            let number = |name| tx.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            assert_eq!(text("journal_mode")?, "wal");
+            let full = 2;
+            assert_eq!(number("synchronous")?, full);
+            assert_eq!(number("cache_size")?, -1_024);
+            Ok(NOTHING)
         })
-        .await
-        .unwrap();
-    let full = 2;
-    assert_eq!((journal.as_str(), synchronous), ("wal", full));
-    assert_eq!(cache_kib, -1_024);
+        .await;
+    assert_eq!(asked, Ok(NOTHING));
 }
 
 #[tokio::test]
@@ -127,7 +135,7 @@ async fn a_failed_disk_ends_the_store() {
     rig.wait_for_queue(1).await;
     let failing = tokio::spawn({
         let (store, io) = (rig.store.clone(), io.clone());
-        async move { store.always(move |_, _| Err::<(), _>(io)).await }
+        async move { run(&store, Box::new(move |_, _| Err(io))).await }
     });
     rig.wait_for_queue(2).await;
     writer.let_go();
@@ -154,10 +162,7 @@ async fn a_failed_disk_ends_the_store() {
 #[tokio::test]
 async fn a_mistake_that_panics_does_not_look_healthy() {
     let rig = Rig::open(StoreOptions::default());
-    let died = rig
-        .store
-        .always(|_, _| -> Result<(), StoreError> { panic!("a planted panic") })
-        .await;
+    let died = rig.run(|_, _| panic!("a planted panic")).await;
     assert_eq!(died, Err(StoreError::Closed));
     rig.store
         .health_changes()
@@ -175,15 +180,7 @@ async fn turns_whose_claimer_went_away_are_queued_again() {
     let delivery = rig
         .store
         .engine
-        .write(
-            Needed::WhileAwaited,
-            Some(|tx, gauges, turns: &Vec<Turn>| {
-                turns
-                    .iter()
-                    .try_for_each(|turn| sqlite::release(tx, gauges, turn.key).map(drop))
-            }),
-            |tx, gauges| sqlite::claim(tx, gauges, 8),
-        )
+        .write(Command::Claim { max: 8 })
         .await
         .unwrap();
     assert_eq!(rig.store.stats().await.unwrap().running, 1);
@@ -238,22 +235,6 @@ fn payloads_stay_out_of_debug_output() {
     assert!(shown.contains("Body(14 bytes)"), "{shown}");
 }
 
-#[test]
-fn texts_are_cut_at_a_character() {
-    for (text, max, expected) in [
-        ("abc", 5, "abc"),
-        ("abc", 3, "abc"),
-        ("abc", 2, "ab"),
-        ("abc", 0, ""),
-        ("小欧", 6, "小欧"),
-        ("小欧", 5, "小"),
-        ("小欧", 2, ""),
-        ("a😀", 4, "a"),
-    ] {
-        assert_eq!(sqlite::cut(text, max), expected, "{text} at {max}");
-    }
-}
-
 /// A store in a directory of its own.
 struct Rig {
     store: Store,
@@ -280,20 +261,28 @@ impl Rig {
     fn hold_writer(&self) -> Held {
         let (inside, is_inside) = channel();
         let (let_go, wait) = channel();
-        let (job, answer) = sqlite::test_call(&self.store.engine, move |_, _| {
+        let (job, answer) = self.store.desk().test_job(Box::new(move |_, _| {
             inside.send(()).unwrap();
             wait.recv().unwrap();
-            Ok(())
-        });
+            Ok(NOTHING)
+        }));
         drop(answer);
-        let sent = self.store.engine.test_commands().try_send(job);
+        let sent = self.store.desk().test_commands().try_send(job);
         assert!(sent.is_ok());
         is_inside.recv().unwrap();
         Held(let_go)
     }
 
+    /// Runs this inside the writer, as a command of its own.
+    async fn run(
+        &self,
+        plan: impl FnOnce(&Connection, &mut Gauges) -> Result<Answer, StoreError> + Send + 'static,
+    ) -> Result<Answer, StoreError> {
+        run(&self.store, Box::new(plan)).await
+    }
+
     async fn wait_for_queue(&self, waiting: usize) {
-        let commands = self.store.engine.test_commands();
+        let commands = self.store.desk().test_commands();
         while commands.max_capacity() - commands.capacity() < waiting {
             tokio::task::yield_now().await;
         }
@@ -306,6 +295,20 @@ impl Rig {
             ..self.store.clone()
         }
     }
+}
+
+impl Store {
+    fn desk(&self) -> &Desk {
+        let Engine::Threads(desk) = &self.engine;
+        desk
+    }
+}
+
+async fn run(store: &Store, plan: TestTask) -> Result<Answer, StoreError> {
+    let (job, answer) = store.desk().test_job(plan);
+    assert!(store.desk().test_commands().try_send(job).is_ok());
+    let delivery = answer.await.map_err(|_| StoreError::Closed)?;
+    delivery.map(Delivery::take)
 }
 
 impl Held {

@@ -1,0 +1,167 @@
+//! A command on its way: from a caller, through an engine, and back.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::command::{Answer, Command};
+use crate::error::StoreError;
+
+/// A command and the one who waits for its answer.
+pub(crate) struct Job {
+    pub(crate) task: Task,
+    reply: Option<Reply>,
+}
+
+/// What is to be done.
+pub(crate) enum Task {
+    Command(Command),
+    /// Makes the writer look at the orphans.
+    Wake,
+    /// Code of a test, in place of a command.
+    #[cfg(test)]
+    Test(Mutex<Option<TestTask>>),
+}
+
+/// Where the answer goes, and where it comes back to if nobody takes it.
+struct Reply {
+    to: oneshot::Sender<Result<Delivery, StoreError>>,
+    orphanage: Arc<dyn Orphanage>,
+}
+
+/// An answer under way to its caller. If the caller goes away before it takes the
+/// value, what the command took is put back.
+pub(crate) struct Delivery {
+    answer: Option<Answer>,
+    orphanage: Arc<dyn Orphanage>,
+}
+
+/// Takes the commands that put back what was handed to nobody.
+pub(crate) trait Orphanage: Send + Sync {
+    fn adopt(&self, undo: Vec<Command>);
+}
+
+/// The orphans of an engine with a queue. They don't go through it, since it may
+/// be full at that moment; each belongs to a command that has left the queue, so
+/// their number is bounded by the callers that wait.
+pub(crate) struct Orphans {
+    jobs: Mutex<Vec<Job>>,
+    wake: mpsc::WeakSender<Job>,
+}
+
+impl Job {
+    /// A command, and the way its answer comes.
+    pub(crate) fn new(
+        command: Command,
+        orphanage: Arc<dyn Orphanage>,
+    ) -> (Self, oneshot::Receiver<Result<Delivery, StoreError>>) {
+        Self::of(Task::Command(command), orphanage)
+    }
+
+    pub(crate) fn of(
+        task: Task,
+        orphanage: Arc<dyn Orphanage>,
+    ) -> (Self, oneshot::Receiver<Result<Delivery, StoreError>>) {
+        let (to, wait) = oneshot::channel();
+        let reply = Some(Reply { to, orphanage });
+        (Self { task, reply }, wait)
+    }
+
+    /// A command that nobody waits for.
+    pub(crate) fn unheard(command: Command) -> Self {
+        Self {
+            task: Task::Command(command),
+            reply: None,
+        }
+    }
+
+    /// Whether nobody needs it any more.
+    pub(crate) fn is_void(&self) -> bool {
+        match &self.task {
+            Task::Command(command) => {
+                !command.is_always_needed()
+                    && self.reply.as_ref().is_none_or(|reply| reply.to.is_closed())
+            }
+            Task::Wake => true,
+            #[cfg(test)]
+            Task::Test(_) => false,
+        }
+    }
+
+    /// Answers. The command must be durable by now, or have changed nothing.
+    pub(crate) fn answer(self, result: Result<Answer, StoreError>) {
+        match (self.reply, result) {
+            (Some(Reply { to, orphanage }), result) => {
+                let delivery = result.map(|answer| Delivery {
+                    answer: Some(answer),
+                    orphanage,
+                });
+                // Nobody waits: the delivery comes back in the error, and its drop
+                // undoes.
+                drop(to.send(delivery));
+            }
+            (None, Ok(_)) => {}
+            (None, Err(error)) => {
+                tracing::warn!(%error, "what a cancelled call had taken stays taken until the next start");
+            }
+        }
+    }
+}
+
+impl Delivery {
+    /// Takes the value; from here on it is the caller's.
+    pub(crate) fn take(mut self) -> Answer {
+        #[expect(
+            clippy::expect_used,
+            reason = "only this method takes the value, and it takes self"
+        )]
+        self.answer.take().expect("a delivery is taken once")
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let undo = answer.undo();
+            if !undo.is_empty() {
+                self.orphanage.adopt(undo);
+            }
+        }
+    }
+}
+
+impl Orphans {
+    pub(crate) fn new(wake: mpsc::WeakSender<Job>) -> Self {
+        Self {
+            jobs: Mutex::default(),
+            wake,
+        }
+    }
+
+    pub(crate) fn take(&self) -> Vec<Job> {
+        core::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Orphanage for Orphans {
+    fn adopt(&self, undo: Vec<Command>) {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(undo.into_iter().map(Job::unheard));
+        // A full queue means that the writer has a batch to gather anyway.
+        if let Some(commands) = self.wake.upgrade() {
+            drop(commands.try_send(Job {
+                task: Task::Wake,
+                reply: None,
+            }));
+        }
+    }
+}
+
+/// What a test runs inside the SQLite writer.
+#[cfg(test)]
+pub(crate) type TestTask = Box<
+    dyn FnOnce(&rusqlite::Connection, &mut crate::sqlite::Gauges) -> Result<Answer, StoreError>
+        + Send,
+>;
