@@ -26,13 +26,12 @@ pub enum EndpointReply<'a> {
     Failed,
 }
 
-/// A URL to dial, and what else came with it.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// A URL to dial.
+#[derive(Default)]
 pub(crate) struct EndpointGrant {
     pub(crate) url: heapless::String<URL_BYTES_MAX>,
     /// Copied into every ping; 0 if the URL names none.
     pub(crate) service_id: i32,
-    pub(crate) config: Option<RawClientConfig>,
 }
 
 /// The intervals that the server asks for (`ClientConfig` on the wire, in
@@ -151,7 +150,13 @@ impl HandshakeRefusal {
 }
 
 impl EndpointGrant {
-    pub(crate) fn judge(reply: EndpointReply<'_>, hosts: &HostPolicy) -> Result<Self, Refusal> {
+    /// Takes over what the reply grants, and tells which intervals came with
+    /// it. In place: a URL is large for the stack of a small device.
+    pub(crate) fn judge(
+        &mut self,
+        reply: EndpointReply<'_>,
+        hosts: &HostPolicy,
+    ) -> Result<Option<RawClientConfig>, Refusal> {
         let body = match reply {
             EndpointReply::Failed => return Err(Refusal::Unreachable),
             EndpointReply::Http { status: 200, body } => body,
@@ -165,18 +170,16 @@ impl EndpointGrant {
         let (answer, _) = serde_json_core::de::from_slice_escaped::<Answer<'_>>(body, &mut [])
             .map_err(|_| Refusal::NoUrl)?;
         let data = answer.data.ok_or(Refusal::NoUrl)?;
-        let url = data.url.and_then(unescape).ok_or(Refusal::NoUrl)?;
-        if url.is_empty() {
+        let url = data.url.ok_or(Refusal::NoUrl)?;
+        unescape(url, &mut self.url).ok_or(Refusal::NoUrl)?;
+        if self.url.is_empty() {
             return Err(Refusal::NoUrl);
         }
-        if !hosts.allows(&url) {
+        if !hosts.allows(&self.url) {
             return Err(Refusal::ForeignUrl);
         }
-        Ok(Self {
-            service_id: service_id(&url).unwrap_or_default(),
-            url,
-            config: data.client_config,
-        })
+        self.service_id = service_id(&self.url).unwrap_or_default();
+        Ok(data.client_config)
     }
 }
 
@@ -184,7 +187,6 @@ impl fmt::Debug for EndpointGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointGrant")
             .field("service_id", &self.service_id)
-            .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }
@@ -282,15 +284,15 @@ struct Data<'a> {
     client_config: Option<RawClientConfig>,
 }
 
-fn unescape(text: EscapedStr<'_>) -> Option<heapless::String<URL_BYTES_MAX>> {
-    let mut plain = heapless::String::new();
+fn unescape(text: EscapedStr<'_>, plain: &mut heapless::String<URL_BYTES_MAX>) -> Option<()> {
+    plain.clear();
     for fragment in text.fragments() {
         match fragment.ok()? {
             EscapedStringFragment::NotEscaped(run) => plain.push_str(run).ok()?,
             EscapedStringFragment::Escaped(character) => plain.push(character).ok()?,
         }
     }
-    Some(plain)
+    Some(())
 }
 
 fn service_id(url: &str) -> Option<i32> {

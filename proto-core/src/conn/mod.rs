@@ -130,12 +130,11 @@ impl<M: Memory> Connection<M> {
         if epoch != self.epoch {
             return;
         }
-        match EndpointGrant::judge(reply, &self.config.hosts) {
-            Ok(grant) => {
-                if let Some(config) = grant.config {
+        match self.grant.judge(reply, &self.config.hosts) {
+            Ok(config) => {
+                if let Some(config) = config {
                     self.reconfigure(now, config);
                 }
-                self.grant = grant;
                 self.phase = Phase::Dialing { give_up };
                 self.emit(Queued::Connect(epoch));
             }
