@@ -10,18 +10,31 @@ use std::{env, fs};
 
 use serde_json::Value;
 
+#[path = "build/events.rs"]
+mod events;
 #[path = "build/frames.rs"]
 mod frames;
+#[path = "build/webhooks.rs"]
+mod webhooks;
 
 fn main() {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=memory.x");
-    for (name, constants) in [(
-        "frames.rs",
-        frames::constants(&read(&vectors.join("ws_frames.json"))),
-    )] {
+    let frames = read(&vectors.join("ws_frames.json"));
+    for (name, constants) in [
+        ("frames.rs", frames::constants(&frames)),
+        ("played.rs", frames::played(&frames)),
+        (
+            "webhooks.rs",
+            webhooks::constants(&read(&vectors.join("webhook_crypto.json"))),
+        ),
+        (
+            "events.rs",
+            events::constants(&read_events(&vectors.join("events"))),
+        ),
+    ] {
         fs::write(out().join(name), constants).expect("OUT_DIR can be written");
     }
     fs::copy("memory.x", out().join("memory.x")).expect("OUT_DIR can be written");
@@ -36,6 +49,20 @@ fn read(path: &Path) -> Value {
     println!("cargo::rerun-if-changed={}", path.display());
     let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn read_events(folder: &Path) -> Vec<Value> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .expect("the vectors have events")
+        .map(|entry| entry.expect("a folder can be listed").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
 }
 
 /// The text of a member that must be there.

@@ -12,6 +12,22 @@ pub(crate) fn constants(vectors: &Value) -> String {
     )
 }
 
+/// The few messages that the size image plays.
+pub(crate) fn played(vectors: &Value) -> String {
+    let vectors = vectors.as_array().expect("a list of frames");
+    ["event_single", "pong_with_config"]
+        .map(|name| {
+            let vector = vectors.iter().find(|vector| vector["name"] == name);
+            let message = unhex(text(vector.expect("a vector of that name"), "hex"));
+            format!(
+                "const {}: &[u8] = {};\n",
+                name.to_uppercase(),
+                bytes(&message)
+            )
+        })
+        .concat()
+}
+
 fn frame(vector: &Value) -> String {
     let (name, message) = (text(vector, "name"), unhex(text(vector, "hex")));
     let valid = vector["valid"].as_bool().expect("a verdict");

@@ -6,9 +6,11 @@
 #![no_std]
 #![no_main]
 
+mod events;
 mod expected;
 mod frames;
 mod session;
+mod webhooks;
 
 use cortex_m_rt::entry;
 use cortex_m_semihosting::debug::{EXIT_SUCCESS, exit};
@@ -18,9 +20,18 @@ use proto_core_on_cortex_m4::StackUse;
 
 #[entry]
 fn main() -> ! {
+    // Each owned by this function alone: cortex-m-rt hands out the one reference.
+    static mut REQUEST: webhooks::Text = webhooks::Text::new();
+    static mut TEXT: events::Text = events::Text::new();
+    static mut CONTENT: events::Content = events::Content::new();
     let (frames, acks) = frames::check();
+    let requests = webhooks::check(REQUEST);
+    let (events, facts) = events::check(TEXT, CONTENT);
     let steps = session::check();
-    hprintln!("frames={} acks={} session={}", frames, acks, steps);
+    let counts = format_args!(
+        "frames={frames} acks={acks} events={events} facts={facts} requests={requests} steps={steps}"
+    );
+    hprintln!("{}", counts);
     let stack = StackUse::measure();
     assert!(
         stack.deepest < stack.available,
