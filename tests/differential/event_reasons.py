@@ -84,9 +84,6 @@ class Reasons:
         self.each("nobody-forges-tags", BLOCKS.get(self.kind, []), escaped)
         self.each("nobody-forges-tags", ATTRIBUTES.get(self.kind, []),
                   lambda text: escaped(text).replace('"', "&quot;"))
-        for key in TIMES:
-            if self.content.get(key) in (0, "0"):
-                self.content[key] = self.change("time-zero", "0", "00")
         special = {"text": self.text, "post": self.post, "todo": self.todo, "vote": self.vote, "system": self.system,
                    "interactive": self.card}
         special.get(self.kind, lambda: None)()
@@ -98,8 +95,6 @@ class Reasons:
     def after(self, text):
         """What the official layer should say."""
         text = text.replace(SHIELD, "") if self.kind != "post" else self.post_after(text)
-        if self.kind not in KINDS and self.content.get("text") == "":
-            text = self.change("empty-text-of-a-new-type", text, "")
         if self.kind == "text":
             text = self.change("texts-are-trimmed", text, text.strip())
         if self.kind == "location":
@@ -207,8 +202,6 @@ class Reasons:
         title = inner.get("title")
         title = title if isinstance(title, str) else ""
         shown = self.change("the-bot-is-not-named", title, self.without_bot(title))
-        if title and not shown:
-            shown = self.change("headings-of-nothing", shown, SHIELD)
         inner["title"] = shown or NO_TITLE
         for at, row in enumerate(inner["content"]):
             inner["content"][at] = [changed for element in row if (changed := self.element(element))]

@@ -30,7 +30,10 @@ pub(super) fn write<T: TextBuffer>(
         "interactive" => card::write(out, content),
         "share_chat" => write_tag(out, "group_card", &[("id", string("chat_id"))]),
         "share_user" => write_tag(out, "contact_card", &[("id", string("user_id"))]),
-        "hongbao" => write_tag(out, "hongbao", &[("text", string("text"))]),
+        "hongbao" => {
+            let text = filled(string("text")).or(string("title"));
+            write_tag(out, "hongbao", &[("text", text)])
+        }
         "location" => write_tag(
             out,
             "location",
@@ -51,10 +54,13 @@ pub(super) fn write<T: TextBuffer>(
             out.needs_fetch = true;
             out.raw("<forwarded_messages/>")
         }
-        _ => match string("text") {
-            Some(text) => out.words(text),
-            None => out.raw("[unsupported message]"),
-        },
+        _ => {
+            let start = out.len();
+            if let Some(text) = string("text") {
+                out.words(text)?;
+            }
+            or_else(out, start, "[unsupported message]")
+        }
     }
 }
 
@@ -93,8 +99,9 @@ fn write_folder<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -
     let Some(file_key) = filled(content.get_str("file_key")) else {
         return write_placeholder(out, "folder");
     };
+    let name = filled(content.get_str("file_name"));
     let folder = Resource {
-        file_name: filled(content.get_str("file_name")),
+        file_name: name.or(filled(content.get_str("name"))),
         ..Resource::new(ResourceKind::File, file_key)
     };
     write_resource_tag(out, &folder, "folder")
@@ -228,18 +235,20 @@ fn write_calendar<T: TextBuffer>(
     tag: &str,
     content: Json<'_>,
 ) -> Written {
-    let time = |key| content.get(key).and_then(Json::as_i64);
     write_appointment(
         out,
         tag,
-        ("📅 ", content.get_str("summary")),
-        (time("start_time"), time("end_time")),
+        (
+            "📅 ",
+            filled(content.get_str("summary")).or(content.get_str("title")),
+        ),
+        (time(content, "start_time"), time(content, "end_time")),
         "[calendar event]",
     )
 }
 
 fn write_meeting<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> Written {
-    let start = content.get("start_time").and_then(Json::as_i64);
+    let start = time(content, "start_time");
     let topic = ("📹 ", content.get_str("topic"));
     write_appointment(out, "meeting", topic, (start, None), "[video chat]")
 }
@@ -274,12 +283,12 @@ fn write_todo<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> 
     out.block("todo", |out| {
         let start = out.len();
         if let Some(summary) = content.get("summary") {
-            if let Some(title) = summary.get_str("title") {
+            if let Some(title) = summary.as_str().or(summary.get_str("title")) {
                 out.string(title)?;
             }
             out.line(start, "\n", |out| post::write_plain(out, summary))?;
         }
-        if let Some(due) = content.get("due_time").and_then(Json::as_i64) {
+        if let Some(due) = time(content, "due_time") {
             out.line(start, "\n", |out| {
                 out.raw("Due: ")?;
                 out.raw(&local_time(due))
@@ -305,6 +314,12 @@ fn write_vote<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> 
         }
         or_else(out, start, "[vote]")
     })
+}
+
+/// A stated time; 0 says that there is none.
+fn time(content: Json<'_>, key: &str) -> Option<i64> {
+    let stated = content.get(key).and_then(Json::as_i64);
+    stated.filter(|time| *time != 0)
 }
 
 /// Writes `nothing` if nothing was written since `start`.

@@ -11,7 +11,12 @@ pub(super) fn write<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_
     let start = out.len();
     if let Some(title) = filled(post.get_str("title")) {
         out.raw("# ")?;
+        let title_start = out.len();
         out.words(title)?;
+        // It may have been the bot's mention and no more.
+        if out.len() == title_start {
+            out.truncate(start);
+        }
     }
     for row in post.get("content").into_iter().flat_map(Json::items) {
         out.line(start, "\n\n", |out| {
