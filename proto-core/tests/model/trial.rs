@@ -253,7 +253,7 @@ impl<M: Memory> Machine<M> {
             }
             Operation::Close => machine.close(now),
         }
-        let said = drain(&mut self.machine, now);
+        let said = drain(&mut self.machine, now, &mut Vec::new());
         Shown {
             said,
             delivered,
@@ -340,7 +340,9 @@ fn forge() -> Vec<Option<AckToken>> {
     let memory = HeapMemory::new(FORGED, FORGED * 64, 0);
     let mut machine = Connection::new(now, Config::default(), 0, memory);
     machine.handle_timeout(now);
-    let epoch = drain(&mut machine, now).iter().find_map(fetched);
+    let epoch = drain(&mut machine, now, &mut Vec::new())
+        .iter()
+        .find_map(fetched);
     let epoch = epoch.unwrap();
     let answer = Answer::Grant(1, Intervals::default());
     answered(&mut machine, now, epoch, &answer);

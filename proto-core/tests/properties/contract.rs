@@ -22,6 +22,8 @@ enum Happening {
     /// Time passes; timers fire, or something else comes first.
     Time(u64, bool),
     NextTimer,
+    /// The same, with a buffer in which no refusal has room.
+    TightTimer,
     Connect,
     /// The attempt goes on, whatever there is of it.
     Grant,
@@ -43,6 +45,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         3 => (time, any::<bool>()).prop_map(|(millis, fires)| Happening::Time(millis, fires)),
         6 => Just(Happening::NextTimer),
+        2 => Just(Happening::TightTimer),
         6 => Just(Happening::Connect),
         1 => Just(Happening::Grant),
         1 => Just(Happening::Open),
@@ -140,6 +143,7 @@ impl<M: Memory> Trial<M> {
                 }
             }
             Happening::NextTimer => self.next_timer(),
+            Happening::TightTimer => self.tight_timer(),
             Happening::Connect => self.connect(),
             Happening::Grant => rig.grant(NO_CONFIG),
             Happening::Open => rig.machine.handle_open(rig.now, rig.epoch),
@@ -173,6 +177,16 @@ impl<M: Memory> Trial<M> {
     fn next_timer(&mut self) {
         if self.rig.machine.poll_timeout().is_some() {
             let (_, said) = self.rig.next_timer();
+            self.hear(&said);
+        }
+    }
+
+    fn tight_timer(&mut self) {
+        let rig = &mut self.rig;
+        if let Some((due, _)) = rig.machine.poll_timeout() {
+            rig.now = rig.now.max(due);
+            rig.machine.handle_timeout(rig.now);
+            let said = rig.drain_by(&mut heapless::Vec::<u8, 32>::new());
             self.hear(&said);
         }
     }

@@ -1,6 +1,8 @@
 //! Frames and acknowledgements, with prost as the judge.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use prost::Message as _;
 use proto_core::conn::{HeapMemory, Outcome};
 use proto_core::{Config, DecodeErrorKind, Frame, FrameFields, Limits};
@@ -8,7 +10,9 @@ use proto_core::{Config, DecodeErrorKind, Frame, FrameFields, Limits};
 use crate::cases;
 use crate::rig::Rig;
 use crate::support::{PlainFrame, PlainHeader, Said};
-use crate::wire::{Field, NAMES, edits, fields, messages, number_of, plain_frames};
+use crate::wire::{
+    Field, NAMES, broken_fields, edits, fields, messages, number_of, plain_frames, remove,
+};
 
 /// The frame with its required fields optional: whether they are there.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -64,9 +68,17 @@ proptest! {
     /// deeper: nothing else sets the two apart.
     #[test]
     fn prost_reads_the_same_frames_and_refuses_the_same_bytes(
-        message in messages(),
+        mut message in messages(),
+        removed in vec((any::<Index>(), any::<Option<Index>>()), 0..3),
+        broken in proptest::option::weighted(0.3, (any::<Index>(), broken_fields())),
         edits in edits(),
     ) {
+        for (at, inner) in removed {
+            remove(&mut message, &at, inner);
+        }
+        if let Some((at, field)) = broken {
+            message.insert(at.index(message.len() + 1), field);
+        }
         let mut bytes = message.concat();
         for edit in edits {
             edit.apply(&mut bytes);

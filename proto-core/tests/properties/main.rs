@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acks;
 mod backoff;
 mod contract;
 mod frame;

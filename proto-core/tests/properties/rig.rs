@@ -6,7 +6,7 @@ use prost::Message as _;
 use proto_core::conn::{
     AckError, AckToken, CloseReason, Connection, Epoch, LinkState, Memory, Outcome, Timer,
 };
-use proto_core::{Config, EndpointReply, Instant};
+use proto_core::{Buffer, Config, EndpointReply, Instant};
 
 use crate::support::{PlainFrame, Said, drain, grant};
 
@@ -113,7 +113,11 @@ impl<M: Memory> Rig<M> {
 
     /// Everything said, and which attempt is the current one.
     pub(crate) fn drain(&mut self) -> Vec<Said> {
-        let said = drain(&mut self.machine, self.now);
+        self.drain_by(&mut Vec::new())
+    }
+
+    pub(crate) fn drain_by(&mut self, scratch: &mut impl Buffer) -> Vec<Said> {
+        let said = drain(&mut self.machine, self.now, scratch);
         for output in &said {
             if let Said::Fetch(epoch) = output {
                 self.epoch = *epoch;

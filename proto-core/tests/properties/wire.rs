@@ -106,6 +106,59 @@ pub(crate) fn messages() -> impl Strategy<Value = Vec<Field>> {
         })
 }
 
+/// What no encoder writes, and one thing that is only rare.
+pub(crate) fn broken_fields() -> impl Strategy<Value = Field> {
+    let nested = |deep: usize| [key(20, 3).repeat(deep), key(20, 4).repeat(deep)].concat();
+    let header = |content: &[u8]| bytes_field(5, content);
+    proptest::sample::select(vec![
+        // Groups: unopened, unclosed, closed by another's end, very deep.
+        key(20, 4),
+        key(20, 3),
+        [key(20, 3), key(21, 4)].concat(),
+        [key(20, 3), key(21, 3), key(20, 4), key(21, 4)].concat(),
+        nested(16),
+        nested(17),
+        // Wire types and numbers that don't exist.
+        key(20, 6),
+        key(20, 7),
+        vec![0x00, 0x01],
+        [varint(1 << 32), vec![0]].concat(),
+        // Varints of too many bytes or bits, and the largest one.
+        [key(20, 0), vec![0xff; 10], vec![0x01]].concat(),
+        [key(20, 0), vec![0xff; 9], vec![0x02]].concat(),
+        [key(20, 0), vec![0xff; 9], vec![0x01]].concat(),
+        // Lengths past the end.
+        [key(20, 2), varint(1 << 20)].concat(),
+        [key(8, 2), varint(u64::MAX)].concat(),
+        header(&[0x0a, 4, b'k', b'e', b'y', 0x12, 0]),
+        // Not UTF-8, in a text that is known and in one that isn't.
+        bytes_field(9, b"\xc3"),
+        header(b"\x0a\x01\xc3\x12\x01v"),
+        bytes_field(20, b"\xff"),
+        // Known fields of another wire type.
+        bytes_field(1, b"x"),
+        [key(8, 0), varint(7)].concat(),
+        [&key(5, 5)[..], &[0; 4]].concat(),
+        header(&[0x08, 1, 0x12, 0]),
+    ])
+}
+
+/// Takes a field out of a message, or out of a header of it.
+pub(crate) fn remove(message: &mut Vec<Field>, at: &Index, inner: Option<Index>) {
+    if message.is_empty() {
+        return;
+    }
+    let at = at.index(message.len());
+    match inner {
+        Some(inner) if number_of(&message[at]) == 5 => {
+            let mut parts = fields(content(&message[at]));
+            parts.remove(inner.index(parts.len()));
+            message[at] = bytes_field(5, &parts.concat());
+        }
+        _ => drop(message.remove(at)),
+    }
+}
+
 /// Edits to the bytes of a message that an encoder would not make.
 #[derive(Clone, Debug)]
 pub(crate) enum Edit {

@@ -2,7 +2,7 @@
 //! it, and the platform's words.
 
 use proto_core::conn::{CloseReason, Connection, Epoch, Event, Memory, Output};
-use proto_core::{Frame, Header, Instant};
+use proto_core::{Buffer, Frame, Header, Instant};
 
 /// The frame as an independent codec sees it; required fields are always
 /// written.
@@ -111,10 +111,15 @@ pub(crate) enum Said {
     Event(Event),
 }
 
-/// Everything that a machine has to say.
-pub(crate) fn drain<M: Memory>(machine: &mut Connection<M>, now: Instant) -> Vec<Said> {
-    let (mut said, mut scratch) = (Vec::new(), Vec::new());
-    while let Some(output) = machine.poll_output(now, &mut scratch) {
+/// Everything that a machine has to say, by way of a buffer that may be too
+/// small for some of it.
+pub(crate) fn drain<M: Memory>(
+    machine: &mut Connection<M>,
+    now: Instant,
+    scratch: &mut impl Buffer,
+) -> Vec<Said> {
+    let mut said = Vec::new();
+    while let Some(output) = machine.poll_output(now, scratch) {
         said.push(match output {
             Output::FetchEndpoint(epoch) => Said::Fetch(epoch),
             Output::Connect { epoch, url } => Said::Connect(epoch, url.into()),
