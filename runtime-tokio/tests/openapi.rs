@@ -18,7 +18,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::response::Response;
-use runtime_tokio::openapi::{ApiError, OpenApi, OpenApiConfig, Patience, ReplyTarget};
+use runtime_tokio::openapi::{ApiError, Container, OpenApi, OpenApiConfig, Patience, ReplyTarget};
 use runtime_tokio::server::{self, ServerLimits};
 use serde_json::{Value, json};
 use support::{Log, soon, until};
@@ -617,6 +617,128 @@ async fn an_answer_to_a_message_that_is_gone_goes_to_its_chat() {
             assert_eq!(created.query, "receive_id_type=chat_id");
         }
     }
+}
+
+#[tokio::test]
+async fn where_a_thread_cannot_be_written_to_the_answer_goes_outside_then_to_the_chat() {
+    let reply = format!("{MESSAGES_PATH}/om_1/reply");
+    let ladder = [reply.as_str(), reply.as_str(), MESSAGES_PATH];
+    for code in [230_019, 230_071, 230_072] {
+        for (in_thread, refusals, paths) in [
+            (true, 1, &ladder[..2]),
+            (true, 2, &ladder[..]),
+            // Nothing to leave: the chat at once.
+            (false, 1, &ladder[1..]),
+        ] {
+            let rig = Setup::default().start().await;
+            rig.platform
+                .script(std::iter::repeat_n(Cue::code(400, code), refusals));
+            let target = ReplyTarget {
+                message_id: "om_1".into(),
+                chat_id: "oc_1".into(),
+                in_thread,
+            };
+            let sent = rig.api.reply_or_create(&target, "text", "{}", "uuid-1");
+            soon("the answer is sent", sent).await.unwrap();
+            let calls = rig.platform.calls();
+            let seen: Vec<_> = calls.iter().map(|call| call.path.as_str()).collect();
+            assert_eq!(seen, paths, "{code}, {in_thread}");
+            assert_eq!(rig.platform.uuids(), vec![json!("uuid-1"); paths.len()]);
+            let threads = calls
+                .iter()
+                .filter(|call| call.body["reply_in_thread"] == true);
+            assert_eq!(threads.count(), usize::from(in_thread), "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_call_ends_within_its_own_bound_however_its_tries_go() {
+    for cues in [
+        vec![Cue::Hang],
+        vec![Cue::Lose, Cue::Lose, Cue::Hang],
+        vec![Cue::code(400, 230_020); 40],
+    ] {
+        let rig = Setup {
+            patience: Patience {
+                tries_max: u32::MAX,
+                backoff: Duration::from_millis(1),
+                too_fast: Duration::from_millis(20),
+                total_max: Duration::from_millis(300),
+                ..Patience::default()
+            },
+            ..Setup::default()
+        }
+        .start()
+        .await;
+        rig.send_together(1).await;
+        rig.platform.script(cues);
+        let began = tokio::time::Instant::now();
+        let error = rig.send().await.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_chat_is_read_back_newest_first_and_page_by_page() {
+    let rig = Setup::default().start().await;
+    let page = json!({"code": 0, "data": {"has_more": true, "page_token": "p2", "items": [
+        {"message_id": "om_2", "msg_type": "post", "create_time": "1795000000123", "parent_id": "om_1",
+         "root_id": "om_1", "sender": {"id": "cli_a", "id_type": "app_id", "sender_type": "app"},
+         "body": {"content": "{}"}, "content_v2": [1]},
+        {"message_id": "om_1", "deleted": true}
+    ]}});
+    let reactions = json!({"code": 0, "data": {"has_more": false, "items": [
+        {"reaction_id": "r_1", "operator": {"operator_id": "cli_a", "operator_type": "app"}}
+    ]}});
+    let nothing = json!({"code": 0, "data": {}});
+    rig.platform.script(
+        [page, nothing, reactions]
+            .iter()
+            .map(|answer| Cue::json(200, answer)),
+    );
+    let chat = Container::Chat("oc_1");
+    let first = rig
+        .api
+        .list_messages(chat, 1_795_000_000, None)
+        .await
+        .unwrap();
+    assert!(first.has_more);
+    let [reply, recalled] = &first.items[..] else {
+        panic!("{first:?}")
+    };
+    assert_eq!(reply.create_time_ms(), Some(1_795_000_000_123));
+    assert_eq!((reply.sender.id.as_str(), reply.content()), ("cli_a", "{}"));
+    assert_eq!(reply.parent_id.as_deref(), Some("om_1"));
+    assert_eq!((recalled.create_time_ms(), recalled.content()), (None, ""));
+    let thread = Container::Thread("omt_1");
+    let second = rig
+        .api
+        .list_messages(thread, 1_795_000_000, first.page_token.as_deref())
+        .await
+        .unwrap();
+    assert!(second.items.is_empty() && !second.has_more);
+    let reacted = rig.api.list_reactions("om_1", "Get", None).await.unwrap();
+    assert_eq!(reacted.items[0].operator.operator_id, "cli_a");
+    let queries: Vec<_> = rig
+        .platform
+        .calls()
+        .into_iter()
+        .map(|call| call.query)
+        .collect();
+    assert_eq!(
+        queries,
+        [
+            "container_id_type=chat&container_id=oc_1&sort_type=ByCreateTimeDesc&page_size=50&start_time=1795000000",
+            "container_id_type=thread&container_id=omt_1&sort_type=ByCreateTimeDesc&page_size=50&page_token=p2",
+            "reaction_type=Get&page_size=50",
+        ]
+    );
 }
 
 /// Ids come from events: whatever they say, the call stays the same.

@@ -162,7 +162,8 @@ impl OpenApi {
         .await
     }
 
-    /// Replies to a message, or writes to its chat if the message is gone.
+    /// Replies to a message; outside its thread if that can't be written to, and
+    /// to its chat if that is of no use either or the message is gone.
     ///
     /// # Errors
     /// [`ApiError`].
@@ -173,20 +174,27 @@ impl OpenApi {
         content: &str,
         uuid: &str,
     ) -> Result<MessageSent, ApiError> {
-        let replied = self
-            .reply_message(
-                &target.message_id,
-                msg_type,
-                content,
-                uuid,
-                target.in_thread,
-            )
-            .await;
+        let reply =
+            |in_thread| self.reply_message(&target.message_id, msg_type, content, uuid, in_thread);
+        let mut replied = reply(target.in_thread).await;
+        if let Err(error) = &replied
+            && error.has_no_thread()
+            && target.in_thread
+        {
+            info!(
+                message_id = target.message_id,
+                "no thread to answer in, answering outside: {error}"
+            );
+            replied = reply(false).await;
+        }
         match replied {
-            Err(error) if error.target_is_gone() && !target.chat_id.is_empty() => {
+            Err(error)
+                if (error.target_is_gone() || error.has_no_thread())
+                    && !target.chat_id.is_empty() =>
+            {
                 info!(
                     message_id = target.message_id,
-                    "the message is gone, writing to its chat: {error}"
+                    "the message cannot be replied to, writing to its chat: {error}"
                 );
                 self.create_message("chat_id", &target.chat_id, msg_type, content, uuid)
                     .await
@@ -331,7 +339,11 @@ impl EndpointSource for OpenApi {
     }
 }
 
-fn get<'a>(name: &'static str, path: String, query: &'a [(&'a str, &'a str)]) -> Call<'a> {
+pub(super) fn get<'a>(
+    name: &'static str,
+    path: String,
+    query: &'a [(&'a str, &'a str)],
+) -> Call<'a> {
     Call {
         method: Method::GET,
         path,
@@ -346,7 +358,7 @@ fn get<'a>(name: &'static str, path: String, query: &'a [(&'a str, &'a str)]) ->
 ///
 /// # Errors
 /// [`ApiError::BadId`] when nothing of it is left.
-fn segment(name: &'static str, id: &str) -> Result<String, ApiError> {
+pub(super) fn segment(name: &'static str, id: &str) -> Result<String, ApiError> {
     let safe: String = id
         .chars()
         .filter(|character| {

@@ -13,6 +13,8 @@ pub enum Advice {
     Configuration,
     /// The message, chat or person is gone or may not be written to.
     TargetGone,
+    /// There is no thread to write to: send it outside.
+    NoThread,
     /// Feishu does not take this content: send it in another form.
     Content,
     /// The same request is under way or done.
@@ -65,7 +67,7 @@ pub const TABLE: &[Code] = codes! {
     230011 TargetGone "the message was recalled";
     230013 TargetGone "the person is outside the app's availability";
     230018 TargetGone "the group's settings forbid it";
-    230019 TargetGone "the topic does not exist";
+    230019 NoThread "the topic does not exist";
     230020 Slow "too fast for this person, group or message";
     230022 Content "the content was judged sensitive";
     230025 Content "the content is too long";
@@ -81,8 +83,8 @@ pub const TABLE: &[Code] = codes! {
     230053 TargetGone "the person stopped messages from this bot";
     230054 Content "this message type is not supported here";
     230055 Content "the file does not fit the message type";
-    230071 TargetGone "the group has no threads";
-    230072 TargetGone "an aggregated message cannot be replied to in a thread";
+    230071 NoThread "the group has no threads";
+    230072 NoThread "an aggregated message cannot be replied to in a thread";
     230075 TargetGone "a secret chat, or the time for edits is over";
     230099 Content "the card could not be made";
     230110 TargetGone "the message was deleted";

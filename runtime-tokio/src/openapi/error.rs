@@ -101,6 +101,25 @@ impl ApiError {
         self.advice() == Some(Advice::TargetGone)
     }
 
+    /// Whether the thread, and only that, is what the message can't go to.
+    #[must_use]
+    pub fn has_no_thread(&self) -> bool {
+        self.advice() == Some(Advice::NoThread)
+    }
+
+    /// Whether the call may have had its effect all the same: no answer, one
+    /// that can't be read, or the server's own trouble.
+    #[must_use]
+    pub fn outcome_is_unknown(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::Malformed { .. } | Self::TooLarge { .. } => true,
+            Self::BadId { .. } => false,
+            Self::Code { http_status, .. } => {
+                self.advice() == Some(Advice::Retry) || *http_status >= 500
+            }
+        }
+    }
+
     /// Whether another form of the content might be taken.
     #[must_use]
     pub fn is_content_refused(&self) -> bool {

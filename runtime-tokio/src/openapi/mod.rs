@@ -8,6 +8,7 @@
 mod calls;
 pub mod codes;
 mod error;
+mod history;
 mod request;
 mod stats;
 mod token;
@@ -20,6 +21,9 @@ use secrecy::SecretString;
 
 pub use calls::{BotInfo, ChatInfo, Member, Members, MessageSent, ReplyTarget};
 pub use error::ApiError;
+pub use history::{
+    Container, ListedBody, ListedMessage, ListedReaction, Listing, Operator, Sender,
+};
 pub use stats::ApiStats;
 
 /// What the client needs to know.
@@ -51,6 +55,9 @@ pub struct Patience {
     /// The longest wait that is obeyed; beyond it the call fails at once.
     /// Default 30 s.
     pub wait_max: Duration,
+    /// One call with all its tries and waits. Default 60 s: whoever waits for
+    /// it holds a place that others need, and can come again later.
+    pub total_max: Duration,
 }
 
 impl Default for Patience {
@@ -61,6 +68,7 @@ impl Default for Patience {
             backoff: Duration::from_millis(500),
             too_fast: Duration::from_secs(1),
             wait_max: Duration::from_secs(30),
+            total_max: Duration::from_secs(60),
         }
     }
 }

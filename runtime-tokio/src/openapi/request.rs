@@ -131,11 +131,13 @@ impl OpenApi {
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, ApiError> {
         let patience = self.0.config.patience;
+        let ends = Instant::now() + patience.total_max;
         let mut tried = 0;
         loop {
-            let error = match attempt().await {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
+            let error = match tokio::time::timeout_at(ends, attempt()).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(too_long(name)),
             };
             tried += 1;
             if tried >= patience.tries_max
@@ -151,7 +153,7 @@ impl OpenApi {
                 None if error.is_too_fast() => jittered.max(patience.too_fast),
                 None => jittered,
             };
-            if wait > patience.wait_max {
+            if wait > patience.wait_max || Instant::now() + wait >= ends {
                 return Err(error);
             }
             debug!(call = name, ?wait, tried, "trying again: {error}");
@@ -173,10 +175,7 @@ impl OpenApi {
         let result = match exchanged {
             Ok(Ok(answer)) => answer.judge(name),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(ApiError::Transport {
-                call: name.to_owned(),
-                detail: "it took too long".into(),
-            }),
+            Err(_) => Err(too_long(name)),
         };
         let code = match &result {
             Ok(_) => 0,
@@ -275,6 +274,13 @@ fn parse<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<T, ApiError
         http_status: answer.status,
         log_id: answer.log_id.clone(),
     })
+}
+
+fn too_long(name: &str) -> ApiError {
+    ApiError::Transport {
+        call: name.to_owned(),
+        detail: "it took too long".into(),
+    }
 }
 
 /// reqwest's errors name the URL; ours name the call, which holds no ids.
