@@ -74,7 +74,8 @@ pub(crate) fn unknown_fields() -> impl Strategy<Value = Field> {
 /// unknown, in order or not.
 pub(crate) fn messages() -> impl Strategy<Value = Vec<Field>> {
     (
-        vec(plain_frames(), 1..3),
+        // Two frames in one message are one frame of doubled fields.
+        prop_oneof![3 => vec(plain_frames(), 1), 1 => vec(plain_frames(), 2)],
         vec((any::<Index>(), unknown_fields()), 0..4),
         proptest::option::weighted(0.5, vec((any::<Index>(), any::<Index>()), 1..8)),
         vec((any::<Index>(), 1..4_usize), 0..3),
@@ -179,7 +180,7 @@ pub(crate) fn edits() -> impl Strategy<Value = Vec<Edit>> {
         1 => at().prop_map(Edit::Cut),
         1 => (at(), at()).prop_map(|(from, to)| Edit::Repeat(from, to)),
     ];
-    vec(edit, 0..4)
+    prop_oneof![Just(Vec::new()), vec(edit, 1..4)]
 }
 
 impl Edit {

@@ -119,6 +119,8 @@ pub(crate) fn drain<M: Memory>(
     scratch: &mut impl Buffer,
 ) -> Vec<Said> {
     let mut said = Vec::new();
+    // No step of any test has as much to say.
+    const SAID_MAX: usize = 1000;
     while let Some(output) = machine.poll_output(now, scratch) {
         said.push(match output {
             Output::FetchEndpoint(epoch) => Said::Fetch(epoch),
@@ -127,6 +129,7 @@ pub(crate) fn drain<M: Memory>(
             Output::Disconnect(epoch, reason) => Said::Disconnect(epoch, reason),
             Output::Event(event) => Said::Event(event),
         });
+        assert!(said.len() < SAID_MAX, "the machine never comes to an end");
     }
     said
 }
