@@ -53,7 +53,7 @@ echo "installing the official SDKs"
 [ -d "$sdk/node_modules/@larksuiteoapi/node-sdk" ] ||
     npm install --prefix "$sdk" --no-audit --no-fund --silent @larksuiteoapi/node-sdk@1.74.0
 [ -x "$sdk/venv/bin/python" ] || python3 -m venv "$sdk/venv"
-"$sdk/venv/bin/pip" install -q --disable-pip-version-check lark-oapi==1.7.5 flask gunicorn
+"$sdk/venv/bin/python" -m pip install -q --disable-pip-version-check lark-oapi==1.7.5 flask gunicorn
 export SDK_MODULES=$sdk/node_modules
 clients=(ours node python)
 rm -rf "$work/go" && cp -r benches/sdk/go "$work/go"
@@ -74,7 +74,7 @@ subject() { # who, kind
     python)
         case $2 in
         link) echo "$sdk/venv/bin/python" "$root/benches/sdk/python_subject.py" link ;;
-        *) echo "$root/benches/sdk/python_hook.sh" "$sdk/venv/bin/gunicorn" "$2" ;;
+        *) echo "$root/benches/sdk/python_hook.sh" "$sdk/venv/bin/python" "$2" ;;
         esac
         ;;
     esac
@@ -110,7 +110,7 @@ done
 echo "time for each job"
 rm -rf "$work/criterion"
 (cd benches/peers && CRITERION_HOME=$work/criterion taskset -c 0 \
-    cargo bench -q --bench costs -- "${bench[@]}" >"$work/criterion.log")
+    cargo bench -q --bench costs -- "${bench[@]}" >"$work/criterion.log" 2>&1)
 
 echo "instructions and allocations for each job"
 "$CARGO_TARGET_DIR/release/table" "$work"

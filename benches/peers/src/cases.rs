@@ -118,7 +118,7 @@ mod tests {
             let expected = ours::decode(&message);
             assert_eq!(expected.payload, size.payload().as_bytes());
             let mut ack = Vec::new();
-            ours::decode_and_encode(&message, &mut ack);
+            ours::decode_and_acknowledge(&message, &mut ack);
             let same = |name: &str, picked: Picked<'_>| assert_eq!(picked, expected, "{name}");
 
             let frame = prost_owned::decode(&message);

@@ -1,101 +1,129 @@
 //! Webhook requests over connections that are kept, one under way on each.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use benches::inputs::{self, Size};
 use benches::sealed::Sealed;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::process::Subject;
-use crate::{Failure, Measured, WARM_UP};
+use crate::{Failure, Measured, START_MAX, WARM_UP};
 
 const CONNECTIONS: usize = 64;
 /// Different requests, sent in turn: more than anybody remembers to drop
 /// repeats.
 const REQUESTS: usize = 16_384;
-/// How long a program may take to listen.
-const START_MAX: Duration = Duration::from_secs(60);
 
-#[tokio::main(flavor = "current_thread")]
-pub(crate) async fn measure(
+pub(crate) fn measure(
     command: &[String],
     time: Duration,
     encrypted: bool,
+    strace: bool,
 ) -> Result<Measured, Failure> {
-    let requests = Arc::new(requests(encrypted)?);
+    let requests = requests(encrypted)?;
     let port = free_port()?;
-    let subject = Subject::start(command, port, false)?;
-    wait_for(port).await?;
-
-    let shared = Arc::new(Shared::default());
-    let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        clients.spawn(client(port, Arc::clone(&requests), Arc::clone(&shared)));
+    let subject = Subject::start(command, port, strace)?;
+    let first = connect(port)?;
+    let mut load = Load {
+        port,
+        requests: requests.iter().cycle(),
+        clients: vec![Client::new(first)?],
+        answered: 0,
+    };
+    while load.clients.len() < CONNECTIONS {
+        load.clients.push(Client::new(connect(port)?)?);
     }
-    tokio::time::sleep(WARM_UP).await;
-    let (answered, usage) = (shared.answered.load(Ordering::Relaxed), subject.usage()?);
-    let begun = Instant::now();
-    tokio::time::sleep(time).await;
+
+    load.start()?;
+    load.run(WARM_UP)?;
+    let (answered, usage, begun) = (load.answered, subject.usage()?, Instant::now());
+    load.run(time)?;
     let (took, after) = (begun.elapsed(), subject.usage()?);
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let counted = (shared.answered.load(Ordering::Relaxed) - answered) as f64;
-    shared.stop.store(true, Ordering::Relaxed);
-    while let Some(client) = clients.join_next().await {
-        client??;
-    }
+    let (counted, total) = ((load.answered - answered) as f64, load.answered as f64);
+    let write_calls = subject.stop()?.map(|calls| calls / total);
     Ok(Measured {
         per_second: counted / took.as_secs_f64(),
         cpu_micros: (after.cpu_micros - usage.cpu_micros) / counted,
         resident_mb: after.resident_mb,
-        write_calls: None,
+        write_calls,
     })
 }
 
-#[derive(Default)]
-struct Shared {
-    next: AtomicU64,
-    answered: AtomicU64,
-    stop: AtomicBool,
+/// Plain blocking sockets in turn: while the answer of one is read, those of
+/// the others are made. Two system calls for each request.
+struct Load<'a> {
+    port: u16,
+    requests: std::iter::Cycle<std::slice::Iter<'a, Vec<u8>>>,
+    clients: Vec<Client>,
+    answered: u64,
 }
 
-async fn client(
-    port: u16,
-    requests: Arc<Vec<Vec<u8>>>,
-    shared: Arc<Shared>,
-) -> Result<(), Failure> {
-    let mut stream = None;
-    let mut answer = Vec::with_capacity(4096);
-    while !shared.stop.load(Ordering::Relaxed) {
-        let open = match &mut stream {
-            Some(open) => open,
-            closed => {
-                let open = TcpStream::connect(("127.0.0.1", port)).await?;
-                open.set_nodelay(true)?;
-                closed.insert(open)
+struct Client {
+    stream: TcpStream,
+    answer: Vec<u8>,
+    /// How long the last answer was; the next is most likely as long.
+    len: Option<usize>,
+}
+
+impl Load<'_> {
+    /// One request on each connection.
+    fn start(&mut self) -> Result<(), Failure> {
+        for client in &mut self.clients {
+            let request = self.requests.next().ok_or("no request")?;
+            client.stream.write_all(request)?;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, time: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            for client in &mut self.clients {
+                let keep = client.read_answer()?;
+                self.answered += 1;
+                if !keep {
+                    *client = Client::new(connect(self.port)?)?;
+                }
+                let request = self.requests.next().ok_or("no request")?;
+                client.stream.write_all(request)?;
             }
-        };
-        let turn = shared.next.fetch_add(1, Ordering::Relaxed);
-        let index = usize::try_from(turn)? % requests.len();
-        open.write_all(requests.get(index).ok_or("no request")?)
-            .await?;
-        answer.clear();
-        let keep = loop {
-            if open.read_buf(&mut answer).await? == 0 {
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    fn new(stream: TcpStream) -> Result<Self, Failure> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        Ok(Self {
+            stream,
+            answer: Vec::new(),
+            len: None,
+        })
+    }
+
+    /// Reads one answer, which must be a 200; whether the connection is kept.
+    fn read_answer(&mut self) -> Result<bool, Failure> {
+        let mut chunk = [0; 4096];
+        self.answer.clear();
+        loop {
+            let read = self.stream.read(&mut chunk)?;
+            if read == 0 {
                 return Err("the program closed a connection inside an answer".into());
             }
-            if let Some(keep) = whole(&answer)? {
-                break keep;
+            self.answer.extend(chunk.iter().take(read));
+            if self.len == Some(self.answer.len()) && self.answer.starts_with(b"HTTP/1.1 200") {
+                return Ok(true);
             }
-        };
-        shared.answered.fetch_add(1, Ordering::Relaxed);
-        if !keep {
-            stream = None;
+            if let Some(keep) = whole(&self.answer)? {
+                self.len = keep.then_some(self.answer.len());
+                return Ok(keep);
+            }
         }
     }
-    Ok(())
 }
 
 /// Whether an answer is whole, and if so whether its connection is kept. It
@@ -152,17 +180,18 @@ fn request(headers: &str, body: &str) -> Vec<u8> {
 
 /// A port that was free a moment ago.
 fn free_port() -> Result<u16, Failure> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
     Ok(listener.local_addr()?.port())
 }
 
-async fn wait_for(port: u16) -> Result<(), Failure> {
+/// Connects, as soon as the program listens.
+fn connect(port: u16) -> Result<TcpStream, Failure> {
     let deadline = Instant::now() + START_MAX;
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        if Instant::now() > deadline {
-            return Err("the program does not listen".into());
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => return Ok(stream),
+            Err(_) if Instant::now() < deadline => std::thread::yield_now(),
+            Err(error) => return Err(format!("the program does not listen: {error}").into()),
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok(())
 }

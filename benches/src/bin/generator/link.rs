@@ -12,11 +12,9 @@ use benches::inputs::{self, Size};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::process::Subject;
-use crate::{Failure, Measured, WARM_UP};
+use crate::{Failure, Measured, START_MAX, WARM_UP};
 
 const IN_FLIGHT: u64 = 64;
-/// How long a program may take to connect.
-const START_MAX: Duration = Duration::from_secs(60);
 /// Shorter messages are pings: an acknowledgement echoes 290 bytes.
 const ACK_BYTES_MIN: usize = 200;
 

@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! generator [--strace] link SECONDS COMMAND…
-//! generator hook|hook-encrypted SECONDS COMMAND…
+//! generator [--strace] hook|hook-encrypted SECONDS COMMAND…
 //! ```
 //!
 //! The command is started with `BENCH_PORT` in its environment: for `link` the
@@ -22,6 +22,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// How long a program runs before it is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// How long it may take to listen or to connect.
+const START_MAX: Duration = Duration::from_secs(60);
 
 /// What was measured.
 #[derive(Serialize)]
@@ -49,8 +51,8 @@ fn main() -> Result<(), Failure> {
     let time = Duration::from_secs(seconds.parse()?);
     let measured = match kind.as_str() {
         "link" => link::measure(command, time, strace)?,
-        "hook" => hook::measure(command, time, false)?,
-        "hook-encrypted" => hook::measure(command, time, true)?,
+        "hook" => hook::measure(command, time, false, strace)?,
+        "hook-encrypted" => hook::measure(command, time, true, strace)?,
         other => return Err(format!("what is {other}?").into()),
     };
     println!("{}", serde_json::to_string(&measured)?);

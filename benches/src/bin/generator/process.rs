@@ -24,7 +24,7 @@ impl Subject {
             strace.then(|| std::env::temp_dir().join(format!("strace-{}.txt", std::process::id())));
         let mut run = if let Some(log) = &log {
             let mut run = Command::new("strace");
-            run.args(["-f", "-qq", "-c", "-U", "calls,name"])
+            run.args(["-f", "--seccomp-bpf", "-qq", "-c", "-U", "calls,name"])
                 .args(["-e", "trace=write,writev,sendto,sendmsg,pwrite64"])
                 .arg("-o")
                 .arg(log)

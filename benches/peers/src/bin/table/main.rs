@@ -62,14 +62,17 @@ fn circumstances() -> Result<String, Failure> {
         .lines()
         .filter(|line| line.starts_with("processor"))
         .count();
+    let load = std::fs::read_to_string("/proc/loadavg")?;
     let said = |program: &str, arguments: &[&str]| -> Result<String, Failure> {
         let output = Command::new(program).args(arguments).output()?;
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
     Ok(format!(
-        "{} on {cores} cores ({model}), {}, at commit {}",
+        "{} on {cores} cores ({model}), {}, at commit {}, load average {}: times mean something \
+         where it is below {cores}",
         said("date", &["-u", "+%Y-%m-%d"])?,
         said("rustc", &["--version"])?,
         said("git", &["rev-parse", "--short", "HEAD"])?,
+        load.split_whitespace().nth(1).unwrap_or("unknown"),
     ))
 }
