@@ -206,16 +206,11 @@ fn check_result(result: &TurnResult) -> Result<(), StoreError> {
 }
 
 /// Refuses one step more than a turn that has so many, of so many bytes, may have.
-pub(crate) fn check_steps(rows: i64, bytes: i64, step: &Step) -> Result<(), StoreError> {
-    let grown = |old: i64, by: usize| {
-        usize::try_from(old)
-            .unwrap_or(usize::MAX)
-            .saturating_add(by)
-    };
-    bounded("steps of the turn", grown(rows, 1), TURN_STEPS_MAX)?;
+pub(crate) fn check_steps(rows: usize, bytes: usize, step: &Step) -> Result<(), StoreError> {
+    bounded("steps of the turn", rows.saturating_add(1), TURN_STEPS_MAX)?;
     bounded(
         "bytes of the turn's steps",
-        grown(bytes, step.body.len()),
+        bytes.saturating_add(step.body.len()),
         TURN_STEP_BYTES_MAX,
     )
 }
@@ -265,6 +260,11 @@ pub(crate) fn newest_that_fit(
     }
     rows.reverse();
     Ok(rows)
+}
+
+/// A count or a length as the database says it.
+pub(crate) fn size(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
 }
 
 /// How an outcome is written down.

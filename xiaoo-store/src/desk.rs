@@ -11,7 +11,7 @@ use crate::call::{Delivery, Job, Orphans};
 use crate::command::{Answer, Command, Question};
 use crate::error::StoreError;
 use crate::limits::{COMMANDS_MAX, READS_MAX};
-use crate::types::Health;
+use crate::types::{Health, StoreStats};
 
 /// The callers' side; weak, so that the guard's end is the store's end.
 #[derive(Clone)]
@@ -42,8 +42,8 @@ pub(crate) struct Told {
 /// What is counted since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) commits: AtomicU64,
-    pub(crate) commands: AtomicU64,
+    commits: AtomicU64,
+    commands: AtomicU64,
 }
 
 /// The threads and what keeps them alive.
@@ -180,6 +180,17 @@ impl Told {
                 reason: reason.clone(),
             }),
             Health::Good | Health::Unreachable { .. } => Ok(()),
+        }
+    }
+}
+
+impl Counters {
+    /// Adds what was counted to what was asked of the data.
+    pub(crate) fn counted(&self, stats: StoreStats) -> StoreStats {
+        StoreStats {
+            commits: self.commits.load(Ordering::Relaxed),
+            commands: self.commands.load(Ordering::Relaxed),
+            ..stats
         }
     }
 }

@@ -123,12 +123,14 @@ mod call;
 mod command;
 mod desk;
 mod error;
+mod memory;
 mod sqlite;
 mod store;
 mod types;
 mod url;
 
 pub use error::{OpenError, StoreError};
+pub use memory::{Commit, Fate, MemoryDisk};
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
     Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,

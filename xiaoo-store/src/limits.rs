@@ -79,3 +79,8 @@ pub(crate) const BATCH_MAX: usize = 128;
 pub(crate) const READS_MAX: usize = 64;
 
 const HOUR_SECS: u64 = 3_600;
+
+/// So long, as the times in the store count.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -13,6 +13,7 @@ use crate::command::{Answer, Bounds, Command, Question, detail};
 use crate::desk::{Desk, Threads};
 use crate::error::{OpenError, StoreError};
 use crate::limits::{self, DETAIL_BYTES_MAX, NAME_BYTES_MAX};
+use crate::memory::{self, Memory, MemoryDisk};
 use crate::sqlite;
 use crate::types::{
     Admission, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step, StoreStats,
@@ -92,6 +93,21 @@ impl Store {
             engine: Closing::Threads(threads),
         };
         Ok((store, guard))
+    }
+
+    /// Opens a store in memory, for tests and simulation: what it keeps is on that
+    /// disk, and as durable as the disk is told to be. Whoever had the disk's store
+    /// open is taken for dead.
+    pub fn in_memory(disk: &MemoryDisk, options: &StoreOptions) -> (Self, StoreGuard) {
+        let memory = memory::open(disk, options.bounds());
+        let store = Self {
+            engine: Engine::Memory(memory.clone()),
+            admit_deadline: options.admit_deadline,
+        };
+        let guard = StoreGuard {
+            engine: Closing::Memory(memory),
+        };
+        (store, guard)
     }
 
     /// Takes an event in, once. Returns when it is durable: only then may it be
@@ -369,36 +385,49 @@ impl Store {
 enum Engine {
     /// SQLite.
     Threads(Desk),
+    /// For tests and simulation.
+    Memory(Memory),
 }
 
 /// What ends it.
 enum Closing {
     Threads(Threads),
+    Memory(Memory),
 }
 
 impl Engine {
     async fn write(&self, command: Command) -> Result<Delivery, StoreError> {
         match self {
             Self::Threads(desk) => desk.write(command).await,
+            Self::Memory(memory) => memory.write(command).await,
         }
     }
 
     async fn read(&self, question: Question) -> Result<Answer, StoreError> {
         match self {
             Self::Threads(desk) => desk.read(question).await,
+            Self::Memory(memory) => memory.read(&question),
         }
     }
 
     fn health(&self) -> watch::Receiver<Health> {
         match self {
             Self::Threads(desk) => desk.health(),
+            Self::Memory(memory) => memory.health(),
         }
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
         match self {
             Self::Threads(desk) => desk.changes(),
+            Self::Memory(memory) => memory.changes(),
         }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -406,6 +435,7 @@ impl Closing {
     fn close(&mut self) -> Health {
         match self {
             Self::Threads(threads) => threads.join(),
+            Self::Memory(memory) => memory.close(),
         }
     }
 }

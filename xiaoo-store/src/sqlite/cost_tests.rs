@@ -14,7 +14,6 @@ use super::outbox::{outbox_done, outbox_next_ms, outbox_take};
 use super::turns::{claim, finish};
 use super::upkeep::{prune, stats};
 use super::*;
-use crate::desk::Counters;
 use crate::types::{NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
 
 #[test]
@@ -89,7 +88,7 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     cost("outbox_next_ms");
     assert_eq!(history(&db, "lane", 10, 1_000).unwrap().len(), 1);
     cost("history");
-    stats(&db, &Counters::default()).unwrap();
+    stats(&db).unwrap();
     cost("stats");
     // All is younger than two days.
     assert_eq!(prune(&db, 1_000, 100), Ok(0));

@@ -28,6 +28,6 @@ fn ask(db: &Connection, counters: &Counters, question: &Question) -> Result<Answ
             bytes_max,
         } => Answer::History(history::history(db, conversation, *rows_max, *bytes_max)?),
         Question::OutboxNext => Answer::Next(outbox::outbox_next_ms(db)?),
-        Question::Stats => Answer::Stats(upkeep::stats(db, counters)?),
+        Question::Stats => Answer::Stats(counters.counted(upkeep::stats(db)?)),
     })
 }

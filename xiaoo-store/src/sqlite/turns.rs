@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::writer::Gauges;
 use super::{history, outbox};
-use crate::command::{check_steps, fenced, outcome_text};
+use crate::command::{check_steps, fenced, outcome_text, size};
 use crate::error::StoreError;
 use crate::limits::CLAIM_MAX;
 use crate::types::{Body, Fenced, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
@@ -82,7 +82,7 @@ pub(super) fn note_step(tx: &Connection, key: TurnKey, step: &Step) -> Result<Fe
             "SELECT count(*), coalesce(sum(length(body)), 0) FROM step WHERE turn_id = ?1",
         )?
         .query_row([key.id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    check_steps(rows, bytes, step)?;
+    check_steps(size(rows), size(bytes), step)?;
     tx.prepare_cached("INSERT INTO step (turn_id, kind, body) VALUES (?1, ?2, ?3)")?
         .execute(params![key.id.0, step.kind, &*step.body])?;
     Ok(Fenced::Done)

@@ -1,14 +1,10 @@
 //! After a crash, against growth, and for whoever watches.
 
-use core::sync::atomic::Ordering;
-use core::time::Duration;
-
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::writer::Gauges;
-use crate::desk::Counters;
 use crate::error::StoreError;
-use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX};
+use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX, millis};
 use crate::types::StoreStats;
 
 /// Free pages given back to the disk by one pruning; few, as each is moved.
@@ -40,6 +36,14 @@ pub(super) fn recover(db: &mut Connection) -> rusqlite::Result<Gauges> {
 /// Removes what is too old, a batch of each table.
 pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize, StoreError> {
     let batch = i64::try_from(batch.min(PRUNE_BATCH_MAX)).unwrap_or(i64::MAX);
+    let before_ms = |kept| now_ms.saturating_sub(millis(kept));
+    // Before their rows go, and both statements choose the same ones.
+    tx.prepare_cached(
+        "DELETE FROM outbox_body WHERE outbox_id IN
+         (SELECT id FROM outbox WHERE state = 'dead' AND created_ms < ?1
+          ORDER BY created_ms LIMIT ?2)",
+    )?
+    .execute(params![before_ms(DEAD_KEPT), batch])?;
     let mut removed = 0;
     for (kept, sql) in [
         (
@@ -61,13 +65,6 @@ pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
         ),
         (
             DEAD_KEPT,
-            // Before the rows, and both choose the same ones.
-            "DELETE FROM outbox_body WHERE outbox_id IN
-             (SELECT id FROM outbox WHERE state = 'dead' AND created_ms < ?1
-              ORDER BY created_ms LIMIT ?2)",
-        ),
-        (
-            DEAD_KEPT,
             "DELETE FROM outbox WHERE id IN
              (SELECT id FROM outbox WHERE state = 'dead' AND created_ms < ?1
               ORDER BY created_ms LIMIT ?2)",
@@ -78,8 +75,9 @@ pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
              (SELECT id FROM history WHERE created_ms < ?1 ORDER BY created_ms LIMIT ?2)",
         ),
     ] {
-        let before_ms = now_ms.saturating_sub(millis(kept));
-        removed += tx.prepare_cached(sql)?.execute(params![before_ms, batch])?;
+        removed += tx
+            .prepare_cached(sql)?
+            .execute(params![before_ms(kept), batch])?;
     }
     if removed > 0 {
         // One row a page: it ends when all rows have been asked for.
@@ -89,7 +87,7 @@ pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
 }
 
 /// Counts what is open, by the partial indexes: finished rows cost nothing.
-pub(super) fn stats(db: &Connection, counters: &Counters) -> Result<StoreStats, StoreError> {
+pub(super) fn stats(db: &Connection) -> Result<StoreStats, StoreError> {
     let oldest = |sql: &str| -> rusqlite::Result<Option<i64>> {
         db.prepare_cached(sql)?
             .query_row([], |row| row.get(0))
@@ -122,8 +120,7 @@ pub(super) fn stats(db: &Connection, counters: &Counters) -> Result<StoreStats, 
         outbox_dead: count(db, "SELECT count(*) FROM outbox WHERE state = 'dead'")?,
         file_bytes: pages.saturating_mul(page_bytes),
         wal_bytes: wal_bytes(db),
-        commits: counters.commits.load(Ordering::Relaxed),
-        commands: counters.commands.load(Ordering::Relaxed),
+        ..StoreStats::default()
     })
 }
 
@@ -137,8 +134,4 @@ fn wal_bytes(db: &Connection) -> u64 {
     db.path()
         .and_then(|path| std::fs::metadata(format!("{path}-wal")).ok())
         .map_or(0, |wal| wal.len())
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

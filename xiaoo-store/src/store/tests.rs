@@ -299,7 +299,9 @@ impl Rig {
 
 impl Store {
     fn desk(&self) -> &Desk {
-        let Engine::Threads(desk) = &self.engine;
+        let Engine::Threads(desk) = &self.engine else {
+            panic!("not an engine with a desk");
+        };
         desk
     }
 }

@@ -3,11 +3,10 @@
 use xiaoo_store::limits::{CONVERSATION_HISTORY_MAX, TURN_OUTBOX_MAX, TURN_STEPS_MAX};
 use xiaoo_store::{Fenced, Sign, Signs, Step, StoreError, TurnResult};
 
-use crate::rig::{Rig, ids, result, said, sending};
+use crate::rig::{Ground, Rig, ids, result, said, sending};
 
-#[tokio::test]
-async fn conversations_run_side_by_side_and_each_in_order() {
-    let rig = Rig::new();
+pub(crate) async fn conversations_run_side_by_side_and_each_in_order<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     for (conversation, n) in [("a", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5)] {
         rig.admit(conversation, n).await;
     }
@@ -23,9 +22,8 @@ async fn conversations_run_side_by_side_and_each_in_order() {
     assert_eq!(rig.claim_ids(9).await, ["e4"]);
 }
 
-#[tokio::test]
-async fn a_claim_brings_all_that_was_admitted() {
-    let rig = Rig::new();
+pub(crate) async fn a_claim_brings_all_that_was_admitted<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     let id = rig.admit("oc_1", 7).await;
     let turns = rig.store.claim(1).await.unwrap();
     let [turn] = turns.as_slice() else {
@@ -43,9 +41,8 @@ async fn a_claim_brings_all_that_was_admitted() {
     assert_eq!(turn.signs, Signs::default());
 }
 
-#[tokio::test]
-async fn a_released_turn_comes_first_again_and_its_old_key_is_void() {
-    let rig = Rig::new();
+pub(crate) async fn a_released_turn_comes_first_again_and_its_old_key_is_void<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     rig.admit("a", 2).await;
     let old = rig.store.claim(9).await.unwrap()[0].key;
@@ -73,9 +70,8 @@ async fn a_released_turn_comes_first_again_and_its_old_key_is_void() {
     assert_eq!(rig.claim_ids(9).await, ["e2"]);
 }
 
-#[tokio::test]
-async fn a_turn_ends_once() {
-    let rig = Rig::new();
+pub(crate) async fn a_turn_ends_once<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     let key = rig.store.claim(1).await.unwrap()[0].key;
     rig.finish(key, &["u1"]).await;
@@ -87,9 +83,8 @@ async fn a_turn_ends_once() {
     assert!(rig.claim_ids(9).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_result_that_is_too_large_leaves_nothing_behind() {
-    let rig = Rig::new();
+pub(crate) async fn a_result_that_is_too_large_leaves_nothing_behind<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     let key = rig.store.claim(1).await.unwrap()[0].key;
     let outbox = (0..=TURN_OUTBOX_MAX)
@@ -110,9 +105,8 @@ async fn a_result_that_is_too_large_leaves_nothing_behind() {
     rig.finish(key, &["u0"]).await;
 }
 
-#[tokio::test]
-async fn steps_are_kept_in_order_until_the_turn_ends() {
-    let rig = Rig::new();
+pub(crate) async fn steps_are_kept_in_order_until_the_turn_ends<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     let key = rig.store.claim(1).await.unwrap()[0].key;
     let step = |n: usize| Step {
@@ -131,9 +125,8 @@ async fn steps_are_kept_in_order_until_the_turn_ends() {
     assert!(rig.store.steps(key.id).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn history_gives_the_newest_that_fit_without_a_gap() {
-    let rig = Rig::new();
+pub(crate) async fn history_gives_the_newest_that_fit_without_a_gap<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     rig.admit("b", 2).await;
     let turns = rig.store.claim(2).await.unwrap();
@@ -174,9 +167,8 @@ async fn history_gives_the_newest_that_fit_without_a_gap() {
     assert_eq!(rig.store.history("b", 9, 99).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_conversation_keeps_its_newest_rows_only() {
-    let rig = Rig::new();
+pub(crate) async fn a_conversation_keeps_its_newest_rows_only<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     let per_turn = CONVERSATION_HISTORY_MAX / 2;
     for n in 0..3 {
         rig.admit("a", n).await;

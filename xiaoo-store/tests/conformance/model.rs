@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use xiaoo_store::{Admission, Fenced, OutboxKey, TurnId, TurnKey};
 
-use crate::rig::{Rig, ids, message, result};
+use crate::rig::{Ground, Rig, ids, message, result};
 
 /// Few names, so that calls meet.
 const CONVERSATIONS: [&str; 3] = ["a", "b", "c"];
@@ -44,18 +45,29 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_store_does_as_the_model(calls in prop::collection::vec(call(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// Random calls, the same for every engine.
+pub(crate) fn the_store_does_as_the_model<G: Ground>() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = ProptestConfig {
+        cases: G::CASES,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let calls = prop::collection::vec(call(), 1..60);
+    let outcome = TestRunner::new(config).run(&calls, |calls| {
         runtime.block_on(async {
-            let mut world = World::new();
+            let mut world = World::<G>::new().await;
             for call in calls {
                 world.step(call).await;
             }
         });
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
 }
 
@@ -86,8 +98,8 @@ struct ModelSend {
     sending: bool,
 }
 
-struct World {
-    rig: Rig,
+struct World<G> {
+    rig: Rig<G>,
     model: Model,
     /// Every key ever handed out, most of them void.
     turn_keys: Vec<(&'static str, TurnKey)>,
@@ -95,10 +107,10 @@ struct World {
     sends_made: u32,
 }
 
-impl World {
-    fn new() -> Self {
+impl<G: Ground> World<G> {
+    async fn new() -> Self {
         Self {
-            rig: Rig::new(),
+            rig: Rig::new().await,
             model: Model::default(),
             turn_keys: Vec::new(),
             send_keys: Vec::new(),
@@ -121,7 +133,7 @@ impl World {
                 self.model.restart();
             }
             Call::Crash => {
-                self.rig = self.rig.crashed();
+                self.rig.crash().await;
                 self.model.restart();
             }
         }

@@ -3,11 +3,10 @@
 use xiaoo_store::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
 use xiaoo_store::{Admission, DuplicateKey, NewEvent, StoreError, StoreOptions};
 
-use crate::rig::{Rig, message};
+use crate::rig::{Ground, Rig, message};
 
-#[tokio::test]
-async fn an_event_is_new_once_by_either_key_also_after_a_restart() {
-    let mut rig = Rig::new();
+pub(crate) async fn an_event_is_new_once_by_either_key_also_after_a_restart<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
     let first = rig.admit("oc_1", 1).await;
 
     for _ in 0..2 {
@@ -35,9 +34,8 @@ async fn an_event_is_new_once_by_either_key_also_after_a_restart() {
     assert_eq!(rig.store.stats().await.unwrap().queued, 1);
 }
 
-#[tokio::test]
-async fn apps_do_not_share_their_keys() {
-    let rig = Rig::new();
+pub(crate) async fn apps_do_not_share_their_keys<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     rig.admit("oc_1", 1).await;
     let elsewhere = NewEvent {
         app: "cli_b".to_owned(),
@@ -49,9 +47,8 @@ async fn apps_do_not_share_their_keys() {
     ));
 }
 
-#[tokio::test]
-async fn events_without_work_or_message_are_remembered_all_the_same() {
-    let mut rig = Rig::new();
+pub(crate) async fn events_without_work_or_message_are_remembered_all_the_same<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
     let bare = |event_id: &str| NewEvent {
         event_id: event_id.to_owned(),
         message_id: None,
@@ -72,9 +69,8 @@ async fn events_without_work_or_message_are_remembered_all_the_same() {
     assert!(rig.claim_ids(8).await.is_empty());
 }
 
-#[tokio::test]
-async fn the_same_event_from_many_sides_at_once_is_new_once() {
-    let rig = Rig::new();
+pub(crate) async fn the_same_event_from_many_sides_at_once_is_new_once<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     let admits: Vec<_> = (0..32)
         .map(|_| {
             let store = rig.store.clone();
@@ -88,13 +84,13 @@ async fn the_same_event_from_many_sides_at_once_is_new_once() {
     assert_eq!(new, 1);
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses_new_events_but_knows_old_ones() {
-    let mut rig = Rig::with(StoreOptions {
+pub(crate) async fn a_full_queue_refuses_new_events_but_knows_old_ones<G: Ground>() {
+    let mut rig = Rig::<G>::with(StoreOptions {
         queued_max: 3,
         queued_per_conversation_max: 1,
         ..StoreOptions::default()
-    });
+    })
+    .await;
     rig.admit("oc_1", 1).await; // at the head, and not counted as waiting behind one
     rig.admit("oc_1", 2).await;
     let refused = rig.store.admit(message("oc_1", 3)).await;
@@ -116,9 +112,8 @@ async fn a_full_queue_refuses_new_events_but_knows_old_ones() {
     rig.admit("oc_3", 5).await;
 }
 
-#[tokio::test]
-async fn what_is_too_large_is_refused_by_name() {
-    let rig = Rig::new();
+pub(crate) async fn what_is_too_large_is_refused_by_name<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     let long = "x".repeat(NAME_BYTES_MAX + 1);
     let body = |bytes: usize| {
         let mut event = message("oc_1", 1);

@@ -1,70 +1,75 @@
-//! A store in a directory of its own, and short ways to say what goes in.
+//! A store on any engine, and short ways to say what goes in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use xiaoo_store::{
-    Admission, Fenced, NewEvent, NewHistory, NewOutbox, NewTurn, OpenError, Outcome, Store,
-    StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey, TurnResult,
+    Admission, Fenced, MemoryDisk, NewEvent, NewHistory, NewOutbox, NewTurn, OpenError, Outcome,
+    Store, StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey, TurnResult,
 };
 
-pub(crate) struct Rig {
+/// Where a store is, and how it is killed.
+pub(crate) trait Ground: Sized {
+    /// Random runs of the model that this engine does in a few seconds.
+    const CASES: u32;
+
+    async fn new() -> Self;
+
+    fn open(&self, options: &StoreOptions) -> (Store, StoreGuard);
+
+    /// Ends the open store as a power cut does, and is what is left.
+    async fn crash(self, guard: StoreGuard) -> Self;
+}
+
+pub(crate) struct Rig<G> {
     pub(crate) store: Store,
     guard: Option<StoreGuard>,
-    pub(crate) directory: TempDir,
+    ground: Option<G>,
     options: StoreOptions,
 }
 
-impl Rig {
-    pub(crate) fn new() -> Self {
-        Self::with(StoreOptions::default())
+impl<G: Ground> Rig<G> {
+    pub(crate) async fn new() -> Self {
+        Self::with(StoreOptions::default()).await
     }
 
-    pub(crate) fn with(options: StoreOptions) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let (store, guard) = open(&path_in(&directory), &options).unwrap();
+    pub(crate) async fn with(options: StoreOptions) -> Self {
+        let ground = G::new().await;
+        let (store, guard) = ground.open(&options);
         Self {
             store,
             guard: Some(guard),
-            directory,
+            ground: Some(ground),
             options,
         }
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
-        path_in(&self.directory)
+    pub(crate) fn ground(&self) -> &G {
+        self.ground.as_ref().unwrap()
     }
 
     /// Closes the store in good order and opens it again.
     pub(crate) fn reopen(&mut self) {
         self.shut();
-        let (store, guard) = open(&self.path(), &self.options).unwrap();
-        self.store = store;
-        self.guard = Some(guard);
+        self.open();
     }
 
     pub(crate) fn shut(&mut self) {
         drop(self.guard.take());
     }
 
-    /// What is on disk at this moment, opened by another process: what `kill -9`
-    /// would leave behind.
-    pub(crate) fn crashed(&self) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        copy_files(&self.path(), &path_in(&directory));
-        let (store, guard) = open(&path_in(&directory), &self.options).unwrap();
-        Self {
-            store,
-            guard: Some(guard),
-            directory,
-            options: self.options.clone(),
-        }
+    /// Goes on, as another process, with what a power cut leaves.
+    pub(crate) async fn crash(&mut self) {
+        let (ground, guard) = (self.ground.take().unwrap(), self.guard.take().unwrap());
+        self.ground = Some(ground.crash(guard).await);
+        self.open();
     }
 
-    pub(crate) fn close(mut self) -> TempDir {
-        drop(self.guard.take());
-        self.directory
+    fn open(&mut self) {
+        let (store, guard) = self.ground().open(&self.options);
+        self.store = store;
+        self.guard = Some(guard);
     }
 
     pub(crate) async fn admit(&self, conversation: &str, n: u32) -> TurnId {
@@ -84,6 +89,56 @@ impl Rig {
     pub(crate) async fn finish(&self, turn: TurnKey, uuids: &[&str]) {
         let finished = self.store.finish(turn, result(1_000, uuids)).await;
         assert_eq!(finished, Ok(Fenced::Done));
+    }
+}
+
+/// A file in a directory of its own.
+pub(crate) struct Sqlite(TempDir);
+
+impl Sqlite {
+    pub(crate) fn path(&self) -> PathBuf {
+        path_in(&self.0)
+    }
+}
+
+impl Ground for Sqlite {
+    const CASES: u32 = 48;
+
+    async fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self, options: &StoreOptions) -> (Store, StoreGuard) {
+        open(&self.path(), options).unwrap()
+    }
+
+    /// What is on disk at this moment, copied before the store could close.
+    async fn crash(self, guard: StoreGuard) -> Self {
+        let left = tempfile::tempdir().unwrap();
+        copy_files(&self.path(), &path_in(&left));
+        drop(guard);
+        Self(left)
+    }
+}
+
+/// A disk that can be switched off.
+pub(crate) struct Memory(MemoryDisk);
+
+impl Ground for Memory {
+    const CASES: u32 = 1_000;
+
+    async fn new() -> Self {
+        Self(MemoryDisk::new())
+    }
+
+    fn open(&self, options: &StoreOptions) -> (Store, StoreGuard) {
+        Store::in_memory(&self.0, options)
+    }
+
+    async fn crash(self, guard: StoreGuard) -> Self {
+        self.0.crash();
+        drop(guard);
+        self
     }
 }
 

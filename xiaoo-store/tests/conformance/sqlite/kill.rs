@@ -1,127 +1,33 @@
-//! What `kill -9` and power cuts leave: all that was answered, nothing half.
+//! What a real kill and a torn log leave in the file.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use xiaoo_store::{Admission, Fenced, Sign, Signs, Step, StoreOptions};
+use xiaoo_store::{Admission, Fenced, StoreOptions};
 
-use crate::rig::{Rig, copy_files, ids, message, open, path_in, result, wal};
-
-#[tokio::test]
-async fn what_was_admitted_survives_in_order() {
-    let rig = Rig::new();
-    for n in 0..20 {
-        rig.admit("a", n).await;
-        let after = rig.crashed();
-        assert_eq!(after.store.stats().await.unwrap().queued, u64::from(n) + 1);
-        assert!(matches!(
-            after.store.admit(message("a", n)).await,
-            Ok(Admission::Duplicate { .. })
-        ));
-    }
-    let after = rig.crashed();
-    for n in 0..20 {
-        let turns = after.store.claim(1).await.unwrap();
-        assert_eq!(ids(&turns), [format!("e{n}")]);
-        after.finish(turns[0].key, &[]).await;
-    }
-}
+use crate::rig::{Rig, Sqlite, copy_files, ids, message, open, path_in, result, wal};
 
 #[tokio::test]
 async fn a_torn_end_of_the_log_loses_only_what_was_not_answered() {
-    let rig = Rig::new();
+    let rig = Rig::<Sqlite>::new().await;
     rig.admit("a", 1).await;
-    let answered = fs::metadata(wal(&rig.path())).unwrap().len();
+    let answered = fs::metadata(wal(&rig.ground().path())).unwrap().len();
     rig.admit("b", 2).await;
-    let all = fs::metadata(wal(&rig.path())).unwrap().len();
+    let all = fs::metadata(wal(&rig.ground().path())).unwrap().len();
     assert!(answered < all);
 
     for kept in (answered..all).step_by(509) {
         let directory = tempfile::tempdir().unwrap();
         let path = path_in(&directory);
-        copy_files(&rig.path(), &path);
+        copy_files(&rig.ground().path(), &path);
         let log = File::options().write(true).open(wal(&path)).unwrap();
         log.set_len(kept).unwrap();
         let (store, _guard) = open(&path, &StoreOptions::default()).unwrap();
         let turns = store.claim(9).await.unwrap();
         assert_eq!(ids(&turns), ["e1"], "log cut to {kept} of {all} bytes");
     }
-}
-
-#[tokio::test]
-async fn a_turn_that_was_cut_off_is_claimed_again_with_all_it_had_noted() {
-    let rig = Rig::new();
-    rig.admit("a", 1).await;
-    rig.admit("a", 2).await;
-    let old = rig.store.claim(9).await.unwrap()[0].key;
-    let reaction = Sign::Reaction(Some("r1".to_owned()));
-    let card = Sign::Card(Some("om_card".to_owned()));
-    let step = Step {
-        kind: "model".to_owned(),
-        body: "{}".into(),
-    };
-    rig.store.note_sign(old, reaction).await.unwrap();
-    rig.store.note_sign(old, card).await.unwrap();
-    rig.store
-        .note_sign(old, Sign::Reaction(None))
-        .await
-        .unwrap();
-    rig.store.note_step(old, step.clone()).await.unwrap();
-
-    let after = rig.crashed();
-    let turns = after.store.claim(9).await.unwrap();
-    assert_eq!(ids(&turns), ["e1"]);
-    let turn = &turns[0];
-    assert_eq!((turn.attempts, turn.key.epoch), (2, old.epoch + 1));
-    assert_eq!(
-        turn.signs,
-        Signs {
-            reaction: None,
-            card: Some("om_card".to_owned())
-        }
-    );
-    assert_eq!(after.store.steps(turn.key.id).await, Ok(vec![step]));
-    let late = after.store.finish(old, result(1, &[])).await;
-    assert_eq!(late, Ok(Fenced::Replaced));
-    after.finish(turn.key, &[]).await;
-    assert_eq!(after.claim_ids(9).await, ["e2"]);
-}
-
-#[tokio::test]
-async fn a_send_that_was_cut_off_comes_again_with_the_time_of_its_first_try() {
-    let rig = Rig::new();
-    rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
-    rig.finish(key, &["u1", "u2"]).await;
-    let before = rig.store.outbox_take(2_000, 9).await.unwrap();
-
-    let after = rig.crashed();
-    let rows = after.store.outbox_take(90_000, 9).await.unwrap();
-    assert_eq!(rows.len(), 1);
-    assert_eq!(rows[0].uuid, "u1");
-    assert_eq!(rows[0].first_try_at_ms, 2_000);
-    assert_eq!(rows[0].error, None);
-    let late = after.store.outbox_done(before[0].key, "om").await;
-    assert_eq!(late, Ok(Fenced::Replaced));
-    let sent = after.store.outbox_done(rows[0].key, "om").await;
-    assert_eq!(sent, Ok(Fenced::Done));
-    assert_eq!(
-        after.store.outbox_take(90_000, 9).await.unwrap()[0].uuid,
-        "u2"
-    );
-}
-
-#[tokio::test]
-async fn a_finished_turn_stays_finished_with_everything_it_left() {
-    let rig = Rig::new();
-    rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
-    rig.finish(key, &["u1"]).await;
-    let after = rig.crashed();
-    assert!(after.claim_ids(9).await.is_empty());
-    assert_eq!(after.store.outbox_take(2_000, 9).await.unwrap().len(), 1);
 }
 
 /// Where the child of the test below works; without it, it has nothing to do.
@@ -135,7 +41,11 @@ async fn killed_at_any_moment_it_has_all_that_it_had_answered() {
     let mut sent = BTreeSet::new();
     for lines in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89] {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::the_child_that_is_killed", "--nocapture"])
+            .args([
+                "--exact",
+                "sqlite::kill::the_child_that_is_killed",
+                "--nocapture",
+            ])
             .env(CHILD_STORE, format!("{admitted}:{}", path.display()))
             .stdout(Stdio::piped())
             .spawn()

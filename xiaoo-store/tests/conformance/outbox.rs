@@ -2,11 +2,10 @@
 
 use xiaoo_store::{Fenced, OutboxRow};
 
-use crate::rig::Rig;
+use crate::rig::{Ground, Rig};
 
-#[tokio::test]
-async fn a_row_waits_until_the_one_before_it_is_settled() {
-    let rig = Rig::new();
+pub(crate) async fn a_row_waits_until_the_one_before_it_is_settled<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     fill(&rig, &[("a", &["a1", "a2"]), ("b", &["b1"])]).await;
     let store = &rig.store;
 
@@ -56,9 +55,8 @@ async fn a_row_waits_until_the_one_before_it_is_settled() {
     assert_eq!(uuids(&third), ["a2"]);
 }
 
-#[tokio::test]
-async fn a_dead_row_makes_way() {
-    let rig = Rig::new();
+pub(crate) async fn a_dead_row_makes_way<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     fill(&rig, &[("a", &["a1", "a2"])]).await;
     let first = rig.store.outbox_take(2_000, 9).await.unwrap();
     let dead = rig.store.outbox_dead(first[0].key, "recalled").await;
@@ -69,9 +67,8 @@ async fn a_dead_row_makes_way() {
     assert_eq!(uuids(&second), ["a2"]);
 }
 
-#[tokio::test]
-async fn later_turns_send_behind_earlier_ones() {
-    let rig = Rig::new();
+pub(crate) async fn later_turns_send_behind_earlier_ones<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     fill(&rig, &[("a", &["a1"])]).await;
     fill(&rig, &[("a", &["a2"])]).await;
     let first = rig.store.outbox_take(2_000, 9).await.unwrap();
@@ -86,17 +83,15 @@ async fn later_turns_send_behind_earlier_ones() {
     }
 }
 
-#[tokio::test]
-async fn a_uuid_is_sent_once() {
-    let rig = Rig::new();
+pub(crate) async fn a_uuid_is_sent_once<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     fill(&rig, &[("a", &["same"]), ("b", &["same", "other"])]).await;
     let rows = rig.store.outbox_take(2_000, 9).await.unwrap();
     assert_eq!(uuids(&rows), ["same", "other"]);
 }
 
-#[tokio::test]
-async fn at_most_so_many_rows_are_taken_the_longest_due_first() {
-    let rig = Rig::new();
+pub(crate) async fn at_most_so_many_rows_are_taken_the_longest_due_first<G: Ground>() {
+    let rig = Rig::<G>::new().await;
     fill(&rig, &[("a", &["a1"]), ("b", &["b1"]), ("c", &["c1"])]).await;
     assert!(rig.store.outbox_take(2_000, 0).await.unwrap().is_empty());
     let all = rig.store.outbox_take(2_000, 9).await.unwrap();
@@ -113,7 +108,7 @@ fn uuids(rows: &[OutboxRow]) -> Vec<&str> {
 }
 
 /// Runs one turn for each conversation, which wants these sent.
-async fn fill(rig: &Rig, sends: &[(&str, &[&str])]) {
+async fn fill<G: Ground>(rig: &Rig<G>, sends: &[(&str, &[&str])]) {
     for (conversation, uuids) in sends {
         let n = rig.store.stats().await.unwrap().commits;
         rig.admit(conversation, u32::try_from(n).unwrap()).await;

@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rusqlite::Connection;
-use xiaoo_store::{OpenError, StoreOptions};
+use tempfile::TempDir;
+use xiaoo_store::{OpenError, StoreGuard, StoreOptions};
 
-use crate::rig::{Rig, open, path_in};
+use crate::rig::{open, path_in};
 
 #[test]
 fn directories_and_files_are_made_for_their_owner_alone() {
@@ -24,8 +25,8 @@ fn directories_and_files_are_made_for_their_owner_alone() {
 
 #[test]
 fn a_store_has_one_owner() {
-    let rig = Rig::new();
-    let error = refused(&rig.path());
+    let (directory, guard) = a_store();
+    let error = refused(&path_in(&directory));
     let OpenError::LockedByAnother { pid, .. } = &error else {
         panic!("{error:?}");
     };
@@ -36,7 +37,7 @@ fn a_store_has_one_owner() {
         "{told}"
     );
 
-    let directory = rig.close();
+    drop(guard);
     assert!(open(&path_in(&directory), &StoreOptions::default()).is_ok());
 }
 
@@ -68,7 +69,7 @@ fn a_database_of_another_program_is_left_alone() {
 
 #[test]
 fn a_newer_schema_is_refused_by_number() {
-    let directory = Rig::new().close();
+    let (directory, _) = a_store();
     let path = path_in(&directory);
     Connection::open(&path)
         .unwrap()
@@ -83,7 +84,7 @@ fn a_newer_schema_is_refused_by_number() {
 
 #[test]
 fn a_damaged_file_is_told_from_a_foreign_one() {
-    let directory = Rig::new().close();
+    let (directory, _) = a_store();
     let path = path_in(&directory);
     let mut bytes = fs::read(&path).unwrap();
     let first_page = 4_096;
@@ -149,6 +150,13 @@ fn every_refusal_says_which_file_it_is_about() {
     ] {
         assert!(error.to_string().contains("/data/store.db"), "{error}");
     }
+}
+
+/// A store that was made, and is open until the guard is dropped.
+fn a_store() -> (TempDir, StoreGuard) {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, guard) = open(&path_in(&directory), &StoreOptions::default()).unwrap();
+    (directory, guard)
 }
 
 fn refused(path: &Path) -> OpenError {

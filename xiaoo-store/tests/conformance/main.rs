@@ -1,0 +1,81 @@
+//! The promises of the store, seen from outside, through its public face alone:
+//! the same for every engine, and then what each has of its own.
+
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that is wrong about what it has should stop there"
+)]
+
+mod crash;
+mod hints;
+mod inbox;
+mod memory;
+mod model;
+mod outbox;
+mod rig;
+mod turns;
+mod upkeep;
+
+mod sqlite {
+    mod files;
+    mod kill;
+    mod open;
+}
+
+/// Every promise, once for each engine.
+macro_rules! suite {
+    ($($engine:ident: $ground:ty),*) => { $(
+        mod $engine {
+            promises! { $ground;
+                crash::a_finished_turn_stays_finished_with_everything_it_left,
+                crash::a_send_that_was_cut_off_comes_again_with_the_time_of_its_first_try,
+                crash::a_turn_that_was_cut_off_is_claimed_again_with_all_it_had_noted,
+                crash::what_was_admitted_survives_in_order,
+                hints::whatever_becomes_ready_is_told,
+                inbox::a_full_queue_refuses_new_events_but_knows_old_ones,
+                inbox::an_event_is_new_once_by_either_key_also_after_a_restart,
+                inbox::apps_do_not_share_their_keys,
+                inbox::events_without_work_or_message_are_remembered_all_the_same,
+                inbox::the_same_event_from_many_sides_at_once_is_new_once,
+                inbox::what_is_too_large_is_refused_by_name,
+                outbox::a_dead_row_makes_way,
+                outbox::a_row_waits_until_the_one_before_it_is_settled,
+                outbox::a_uuid_is_sent_once,
+                outbox::at_most_so_many_rows_are_taken_the_longest_due_first,
+                outbox::later_turns_send_behind_earlier_ones,
+                turns::a_claim_brings_all_that_was_admitted,
+                turns::a_conversation_keeps_its_newest_rows_only,
+                turns::a_released_turn_comes_first_again_and_its_old_key_is_void,
+                turns::a_result_that_is_too_large_leaves_nothing_behind,
+                turns::a_turn_ends_once,
+                turns::conversations_run_side_by_side_and_each_in_order,
+                turns::history_gives_the_newest_that_fit_without_a_gap,
+                turns::steps_are_kept_in_order_until_the_turn_ends,
+                upkeep::each_thing_is_kept_for_its_time_and_no_longer,
+                upkeep::open_work_is_never_pruned,
+                upkeep::pruning_goes_by_small_batches,
+                upkeep::the_numbers_are_right,
+            }
+
+            #[test]
+            fn the_store_does_as_the_model() {
+                crate::model::the_store_does_as_the_model::<$ground>();
+            }
+        }
+    )* };
+}
+
+macro_rules! promises {
+    ($ground:ty; $($module:ident::$promise:ident),* $(,)?) => { $(
+        #[tokio::test]
+        async fn $promise() {
+            crate::$module::$promise::<$ground>().await;
+        }
+    )* };
+}
+
+suite! {
+    on_sqlite: crate::rig::Sqlite,
+    in_memory: crate::rig::Memory
+}
