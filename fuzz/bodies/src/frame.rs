@@ -2,10 +2,10 @@
 //! and is acknowledged by itself.
 
 use prost::Message as _;
-use proto_core::conn::{Connection, Epoch, HeapMemory, Outcome, Output};
-use proto_core::{
-    Config, DecodeErrorKind, EndpointReply, Frame, FrameFields, Header, Instant, Limits, Method,
-};
+use proto_core::conn::{HeapMemory, Outcome};
+use proto_core::{Config, DecodeErrorKind, Frame, FrameFields, Header, Instant, Limits, Method};
+
+use crate::link::open_link;
 
 /// Decodes, compares with prost, encodes again, and acknowledges.
 pub fn frame(bytes: &[u8]) {
@@ -42,7 +42,9 @@ fn survives_encoding(frame: &Frame<'_>) {
 /// The acknowledgement is the frame itself with `biz_rt` and another payload.
 fn is_acknowledged(frame: &Frame<'_>, bytes: &[u8]) {
     let now = Instant::from_millis(0);
-    let (mut machine, epoch) = open_link(now);
+    // Room for the echo of the largest input a fuzzer makes.
+    let memory = HeapMemory::new(1, 1 << 20, 1);
+    let (mut machine, epoch) = open_link(Config::default(), memory);
     let Some(delivery) = machine.handle_message(now, epoch, bytes) else {
         return;
     };
@@ -62,24 +64,6 @@ fn is_acknowledged(frame: &Frame<'_>, bytes: &[u8]) {
     });
     let ack = Frame::decode(&ack, &Limits::default()).expect("an acknowledgement is a frame");
     assert_eq!(PlainFrame::from(&ack), expected);
-}
-
-fn open_link(now: Instant) -> (Connection<HeapMemory>, Epoch) {
-    // Room for the echo of the largest input a fuzzer makes.
-    let memory = HeapMemory::new(1, 1 << 20, 1);
-    let mut machine = Connection::new(now, Config::default(), 0, memory);
-    let (mut scratch, mut epoch) = (Vec::new(), Epoch::default());
-    machine.handle_timeout(now);
-    while let Some(output) = machine.poll_output(now, &mut scratch) {
-        if let Output::FetchEndpoint(attempt) = output {
-            epoch = attempt;
-        }
-    }
-    let body = br#"{"code":0,"data":{"URL":"wss://a.feishu.cn/ws?service_id=1"}}"#;
-    machine.handle_endpoint(now, epoch, EndpointReply::Http { status: 200, body });
-    machine.handle_open(now, epoch);
-    while machine.poll_output(now, &mut scratch).is_some() {}
-    (machine, epoch)
 }
 
 /// The frame as prost sees it; proto2's required fields are always written.
