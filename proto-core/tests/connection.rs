@@ -276,6 +276,21 @@ fn an_acknowledgement_after_a_reconnect_goes_out_on_the_new_link() {
     assert!(carried > 0);
 }
 
+/// Feishu pushes what was refused again after 15 s, perhaps under the same id.
+#[test]
+fn a_split_event_that_was_refused_comes_again() {
+    let mut rig = Rig::open();
+    let parts = [event("split", 2, 0, b"{"), event("split", 2, 1, b"}")];
+    assert_eq!(rig.deliver_payload(&parts[0]), None);
+    // The slowest set that is still joined.
+    rig.now = rig.now + 9 * SECOND;
+    let token = rig.deliver(&parts[1]).unwrap();
+    rig.acknowledge(token, Outcome::Failed).unwrap();
+    rig.now = rig.now + 6 * SECOND;
+    assert_eq!(rig.deliver_payload(&parts[0]), None);
+    assert_eq!(rig.deliver_payload(&parts[1]).as_deref(), Some(&b"{}"[..]));
+}
+
 #[test]
 fn parts_join_in_any_order_and_survive_a_reconnect() {
     let text = "{\"文本\":\"一二三四五\"}".as_bytes();

@@ -18,9 +18,11 @@ const PUSH_ID_BYTES_MAX: usize = 128;
 /// Parts of one event that are kept track of.
 const PARTS_TRACKED_MAX: usize = 1024;
 /// How many completed pushes are remembered, and for how long: the platform
-/// repeats a part, if ever, within moments.
+/// repeats a part, if ever, within moments. An event that was not acknowledged
+/// is pushed again after 15 s, perhaps under the same id, and must find the id
+/// forgotten: its parts may have taken up to 10 s to come in.
 const COMPLETED_KEPT: usize = 64;
-const COMPLETED_FOR: Duration = Duration::from_secs(60);
+const COMPLETED_FOR: Duration = Duration::from_secs(5);
 
 /// The parts of one split event so far. Opaque: the machine's bookkeeping in
 /// the caller's memory.

@@ -12,7 +12,7 @@ use super::{LIMITS, SETS};
 const ID_BYTES_MAX: usize = 128;
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// How long a completed event is remembered, and how many of them.
-const REMEMBERED_FOR: Duration = Duration::from_secs(60);
+const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 const REMEMBERED_MAX: usize = 64;
 
 #[derive(Default)]
