@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod fail_point;
 pub mod pipeline;
 pub mod render;
 pub mod routes;

@@ -11,6 +11,7 @@ use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
 use super::policy::Decision;
 use super::{Counters, SharedPipeline, unix_ms};
+use crate::fail_point;
 
 /// The kind of turn that a message asks for.
 pub const MESSAGE_TURN: &str = "message";
@@ -79,11 +80,13 @@ impl Admission {
             return Verdict::Accepted;
         }
         let ids = (message.event_id.clone(), message.message_id.clone());
+        fail_point::pass("admit.before_commit");
         let admitted = self
             .pipeline
             .store
             .admit(self.new_event(message, payload))
             .await;
+        fail_point::pass("admit.after_commit");
         self.verdict(admitted, &ids.0, &ids.1)
     }
 

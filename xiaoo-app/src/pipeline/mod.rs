@@ -8,10 +8,12 @@
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
+//! | was it sent, an hour ago? | [`lookup`] | the chat is read back before anything is sent again |
 
 pub mod admission;
 pub mod identity;
 pub mod lanes;
+pub mod lookup;
 pub mod outbox;
 pub mod policy;
 pub mod signs;
@@ -103,6 +105,8 @@ pub struct Counters {
     pub answered: AtomicU64,
     /// Turns that ended with a notice.
     pub failed: AtomicU64,
+    /// Things to send that were given up; the store keeps them with the reason.
+    pub given_up: AtomicU64,
     /// Turns that run now.
     pub running: AtomicU64,
 }

@@ -1,7 +1,8 @@
 //! Sending what turns have left in the outbox.
 //!
 //! A row's uuid is the same at every try, so Feishu shows it once however
-//! often it is sent. Rows of one conversation go out one after the other.
+//! often it is sent within the hour. After that the chat is read back before
+//! anything is sent again. Rows of one conversation go out one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 use xiaoo_store::{Body, OutboxRow, StoreError};
 
-use super::{SharedPipeline, unix_ms};
+use super::lookup::{self, Fate, Ourselves, Sought, What};
+use super::{Counters, SharedPipeline, unix_ms};
+use crate::fail_point;
 
 /// Rows that are sent at once, over all conversations. Feishu takes 50 calls a
 /// second of each kind.
@@ -24,11 +27,15 @@ const SENDS_MAX: usize = 16;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait between two tries.
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// How long a row is tried. Feishu remembers a uuid for one hour; a send that
-/// is repeated after that could be shown twice.
-const TRIED_FOR: Duration = Duration::from_secs(50 * 60);
-/// Tries of what is only a sign of life: the answer behind it waits.
-const SIGN_TRIES_MAX: u32 = 3;
+/// How long after its first try a row is sent again without a look at the chat.
+/// Feishu remembers a uuid for one hour; the rest is for a call under way.
+pub const RESENT_BLINDLY: Duration = Duration::from_secs(50 * 60);
+/// How long a row is tried at all. An outage may last that long; an answer that
+/// comes later answers nothing.
+pub const TRIED_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Tries of what is only a sign of life, about two minutes: what follows in the
+/// conversation waits for it.
+const SIGN_TRIES_MAX: u32 = 8;
 /// How often the outbox is looked at without a bell.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
@@ -47,6 +54,15 @@ pub enum Sending {
         chat_id: String,
         /// Whether the message is in a thread.
         in_thread: bool,
+        /// Which thread.
+        #[serde(default)]
+        thread_id: Option<String>,
+        /// How many parts of the same answer come before this one.
+        #[serde(default)]
+        part: usize,
+        /// When the person's message came in, Unix milliseconds.
+        #[serde(default)]
+        asked_ms: i64,
         /// `post` or `text`.
         msg_type: String,
         /// The content's JSON.
@@ -65,13 +81,25 @@ pub enum Sending {
         create_uuid: String,
         /// The card's JSON.
         content: String,
+        /// Where the card is.
+        #[serde(default)]
+        chat_id: String,
+        /// The thread where it is.
+        #[serde(default)]
+        thread_id: Option<String>,
+        /// When the person's message came in, Unix milliseconds.
+        #[serde(default)]
+        asked_ms: i64,
     },
     /// The reaction on the person's message, to be taken away.
     TakeReactionAway {
         /// The person's message.
         message_id: String,
-        /// The reaction's id.
-        reaction: String,
+        /// The reaction's id; `None` if it is not known whether there is one.
+        reaction: Option<String>,
+        /// Which reaction it is.
+        #[serde(default)]
+        emoji: String,
     },
 }
 
@@ -91,6 +119,27 @@ impl Sending {
     pub fn to_body(&self) -> Body {
         // Strings and a tag: this cannot fail.
         serde_json::to_string(self).unwrap_or_default().into()
+    }
+
+    /// Where a test can stop the process: before, between and after.
+    fn fail_points(&self) -> [&'static str; 3] {
+        match self {
+            Self::Reply { .. } => [
+                "outbox.reply.taken",
+                "outbox.reply.sent",
+                "outbox.reply.settled",
+            ],
+            Self::FinishCard { .. } => [
+                "outbox.card.taken",
+                "outbox.card.sent",
+                "outbox.card.settled",
+            ],
+            Self::TakeReactionAway { .. } => [
+                "outbox.unreact.taken",
+                "outbox.unreact.sent",
+                "outbox.unreact.settled",
+            ],
+        }
     }
 
     /// Whether people can do without it.
@@ -168,121 +217,243 @@ async fn wait_for_next(pipeline: &SharedPipeline) -> Duration {
     }
 }
 
+/// Why a row was not sent.
+enum Unsent {
+    /// The call failed.
+    Api(ApiError),
+    /// Nobody can tell whether it was sent, or how.
+    Unknown(String),
+}
+
+impl From<ApiError> for Unsent {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
 async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
+    let store = &pipeline.store;
     let Ok(sending) = serde_json::from_slice::<Sending>(&row.body) else {
-        settle(
-            pipeline
-                .store
-                .outbox_dead(row.key, "the row cannot be read")
-                .await,
-        );
+        settle(store.outbox_dead(row.key, "the row cannot be read").await);
         return;
     };
+    let [taken, sent, settled] = sending.fail_points();
+    fail_point::pass(taken);
     match perform(pipeline, row, &sending).await {
         Ok(external_id) => {
+            fail_point::pass(sent);
             info!(turn = %row.turn, kind = row.kind, "sent");
-            settle(pipeline.store.outbox_done(row.key, &external_id).await);
+            settle(store.outbox_done(row.key, &external_id).await);
+            fail_point::pass(settled);
         }
-        Err(failure) => {
-            let age = unix_ms().saturating_sub(row.first_try_at_ms);
-            let too_old = u128::try_from(age).is_ok_and(|age| age >= TRIED_FOR.as_millis());
-            let too_often = sending.is_sign() && row.key.attempt >= SIGN_TRIES_MAX;
-            if failure.is_retryable() && !too_old && !too_often {
-                warn!(turn = %row.turn, kind = row.kind, "not sent yet: {failure}");
-                let wait = failure
-                    .retry_after()
-                    .unwrap_or_default()
-                    .max(backoff(row.key.attempt));
-                let due = unix_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(0));
-                settle(
-                    pipeline
-                        .store
-                        .outbox_retry(row.key, due, &failure.to_string())
-                        .await,
-                );
+        Err(Unsent::Api(failure)) if is_tried_again(row, &sending, &failure) => {
+            warn!(turn = %row.turn, kind = row.kind, "not sent yet: {failure}");
+            let wait = if failure.is_fatal_config() {
+                // A person has to act, and what waits is not worse for it.
+                RETRY_MAX
             } else {
-                error!(turn = %row.turn, kind = row.kind, "given up: {failure}");
-                settle(
-                    pipeline
-                        .store
-                        .outbox_dead(row.key, &failure.to_string())
-                        .await,
-                );
-            }
+                failure.retry_after().unwrap_or_default()
+            };
+            let wait = wait.max(backoff(row.key.attempt));
+            let due = unix_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(0));
+            settle(store.outbox_retry(row.key, due, &failure.to_string()).await);
+        }
+        Err(unsent) => {
+            let reason = match unsent {
+                Unsent::Api(failure) => failure.to_string(),
+                Unsent::Unknown(reason) => format!("not known whether it was sent: {reason}"),
+            };
+            error!(turn = %row.turn, kind = row.kind, "given up: {reason}");
+            Counters::count(&pipeline.counters.given_up);
+            settle(store.outbox_dead(row.key, &reason).await);
         }
     }
+}
+
+fn is_tried_again(row: &OutboxRow, sending: &Sending, failure: &ApiError) -> bool {
+    let may_help =
+        failure.is_retryable() || failure.outcome_is_unknown() || failure.is_fatal_config();
+    let too_often = sending.is_sign() && row.key.attempt >= SIGN_TRIES_MAX;
+    may_help && !too_often && !is_older(row.first_try_at_ms, TRIED_FOR)
 }
 
 async fn perform(
     pipeline: &SharedPipeline,
     row: &OutboxRow,
     sending: &Sending,
-) -> Result<String, ApiError> {
-    let api = &pipeline.api;
+) -> Result<String, Unsent> {
     match sending {
         Sending::Reply {
             message_id,
             chat_id,
             in_thread,
+            thread_id,
             msg_type,
             content,
             fallback,
+            part,
+            asked_ms,
         } => {
+            if is_older(row.first_try_at_ms, RESENT_BLINDLY) {
+                let sought = Sought {
+                    chat_id,
+                    thread_id: thread_id.as_deref(),
+                    reply_to: message_id,
+                    asked_ms: *asked_ms,
+                    first_try_ms: row.first_try_at_ms,
+                    what: What::Part {
+                        ordinal: *part,
+                        content,
+                    },
+                };
+                match look_up(pipeline, &sought).await? {
+                    Fate::Sent(found) => {
+                        info!(turn = %row.turn, message_id = found, "it was sent before");
+                        return Ok(found);
+                    }
+                    Fate::Absent => info!(turn = %row.turn, "certainly not sent, once more"),
+                    Fate::Unknown(reason) => return Err(Unsent::Unknown(reason)),
+                }
+            }
             let target = ReplyTarget {
                 message_id: message_id.clone(),
                 chat_id: chat_id.clone(),
                 in_thread: *in_thread,
             };
-            match api
-                .reply_or_create(&target, msg_type, content, &row.uuid)
-                .await
-            {
-                Ok(sent) => Ok(sent.message_id),
-                Err(refused) => match fallback {
-                    Some(plain) if refused.is_content_refused() => {
-                        warn!(
-                            "Feishu did not take the formatted answer, sending plain text: {refused}"
-                        );
-                        // Another content needs another uuid; it is derived too.
-                        let uuid = format!("{}-t", row.uuid);
-                        let sent = api.reply_or_create(&target, "text", plain, &uuid).await?;
-                        Ok(sent.message_id)
-                    }
-                    _ => Err(refused),
-                },
-            }
+            reply(
+                pipeline,
+                &target,
+                (msg_type, content),
+                fallback.as_deref(),
+                &row.uuid,
+            )
+            .await
+            .map_err(Unsent::Api)
         }
         Sending::FinishCard {
             card,
             reply_to,
             create_uuid,
             content,
+            chat_id,
+            thread_id,
+            asked_ms,
         } => {
-            let card = match card {
-                Some(card) => card.clone(),
-                // The same uuid: the card that is there, or a new one.
-                None => {
-                    let sent = api
-                        .reply_message(reply_to, "interactive", content, create_uuid, false)
-                        .await?;
-                    sent.message_id
+            let card = if let Some(card) = card {
+                card.clone()
+            } else if is_older(*asked_ms, RESENT_BLINDLY) {
+                let sought = Sought {
+                    chat_id,
+                    thread_id: thread_id.as_deref(),
+                    reply_to,
+                    asked_ms: *asked_ms,
+                    first_try_ms: row.first_try_at_ms,
+                    what: What::Card,
+                };
+                match look_up(pipeline, &sought).await? {
+                    Fate::Sent(found) => found,
+                    // Nothing to finish.
+                    Fate::Absent => return Ok(String::new()),
+                    Fate::Unknown(reason) => return Err(Unsent::Unknown(reason)),
                 }
+            } else {
+                // The same uuid: the card that is there, or a new one.
+                let api = &pipeline.api;
+                api.reply_message(reply_to, "interactive", content, create_uuid, false)
+                    .await?
+                    .message_id
             };
-            api.patch_card(&card, content).await?;
+            pipeline.api.patch_card(&card, content).await?;
             Ok(card)
         }
         Sending::TakeReactionAway {
             message_id,
             reaction,
+            emoji,
         } => {
-            match api.delete_reaction(message_id, reaction).await {
-                Ok(()) => {}
-                Err(error) if error.is_retryable() => return Err(error),
-                Err(error) => debug!("the reaction is gone already: {error}"),
+            let reactions = match reaction {
+                Some(reaction) => vec![reaction.clone()],
+                None => own_reactions(pipeline, message_id, emoji).await?,
+            };
+            for reaction in &reactions {
+                match pipeline.api.delete_reaction(message_id, reaction).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_retryable() => return Err(error.into()),
+                    Err(error) => debug!("the reaction is gone already: {error}"),
+                }
             }
-            Ok(reaction.clone())
+            Ok(reactions.into_iter().next().unwrap_or_default())
         }
     }
+}
+
+/// Sends an answer, as plain text if Feishu does not take its form.
+async fn reply(
+    pipeline: &SharedPipeline,
+    target: &ReplyTarget,
+    (msg_type, content): (&str, &str),
+    fallback: Option<&str>,
+    uuid: &str,
+) -> Result<String, ApiError> {
+    let api = &pipeline.api;
+    let sent = match (
+        api.reply_or_create(target, msg_type, content, uuid).await,
+        fallback,
+    ) {
+        (Err(refused), Some(plain)) if refused.is_content_refused() => {
+            warn!("Feishu did not take the formatted answer, sending plain text: {refused}");
+            // Another content needs another uuid; it is derived too.
+            let uuid = format!("{uuid}-t");
+            api.reply_or_create(target, "text", plain, &uuid).await?
+        }
+        (sent, _) => sent?,
+    };
+    Ok(sent.message_id)
+}
+
+/// What the chat says about a send that Feishu no longer knows by its uuid.
+pub(super) async fn look_up(
+    pipeline: &SharedPipeline,
+    sought: &Sought<'_>,
+) -> Result<Fate, ApiError> {
+    let open_id = pipeline.identity.borrow().clone();
+    let ourselves = Ourselves {
+        app_id: &pipeline.settings.app_id,
+        open_id: open_id.as_deref(),
+    };
+    lookup::fate(&pipeline.api, ourselves, sought).await
+}
+
+/// The bot's own reactions of a kind. Its first page does: people's reactions
+/// of the same kind on one message are few.
+async fn own_reactions(
+    pipeline: &SharedPipeline,
+    message_id: &str,
+    emoji: &str,
+) -> Result<Vec<String>, ApiError> {
+    let listed = pipeline.api.list_reactions(message_id, emoji, None).await;
+    let listed = match listed {
+        Ok(listed) => listed.items,
+        Err(error) if error.is_retryable() => return Err(error),
+        Err(error) => {
+            debug!("whether there is a reaction cannot be known: {error}");
+            Vec::new()
+        }
+    };
+    let bot = pipeline.identity.borrow().clone();
+    Ok(listed
+        .into_iter()
+        .filter(|reaction| {
+            let operator = reaction.operator.operator_id.as_str();
+            operator == pipeline.settings.app_id || Some(operator) == bot.as_deref()
+        })
+        .map(|reaction| reaction.reaction_id)
+        .collect())
+}
+
+pub(super) fn is_older(since_ms: i64, age: Duration) -> bool {
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    unix_ms().saturating_sub(since_ms) >= age
 }
 
 fn backoff(attempt: u32) -> Duration {

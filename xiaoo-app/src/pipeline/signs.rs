@@ -8,18 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proto_core::InboundMessage;
-use runtime_tokio::openapi::derive_uuid;
+use runtime_tokio::openapi::{ApiError, derive_uuid};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use xiaoo_agent::Progress;
-use xiaoo_store::{Sign, Signs, Turn};
+use xiaoo_store::{Sign, Turn};
 
 use crate::render::card::{CardView, Phase, ToolLine};
 use crate::render::language::Language;
 
 use super::SharedPipeline;
+use super::lookup::{Fate, Sought, What};
+use super::outbox::{RESENT_BLINDLY, is_older, look_up};
+use crate::fail_point;
 
 /// Waits between two updates of a card. With them a turn of up to 24 seconds
 /// stays within eight calls; a longer one is updated less often than Feishu
@@ -112,6 +115,12 @@ pub struct Shown {
     pub card: Option<String>,
     /// A card was asked for and its fate is not known.
     pub card_unknown: bool,
+    /// A reaction was asked for and its fate is not known.
+    pub reaction_unknown: bool,
+    /// Which reaction that is.
+    pub emoji: String,
+    /// An update of the card was abandoned and may still arrive.
+    pub late_update: bool,
 }
 
 /// Shows signs of life until `ended`, and tells what is left to clean up.
@@ -122,23 +131,56 @@ pub async fn show(
     board: Board,
     ended: CancellationToken,
 ) -> Shown {
-    let (reaction, (card, card_unknown)) =
-        tokio::join!(bounded(&ended, react(&pipeline, &turn, &message)), async {
+    let (reaction, (card, late_update)) = tokio::join!(
+        async {
+            let reacted = bounded(&ended, react(&pipeline, &turn, &message)).await;
+            reacted.unwrap_or(Sighted::Unknown)
+        },
+        async {
             if !pipeline.settings.progress_card {
-                return (None, false);
+                return (Sighted::Nothing, false);
             }
-            match bounded(&ended, open_card(&pipeline, &turn, &message, &board)).await {
-                Some(Some(card)) => {
-                    keep_updated(&pipeline, &card, &board, &ended).await;
-                    (Some(card), false)
-                }
-                Some(None) | None => (None, true),
-            }
-        });
+            let opened = bounded(&ended, open_card(&pipeline, &turn, &message, &board)).await;
+            let late_update = match &opened {
+                Some(Sighted::There(card)) => keep_updated(&pipeline, card, &board, &ended).await,
+                Some(Sighted::Nothing | Sighted::Unknown) | None => false,
+            };
+            (opened.unwrap_or(Sighted::Unknown), late_update)
+        }
+    );
     Shown {
-        reaction: reaction.flatten(),
-        card,
-        card_unknown,
+        reaction_unknown: matches!(reaction, Sighted::Unknown),
+        reaction: reaction.id(),
+        emoji: pipeline.settings.reaction.clone().unwrap_or_default(),
+        card_unknown: matches!(card, Sighted::Unknown),
+        card: card.id(),
+        late_update,
+    }
+}
+
+/// Whether people see a sign.
+enum Sighted {
+    There(String),
+    Nothing,
+    Unknown,
+}
+
+impl Sighted {
+    fn id(self) -> Option<String> {
+        match self {
+            Self::There(id) => Some(id),
+            Self::Nothing | Self::Unknown => None,
+        }
+    }
+
+    /// After a refusal or a lost answer. An earlier run of the turn may have
+    /// shown what this one could not.
+    fn after(error: &ApiError, turn: &Turn) -> Self {
+        if error.outcome_is_unknown() || turn.attempts > 1 {
+            Self::Unknown
+        } else {
+            Self::Nothing
+        }
     }
 }
 
@@ -153,26 +195,25 @@ async fn bounded<T>(ended: &CancellationToken, call: impl Future<Output = T>) ->
     }
 }
 
-async fn react(pipeline: &SharedPipeline, turn: &Turn, message: &InboundMessage) -> Option<String> {
-    let emoji = pipeline.settings.reaction.as_deref()?;
-    if let Signs {
-        reaction: Some(known),
-        ..
-    } = &turn.signs
-    {
-        return Some(known.clone());
+async fn react(pipeline: &SharedPipeline, turn: &Turn, message: &InboundMessage) -> Sighted {
+    if let Some(known) = &turn.signs.reaction {
+        return Sighted::There(known.clone());
     }
+    let Some(emoji) = pipeline.settings.reaction.as_deref() else {
+        return Sighted::Nothing;
+    };
     match pipeline.api.add_reaction(&message.message_id, emoji).await {
         Ok(reaction) => {
+            fail_point::pass("sign.reaction_shown");
             let sign = Sign::Reaction(Some(reaction.clone()));
             if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
                 warn!("a reaction could not be noted: {error}");
             }
-            Some(reaction)
+            Sighted::There(reaction)
         }
         Err(error) => {
             debug!(message_id = message.message_id, "no reaction: {error}");
-            None
+            Sighted::after(&error, turn)
         }
     }
 }
@@ -182,42 +223,79 @@ async fn open_card(
     turn: &Turn,
     message: &InboundMessage,
     board: &Board,
-) -> Option<String> {
-    if let Signs {
-        card: Some(known), ..
-    } = &turn.signs
-    {
-        return Some(known.clone());
+) -> Sighted {
+    if let Some(known) = &turn.signs.card {
+        return Sighted::There(known.clone());
     }
-    let uuid = card_uuid(turn);
-    let content = board.render(Phase::Working);
-    let sent = pipeline
-        .api
-        .reply_message(&message.message_id, "interactive", &content, &uuid, false)
-        .await;
-    match sent {
-        Ok(sent) => {
-            let sign = Sign::Card(Some(sent.message_id.clone()));
-            if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
-                warn!("a progress card could not be noted: {error}");
+    let shown = match shown_long_ago(pipeline, turn, message).await {
+        Some(Sighted::There(card)) => card,
+        Some(unclear) => return unclear,
+        None => {
+            let uuid = card_uuid(turn);
+            let content = board.render(Phase::Working);
+            let sent = pipeline
+                .api
+                .reply_message(&message.message_id, "interactive", &content, &uuid, false)
+                .await;
+            match sent {
+                Ok(sent) => sent.message_id,
+                Err(error) => {
+                    warn!(message_id = message.message_id, "no progress card: {error}");
+                    return Sighted::after(&error, turn);
+                }
             }
-            Some(sent.message_id)
+        }
+    };
+    fail_point::pass("sign.card_shown");
+    let sign = Sign::Card(Some(shown.clone()));
+    if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
+        warn!("a progress card could not be noted: {error}");
+    }
+    Sighted::There(shown)
+}
+
+/// A card of an earlier run that died before it could note it, when Feishu no
+/// longer knows its uuid. `None`: send it, nothing can be doubled.
+async fn shown_long_ago(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    message: &InboundMessage,
+) -> Option<Sighted> {
+    if turn.attempts <= 1 || !is_older(turn.received_ms, RESENT_BLINDLY) {
+        return None;
+    }
+    let sought = Sought {
+        chat_id: &message.chat_id,
+        thread_id: message.thread_id.as_deref().filter(|id| !id.is_empty()),
+        reply_to: &message.message_id,
+        asked_ms: turn.received_ms,
+        first_try_ms: turn.received_ms,
+        what: What::Card,
+    };
+    match look_up(pipeline, &sought).await {
+        Ok(Fate::Sent(card)) => Some(Sighted::There(card)),
+        Ok(Fate::Absent) => None,
+        Ok(Fate::Unknown(why)) => {
+            debug!("whether there is a card cannot be known: {why}");
+            Some(Sighted::Unknown)
         }
         Err(error) => {
-            warn!(message_id = message.message_id, "no progress card: {error}");
-            None
+            debug!("whether there is a card is not known yet: {error}");
+            Some(Sighted::Unknown)
         }
     }
 }
 
 /// Patches the card when something changed, never faster than the gaps allow.
+/// Whether the last update may still be on its way when this returns.
 async fn keep_updated(
     pipeline: &SharedPipeline,
     card: &str,
     board: &Board,
     ended: &CancellationToken,
-) {
+) -> bool {
     let mut changed = board.changed.subscribe();
+    let mut late = false;
     for gap in UPDATE_GAPS
         .into_iter()
         .chain(core::iter::repeat(UPDATE_GAP_LATER))
@@ -228,18 +306,24 @@ async fn keep_updated(
             let _ = changed.changed().await;
         };
         tokio::select! {
-            () = ended.cancelled() => return,
+            () = ended.cancelled() => return late,
             () = due => {}
         }
         let content = board.render(Phase::Working);
         let patched = bounded(ended, pipeline.api.patch_card(card, &content)).await;
-        if let Some(Err(error)) = patched {
-            debug!("a progress card was not updated: {error}");
-            if error.target_is_gone() {
-                return;
+        late = match patched {
+            Some(Ok(())) => false,
+            Some(Err(error)) => {
+                debug!("a progress card was not updated: {error}");
+                if error.target_is_gone() {
+                    return false;
+                }
+                error.outcome_is_unknown()
             }
-        }
+            None => true,
+        };
     }
+    late
 }
 
 /// The uuid under which a turn's card is sent, whoever sends it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use proto_core::{Event, InboundMessage};
 use runtime_tokio::openapi::derive_uuid;
@@ -10,7 +11,9 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 use xiaoo_agent::{
     Message, Observer, Progress, RecordFailed, TurnError, TurnOutcome, TurnRequest, run_turn,
 };
-use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, Step, Store, Turn, TurnKey, TurnResult};
+use xiaoo_store::{
+    Fenced, NewHistory, NewOutbox, Outcome, Step, Store, StoreError, Turn, TurnKey, TurnResult,
+};
 
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
@@ -21,10 +24,16 @@ use super::outbox::Sending;
 use super::policy::Decision;
 use super::signs::{self, Board, Shown, card_uuid, event_key};
 use super::{Counters, SharedPipeline, unix_ms};
+use crate::fail_point;
 
 /// Runs of one turn before it ends in a notice: a message that brings the
 /// process down must not do so for ever.
 const ATTEMPTS_MAX: u32 = 3;
+/// The wait before a result that could not be kept is tried again; doubles up
+/// to [`FINISH_AGAIN_MAX`].
+const FINISH_AGAIN: Duration = Duration::from_millis(200);
+/// The longest of these waits.
+const FINISH_AGAIN_MAX: Duration = Duration::from_secs(10);
 /// Rows of history that are read; the agent fits them to the model.
 const HISTORY_ROWS_MAX: usize = 400;
 
@@ -39,7 +48,7 @@ pub async fn run(pipeline: &SharedPipeline, turn: Turn, give_up: &CancellationTo
 
 async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &CancellationToken) {
     let Some(message) = wanted(pipeline, &turn) else {
-        finish(pipeline, &turn, silent()).await;
+        finish(pipeline, &turn, silent(), None, give_up).await;
         return;
     };
     let language = Language::of(&message.text);
@@ -58,7 +67,10 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
     ended.cancel();
     let shown = shown.await.unwrap_or_default();
 
-    let result = match answered {
+    let failed = |notice: Notice, why: String| {
+        failed_result(&turn, &message, &board, &shown, notice.text(language), why)
+    };
+    let (result, instead) = match answered {
         Ok(outcome) => {
             info!(
                 steps = outcome.steps,
@@ -66,7 +78,11 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
                 "answered"
             );
             Counters::count(&pipeline.counters.answered);
-            answered_result(&turn, &message, &board, &shown, outcome)
+            let instead = failed(Notice::Failed, "the answer could not be kept".into());
+            (
+                answered_result(&turn, &message, &board, &shown, outcome),
+                Some(instead),
+            )
         }
         Err(Ended::HandedBack) => {
             info!("the turn is handed back; it goes on after the next start");
@@ -80,10 +96,10 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
         Err(Ended::Notice(notice, why)) => {
             warn!("the turn failed: {why}");
             Counters::count(&pipeline.counters.failed);
-            failed_result(&turn, &message, &board, &shown, notice.text(language), why)
+            (failed(notice, why), None)
         }
     };
-    finish(pipeline, &turn, result).await;
+    finish(pipeline, &turn, result, instead, give_up).await;
 }
 
 /// Why a turn has no answer.
@@ -121,7 +137,7 @@ async fn answer(
         let why = format!("{} runs were cut off", turn.attempts - 1);
         return Err(Ended::Notice(Notice::Interrupted, why));
     }
-    let stored = |error: xiaoo_store::StoreError| {
+    let stored = |error: StoreError| {
         Ended::Notice(Notice::Failed, format!("the store cannot be read: {error}"))
     };
     let history = history(pipeline, turn).await.map_err(stored)?;
@@ -163,10 +179,7 @@ fn user_text(message: &InboundMessage) -> String {
     }
 }
 
-async fn history(
-    pipeline: &SharedPipeline,
-    turn: &Turn,
-) -> Result<Vec<Message>, xiaoo_store::StoreError> {
+async fn history(pipeline: &SharedPipeline, turn: &Turn) -> Result<Vec<Message>, StoreError> {
     let bytes_max = pipeline.settings.turn_limits.history_bytes_max;
     let rows = pipeline
         .store
@@ -178,10 +191,9 @@ async fn history(
         .collect())
 }
 
-async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Message>, xiaoo_store::StoreError> {
-    if turn.attempts <= 1 {
-        return Ok(Vec::new());
-    }
+/// What earlier runs have recorded. Also of a first attempt: one that was
+/// handed back at a stop does not count, but its steps do.
+async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Message>, StoreError> {
     let steps = store.steps(turn.key.id).await?;
     Ok(steps
         .iter()
@@ -214,13 +226,22 @@ impl Observer for Recorder<'_> {
     }
 
     async fn record(&mut self, message: &Message) -> Result<(), RecordFailed> {
+        let is_result = matches!(message, Message::Tool { .. });
+        fail_point::pass(if is_result {
+            "tool.returned"
+        } else {
+            "model.replied"
+        });
         let body = keep_message(message).map_err(|error| RecordFailed(error.to_string()))?;
         let step = Step {
             kind: "message".into(),
             body: body.into(),
         };
         match self.store.note_step(self.turn, step).await {
-            Ok(Fenced::Done) => Ok(()),
+            Ok(Fenced::Done) => {
+                fail_point::pass("model.recorded");
+                Ok(())
+            }
             Ok(Fenced::Replaced) => Err(RecordFailed("the turn belongs to another run now".into())),
             Err(error) => Err(RecordFailed(error.to_string())),
         }
@@ -289,7 +310,7 @@ fn silent() -> TurnResult {
     }
 }
 
-/// What is to be sent, in order: the card's final state, the answer, and the
+/// What is to be sent, in order: the answer, the card's final state, and the
 /// reaction taken away.
 fn outbox(
     turn: &Turn,
@@ -299,34 +320,42 @@ fn outbox(
     phase: Phase,
     contents: Vec<Content>,
 ) -> Vec<NewOutbox> {
+    let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
     let mut sendings = Vec::new();
-    if shown.card.is_some() || shown.card_unknown {
-        sendings.push(Sending::FinishCard {
-            card: shown.card.clone(),
-            reply_to: message.message_id.clone(),
-            create_uuid: card_uuid(turn),
-            content: board.render(phase),
-        });
-    }
-    for content in contents {
+    for (part, content) in contents.into_iter().enumerate() {
         sendings.push(Sending::Reply {
             message_id: message.message_id.clone(),
             chat_id: message.chat_id.clone(),
-            in_thread: message
-                .thread_id
-                .as_deref()
-                .is_some_and(|id| !id.is_empty()),
+            in_thread: thread_id.is_some(),
+            thread_id: thread_id.clone(),
             msg_type: content.msg_type.to_owned(),
             content: content.content,
             fallback: content.fallback,
+            part,
+            asked_ms: turn.received_ms,
         });
     }
-    if let Some(reaction) = &shown.reaction {
+    let finished = (shown.card.is_some() || shown.card_unknown).then(|| Sending::FinishCard {
+        card: shown.card.clone(),
+        reply_to: message.message_id.clone(),
+        create_uuid: card_uuid(turn),
+        content: board.render(phase),
+        chat_id: message.chat_id.clone(),
+        thread_id,
+        asked_ms: turn.received_ms,
+    });
+    // An update that was abandoned under way may arrive behind the final state:
+    // that is shown once more at the end.
+    let again = finished.clone().filter(|_| shown.late_update);
+    sendings.extend(finished);
+    if shown.reaction.is_some() || shown.reaction_unknown {
         sendings.push(Sending::TakeReactionAway {
             message_id: message.message_id.clone(),
-            reaction: reaction.clone(),
+            reaction: shown.reaction.clone(),
+            emoji: shown.emoji.clone(),
         });
     }
+    sendings.extend(again);
     (0_u32..)
         .zip(sendings)
         .map(|(ordinal, sending)| NewOutbox {
@@ -345,13 +374,44 @@ fn role(message: &Message) -> &'static str {
     }
 }
 
-/// Tries to end the turn in the store; without it the answer must not be sent.
-async fn finish(pipeline: &SharedPipeline, turn: &Turn, result: TurnResult) {
-    match pipeline.store.finish(turn.key, result).await {
-        Ok(Fenced::Done) => pipeline.outbox_bell.notify_one(),
-        Ok(Fenced::Replaced) => info!("the turn belongs to another run now"),
-        Err(error) => {
-            error!("the turn's result could not be kept; it runs again after a restart: {error}")
+/// Ends the turn in the store: without that the answer must not be sent. What
+/// passes (a full disk, a server that is away) is waited for, until the daemon
+/// stops; a result that can't be kept becomes a notice.
+async fn finish(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    mut result: TurnResult,
+    instead: Option<TurnResult>,
+    give_up: &CancellationToken,
+) {
+    let mut instead = instead;
+    let mut wait = FINISH_AGAIN;
+    fail_point::pass("finish.before_commit");
+    loop {
+        let error = match pipeline.store.finish(turn.key, result.clone()).await {
+            Ok(Fenced::Done) => {
+                fail_point::pass("finish.after_commit");
+                pipeline.outbox_bell.notify_one();
+                return;
+            }
+            Ok(Fenced::Replaced) => {
+                info!("the turn has ended already, or belongs to another run");
+                // An earlier try of this loop may be what ended it.
+                pipeline.outbox_bell.notify_one();
+                return;
+            }
+            Err(error) => error,
+        };
+        if let (StoreError::TooLarge { .. }, Some(notice)) = (&error, instead.take()) {
+            error!("the turn's result cannot be kept, a notice goes out instead: {error}");
+            result = notice;
+            continue;
         }
+        error!("the turn's result could not be kept, trying again: {error}");
+        tokio::select! {
+            () = give_up.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = (wait * 2).min(FINISH_AGAIN_MAX);
     }
 }

@@ -1,0 +1,43 @@
+//! Places where a test can have the process die, as by `kill -9`.
+//!
+//! `XIAOO_FAIL_POINT=name` aborts at the first pass of that name. Only in
+//! builds with debug assertions; in others a place is nothing at all.
+
+/// Every place, in the order in which one message passes them.
+pub const NAMES: &[&str] = &[
+    "admit.before_commit",
+    "admit.after_commit",
+    "sign.reaction_shown",
+    "sign.card_shown",
+    "model.replied",
+    "model.recorded",
+    "tool.returned",
+    "finish.before_commit",
+    "finish.after_commit",
+    "outbox.reply.taken",
+    "outbox.reply.sent",
+    "outbox.reply.settled",
+    "outbox.card.taken",
+    "outbox.card.sent",
+    "outbox.card.settled",
+    "outbox.unreact.taken",
+    "outbox.unreact.sent",
+    "outbox.unreact.settled",
+];
+
+/// Dies here if that was asked for.
+#[cfg(debug_assertions)]
+pub fn pass(name: &str) {
+    use std::sync::LazyLock;
+
+    static CHOSEN: LazyLock<Option<String>> =
+        LazyLock::new(|| std::env::var("XIAOO_FAIL_POINT").ok());
+    if CHOSEN.as_deref() == Some(name) {
+        std::process::abort();
+    }
+}
+
+/// Dies here if that was asked for: never, in this build.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub const fn pass(_name: &str) {}

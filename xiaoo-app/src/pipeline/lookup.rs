@@ -1,0 +1,320 @@
+//! What became of a send whose answer was lost, once Feishu has forgotten its
+//! uuid: the chat is read back, and whoever finds the message there sends
+//! nothing.
+//!
+//! "Not there" must be certain. A list that may not be read, that does not end
+//! or that misses pages proves nothing.
+
+use runtime_tokio::openapi::{ApiError, Container, ListedMessage, OpenApi};
+use serde_json::Value;
+
+/// Pages of a list that are read, 50 messages each. A chat with more since the
+/// send is too busy for certainty.
+const PAGES_MAX: usize = 40;
+/// How far Feishu's clock may be behind ours.
+const CLOCK_SLACK_MS: i64 = 120_000;
+/// Letters by which a text is known again.
+const LETTERS: usize = 64;
+
+/// What is looked for: a message of this bot about another message.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    /// Where it would be.
+    pub chat_id: &'a str,
+    /// The thread where it would be, if the other message is in one.
+    pub thread_id: Option<&'a str>,
+    /// The message that it is about.
+    pub reply_to: &'a str,
+    /// When that message came in, Unix milliseconds.
+    pub asked_ms: i64,
+    /// When sending was first tried, Unix milliseconds.
+    pub first_try_ms: i64,
+    /// What it is.
+    pub what: What<'a>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub enum What<'a> {
+    /// The progress card.
+    Card,
+    /// An answer's part.
+    Part {
+        /// How many parts were sent before it.
+        ordinal: usize,
+        /// The content's JSON.
+        content: &'a str,
+    },
+}
+
+/// What the chat says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was sent: this message.
+    Sent(String),
+    /// It was certainly not sent.
+    Absent,
+    /// Nobody can tell, for this reason.
+    Unknown(String),
+}
+
+/// Who we are in lists: messages of bots carry the app's id, or the open_id.
+#[derive(Clone, Copy, Debug)]
+pub struct Ourselves<'a> {
+    /// `cli_…`
+    pub app_id: &'a str,
+    /// `ou_…`, if it is known.
+    pub open_id: Option<&'a str>,
+}
+
+/// Reads the chat back.
+///
+/// # Errors
+/// What may pass: ask again later.
+pub async fn fate(
+    api: &OpenApi,
+    ourselves: Ourselves<'_>,
+    sought: &Sought<'_>,
+) -> Result<Fate, ApiError> {
+    // An answer that found no thread went to the chat.
+    let thread = sought.thread_id.map(Container::Thread);
+    for container in thread.into_iter().chain([Container::Chat(sought.chat_id)]) {
+        match ours(api, ourselves, container, sought.since_ms()).await {
+            Ok(ours) => {
+                if let Some(message_id) = known_again(&ours, sought, container) {
+                    return Ok(Fate::Sent(message_id));
+                }
+            }
+            Err(Unread::Later(error)) => return Err(error),
+            Err(Unread::Never(reason)) => return Ok(Fate::Unknown(reason)),
+        }
+    }
+    Ok(Fate::Absent)
+}
+
+/// Why a list was not read to its end.
+enum Unread {
+    Later(ApiError),
+    Never(String),
+}
+
+/// Our messages in a container since then, the oldest first.
+async fn ours(
+    api: &OpenApi,
+    ourselves: Ourselves<'_>,
+    container: Container<'_>,
+    since_ms: i64,
+) -> Result<Vec<ListedMessage>, Unread> {
+    let mut found = Vec::new();
+    let mut page_token: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let page = api
+            .list_messages(container, since_ms.div_euclid(1000), page_token.as_deref())
+            .await
+            .map_err(|error| {
+                if error.is_retryable() || error.outcome_is_unknown() {
+                    Unread::Later(error)
+                } else {
+                    Unread::Never(format!("the chat cannot be read: {error}"))
+                }
+            })?;
+        let is_older =
+            |message: &ListedMessage| message.create_time_ms().is_some_and(|at| at < since_ms);
+        // The newest come first.
+        let is_last = !page.has_more || page.items.iter().any(is_older);
+        found.extend(page.items.into_iter().filter(|message| {
+            let sender = message.sender.id.as_str();
+            let is_ours = sender == ourselves.app_id || Some(sender) == ourselves.open_id;
+            is_ours && !is_older(message)
+        }));
+        if is_last {
+            found.reverse();
+            return Ok(found);
+        }
+        page_token = page.page_token.filter(|token| !token.is_empty());
+        if page_token.is_none() {
+            return Err(Unread::Never("the chat's list misses pages".into()));
+        }
+    }
+    Err(Unread::Never(format!(
+        "the chat has more than {PAGES_MAX} pages of messages since then"
+    )))
+}
+
+impl Sought<'_> {
+    fn since_ms(&self) -> i64 {
+        let asked = if self.asked_ms > 0 {
+            self.asked_ms
+        } else {
+            self.first_try_ms
+        };
+        asked.min(self.first_try_ms).saturating_sub(CLOCK_SLACK_MS)
+    }
+}
+
+/// The message that is sought, among ours, which are in order of time.
+fn known_again(
+    ours: &[ListedMessage],
+    sought: &Sought<'_>,
+    container: Container<'_>,
+) -> Option<String> {
+    let is_reply = |message: &&ListedMessage| {
+        [&message.parent_id, &message.root_id]
+            .into_iter()
+            .any(|id| id.as_deref() == Some(sought.reply_to))
+    };
+    let is_card = |message: &&ListedMessage| message.msg_type == "interactive";
+    let (ordinal, content) = match sought.what {
+        What::Card => {
+            let card = ours.iter().filter(is_card).find(is_reply);
+            return card.map(|card| card.message_id.clone());
+        }
+        What::Part { ordinal, content } => (ordinal, content),
+    };
+    let texts = || ours.iter().filter(|message| !is_card(message));
+    // Parts go out one after the other: the nth of our replies is the nth part,
+    // whatever Feishu has made of its Markdown.
+    if let Some(part) = texts().filter(is_reply).nth(ordinal) {
+        return Some(part.message_id.clone());
+    }
+    // Where no parent tells what a message is about, its words must: a part
+    // behind one that was given up, a message to the chat instead of a reply,
+    // anything in a thread, where every parent is the thread's root.
+    let letters = letters(content);
+    let words = texts().find(|message| {
+        let since = match container {
+            Container::Chat(_) if is_reply(message) => sought.first_try_ms,
+            Container::Chat(_) if message.parent_id.is_some() => return false,
+            Container::Chat(_) | Container::Thread(_) => sought.first_try_ms - CLOCK_SLACK_MS,
+        };
+        message.create_time_ms().is_none_or(|at| at >= since)
+            && self::letters(message.content()) == letters
+    });
+    words.map(|message| message.message_id.clone())
+}
+
+/// What is left of a content when Feishu has taken its Markdown apart: its
+/// first letters, or for a text without any all that is not blank.
+fn letters(content: &str) -> String {
+    let Ok(value) = serde_json::from_str::<Value>(content) else {
+        return String::new();
+    };
+    let mut text = String::new();
+    words(&value, &mut text);
+    let kept = |keep: fn(&char) -> bool| -> String {
+        let lower = text.chars().filter(keep).flat_map(char::to_lowercase);
+        lower.take(LETTERS).collect()
+    };
+    let letters = kept(|character| character.is_alphabetic());
+    if letters.is_empty() {
+        kept(|character| !character.is_whitespace())
+    } else {
+        letters
+    }
+}
+
+/// The words of a text or post, in order. A fence's line is no word: read back
+/// it is an attribute.
+fn words(value: &Value, into: &mut String) {
+    match value {
+        Value::Object(members) => {
+            for name in ["title", "text", "href"] {
+                let text = members.get(name).and_then(Value::as_str);
+                for line in text.unwrap_or_default().lines() {
+                    if !line.trim_start().starts_with("```") {
+                        into.push_str(line);
+                    }
+                }
+            }
+            for nested in members.values() {
+                words(nested, into);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                words(item, into);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SOUGHT: Sought<'static> = Sought {
+        chat_id: "oc_1",
+        thread_id: None,
+        reply_to: "om_q",
+        asked_ms: 1_000_000,
+        first_try_ms: 1_010_000,
+        what: What::Card,
+    };
+
+    fn message(id: &str, kind: &str, parent: Option<&str>, at: i64, text: &str) -> ListedMessage {
+        let content = json!({ "text": text }).to_string();
+        serde_json::from_value(json!({
+            "message_id": id, "msg_type": kind, "create_time": at.to_string(),
+            "parent_id": parent, "sender": {"id": "cli_a"}, "body": {"content": content}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_message_is_known_again_by_what_it_is_about_or_by_its_words() {
+        let text = json!({"text": "the **answer**"}).to_string();
+        let part = |ordinal| What::Part {
+            ordinal,
+            content: &text,
+        };
+        let card = message("om_card", "interactive", Some("om_q"), 1_001_000, "");
+        let one = message("om_one", "post", Some("om_q"), 1_011_000, "first part");
+        let two = message("om_two", "post", Some("om_q"), 1_012_000, "The answer");
+        let other = message("om_x", "post", Some("om_z"), 1_012_000, "the answer");
+        let plain = message("om_p", "text", None, 1_012_000, "the answer");
+        let before = message("om_b", "text", None, 800_000, "the answer");
+        let chat = Container::Chat("oc_1");
+        let thread = Container::Thread("omt_1");
+        for (name, ours, what, container, found) in [
+            ("card", vec![&one, &card], What::Card, chat, Some("om_card")),
+            ("no card", vec![&one], What::Card, chat, None),
+            ("first", vec![&card, &one], part(0), chat, Some("om_one")),
+            ("second", vec![&one, &two], part(1), chat, Some("om_two")),
+            ("only first", vec![&card, &one], part(1), chat, None),
+            ("first given up", vec![&two], part(1), chat, Some("om_two")),
+            ("of another", vec![&other], part(0), chat, None),
+            ("created", vec![&plain], part(0), chat, Some("om_p")),
+            ("created before", vec![&before], part(0), chat, None),
+            ("in a thread", vec![&other], part(0), thread, Some("om_x")),
+            ("nothing", vec![], part(0), chat, None),
+        ] {
+            let ours: Vec<_> = ours.into_iter().cloned().collect();
+            let sought = Sought { what, ..SOUGHT };
+            assert_eq!(
+                known_again(&ours, &sought, container).as_deref(),
+                found,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn words_outlive_what_feishu_makes_of_markdown() {
+        let sent = json!({"zh_cn": {"title": "", "content": [
+            [{"tag": "md", "text": "#### Title\n- a **bold** [link](https://x.y)\n```rust\nlet a = 1;\n```"}]
+        ]}});
+        let read = json!({"title": "", "content": [
+            [{"tag": "text", "text": "Title", "style": ["bold"]}],
+            [{"tag": "text", "text": "- a "}, {"tag": "text", "text": "bold "}, {"tag": "a", "href": "https://x.y", "text": "link"}],
+            [{"tag": "code_block", "language": "RUST", "text": "let a = 1;"}]
+        ]});
+        assert_eq!(letters(&sent.to_string()), letters(&read.to_string()));
+        let text = |text: &str| letters(&json!({ "text": text }).to_string());
+        assert_ne!(text("one"), text("two"));
+        assert_eq!(text("**42**"), "**42**");
+        assert_eq!(letters("not JSON"), "");
+    }
+}
