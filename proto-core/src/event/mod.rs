@@ -87,7 +87,9 @@ impl<'a> Event<'a> {
     /// # Errors
     /// [`EventError`] when the bytes are no event of any schema.
     pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
-        Envelope::default().read(Scanner::new(body)?)
+        let mut envelope = Envelope::default();
+        envelope.read(Scanner::new(body)?)?;
+        envelope.as_event()
     }
 
     /// Reads an envelope from a document that was checked before.
@@ -95,7 +97,9 @@ impl<'a> Event<'a> {
     /// # Errors
     /// [`EventError::Shape`].
     pub fn from_json(document: Json<'a>) -> Result<Self, EventError> {
-        Envelope::default().read(document.scanner())
+        let mut envelope = Envelope::default();
+        envelope.read(document.scanner())?;
+        envelope.as_event()
     }
 
     /// What to remember to drop repeats: the message for messages (their page
@@ -111,7 +115,7 @@ impl<'a> Event<'a> {
 
 /// The members of a body that envelopes are made of, in whatever order.
 #[derive(Default)]
-struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     document: Option<Json<'a>>,
     header: Option<Header<'a>>,
     event: Option<Json<'a>>,
@@ -119,9 +123,12 @@ struct Envelope<'a> {
     read: Option<Content>,
     message: Message<'a>,
     has_action: bool,
+    /// What is in an encrypted body.
+    pub(crate) encrypt: Option<JsonStr<'a>>,
     kind: Option<JsonStr<'a>>,
     challenge: Option<JsonStr<'a>>,
-    token: Option<JsonStr<'a>>,
+    /// The token at the top level; in schema 2.0 it is in the header.
+    pub(crate) token: Option<JsonStr<'a>>,
     uuid: Option<JsonStr<'a>>,
     ts: Option<JsonStr<'a>>,
 }
@@ -143,7 +150,8 @@ struct Header<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn read(&mut self, mut body: Scanner<'a>) -> Result<Event<'a>, EventError> {
+    /// Reads a body into an empty envelope: one pass, whatever it is.
+    pub(crate) fn read(&mut self, mut body: Scanner<'a>) -> Result<(), JsonError> {
         let body = &mut body;
         let mark = body.mark()?;
         members!(body {
@@ -156,10 +164,20 @@ impl<'a> Envelope<'a> {
             "type" => self.kind = body.text()?,
             "challenge" => self.challenge = body.string_value()?,
             "action" => self.has_action = body.value()?.is_some_and(Json::is_object),
+            "encrypt" => self.encrypt = body.string_value()?,
         });
         self.document = Some(body.since(mark));
-        body.finish()?;
-        self.as_event()
+        body.finish()
+    }
+
+    /// The body as JSON.
+    pub(crate) fn document(&self) -> Json<'a> {
+        self.document.unwrap_or(Json::EMPTY_OBJECT)
+    }
+
+    /// The flat callback of old cards: it has no envelope at all.
+    pub(crate) fn is_old_card(&self) -> bool {
+        self.has_action && self.header.is_none() && self.event.is_none()
     }
 
     /// The header nearly always comes first, and then this one pass tells all.
@@ -180,7 +198,7 @@ impl<'a> Envelope<'a> {
         Ok(())
     }
 
-    fn as_event(&self) -> Result<Event<'a>, EventError> {
+    pub(crate) fn as_event(&self) -> Result<Event<'a>, EventError> {
         if let Some(header) = &self.header {
             return Ok(self.schema_2(header));
         }
@@ -192,7 +210,7 @@ impl<'a> Envelope<'a> {
             return Ok(self.schema_1(event));
         }
         if self.has_action {
-            let card = self.document.unwrap_or(Json::EMPTY_OBJECT);
+            let card = self.document();
             return Ok(Event {
                 tenant_key: card.get_str("tenant_key"),
                 app_id: card.get_str("app_id"),
@@ -205,7 +223,7 @@ impl<'a> Envelope<'a> {
     }
 
     fn schema_2(&self, header: &Header<'a>) -> Event<'a> {
-        let event = self.event.or(self.document).unwrap_or(Json::EMPTY_OBJECT);
+        let event = self.event.unwrap_or_else(|| self.document());
         let kind = match self.read {
             _ if !header.is_of_message() => kind_of(header.event_type, event),
             Some(Content::Message) => EventKind::Message(self.message),

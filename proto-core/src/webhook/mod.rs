@@ -12,8 +12,8 @@ use core::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
-use crate::event::{Event, EventKind};
-use crate::json::{Json, JsonStr, write_escaped};
+use crate::event::{Envelope, Event, EventKind};
+use crate::json::{Json, JsonStr, Scanner, write_escaped};
 use crate::{Buffer, BufferFull, UnixMillis};
 use crypto::DecryptionKey;
 
@@ -64,19 +64,28 @@ impl Challenge<'_> {
 
 /// The JSON of an event that has passed every check.
 #[derive(Clone, Copy)]
-pub struct Verified<'a>(Json<'a>);
+pub struct Verified<'a> {
+    json: Json<'a>,
+    event: Option<Event<'a>>,
+}
 
 impl<'a> Verified<'a> {
     /// The event's JSON.
     #[must_use]
-    pub const fn json(self) -> Json<'a> {
-        self.0
+    pub const fn json(&self) -> Json<'a> {
+        self.json
     }
 
     /// The event's JSON as bytes.
     #[must_use]
-    pub const fn as_bytes(self) -> &'a [u8] {
-        self.0.raw().as_bytes()
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.json.raw().as_bytes()
+    }
+
+    /// The event, if it is of a shape that anyone knows.
+    #[must_use]
+    pub const fn event(&self) -> Option<&Event<'a>> {
+        self.event.as_ref()
     }
 }
 
@@ -193,14 +202,13 @@ impl Verifier {
         body: &'a [u8],
         scratch: &'a mut B,
     ) -> Result<Verdict<'a>, Rejection> {
-        let outer = Json::parse(body).map_err(|_| Rejection::NotJson)?;
-        let encrypted = outer.get_str("encrypt");
-        let (key, encrypted) = match (&self.key, encrypted) {
-            (None, None) => return self.verify_plain(now, headers, body, outer),
+        let outer = open(body)?;
+        let (key, encrypted) = match (&self.key, outer.encrypt) {
+            (None, None) => return self.verify_plain(now, headers, body, &outer),
             (None, Some(_)) => return Err(Rejection::KeyMissing),
             // Only the token can vouch for what is not encrypted.
-            (Some(_), None) if self.token.is_some() && is_old_card(outer) => {
-                return self.verify_plain(now, headers, body, outer);
+            (Some(_), None) if self.token.is_some() && outer.is_old_card() => {
+                return self.verify_plain(now, headers, body, &outer);
             }
             (Some(_), None) => return Err(Rejection::NotEncrypted),
             (Some(key), Some(encrypted)) => (key, encrypted),
@@ -215,15 +223,14 @@ impl Verifier {
                 Undecryptable::TooLarge => Rejection::TooLarge,
                 Undecryptable::Malformed => Rejection::Undecryptable,
             })
-            .and_then(|()| Json::parse(scratch.as_bytes()).map_err(|_| Rejection::NotJson));
+            .and_then(|()| open(scratch.as_bytes()));
         match (signed, inner) {
-            (Ok(()), Ok(inner)) => self.judge(Content::of(inner)),
-            (Ok(()), Err(rejection)) => Err(rejection),
+            (Ok(()), inner) => self.judge(&inner?),
             // Unsigned: nothing but a URL check. A wrong token in it is named,
             // because whoever enters the URL in the console waits for a reason.
             (Err(unsigned), inner) => {
-                let check = inner.map(Content::of).ok().filter(Content::is_url_check);
-                self.judge(check.ok_or(unsigned)?)
+                let check = inner.ok().filter(is_url_check);
+                self.judge(&check.ok_or(unsigned)?)
             }
         }
     }
@@ -233,25 +240,39 @@ impl Verifier {
         now: UnixMillis,
         headers: SignatureHeaders<'_>,
         body: &[u8],
-        document: Json<'a>,
+        document: &Envelope<'a>,
     ) -> Result<Verdict<'a>, Rejection> {
-        if is_old_card(document) {
+        if document.is_old_card() {
             if let Some(token) = &self.token {
                 crypto::check_card_signature(token, headers, body)?;
                 fresh(now, headers.timestamp)?;
             }
-            return Ok(Verdict::Event(Verified(document)));
+            return Ok(Verdict::Event(Verified {
+                json: document.document(),
+                event: document.as_event().ok(),
+            }));
         }
-        self.judge(Content::of(document))
+        self.judge(document)
     }
 
     /// The token, then what the document is. What is no event that anyone
     /// knows is authentic all the same: it is acknowledged and counted further up.
-    fn judge<'a>(&self, content: Content<'a>) -> Result<Verdict<'a>, Rejection> {
-        self.check_token(content.token)?;
-        Ok(match content.challenge {
-            Some(challenge) => Verdict::Challenge(Challenge(challenge)),
-            None => Verdict::Event(Verified(content.document)),
+    fn judge<'a>(&self, document: &Envelope<'a>) -> Result<Verdict<'a>, Rejection> {
+        let event = document.as_event().ok();
+        let token = match &event {
+            Some(event) => event.token,
+            None => document.token,
+        };
+        self.check_token(token)?;
+        Ok(match event {
+            Some(Event {
+                kind: EventKind::UrlVerification(challenge),
+                ..
+            }) => Verdict::Challenge(Challenge(challenge)),
+            event => Verdict::Event(Verified {
+                json: document.document(),
+                event,
+            }),
         })
     }
 
@@ -280,45 +301,18 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// What the checks ask of a document.
-struct Content<'a> {
-    document: Json<'a>,
-    token: Option<JsonStr<'a>>,
-    /// Only a URL check has one.
-    challenge: Option<JsonStr<'a>>,
+/// Reads a body, whatever it is.
+fn open(body: &[u8]) -> Result<Envelope<'_>, Rejection> {
+    let mut envelope = Envelope::default();
+    Scanner::new(body)
+        .and_then(|scanner| envelope.read(scanner))
+        .map_err(|_| Rejection::NotJson)?;
+    Ok(envelope)
 }
 
-impl<'a> Content<'a> {
-    fn of(document: Json<'a>) -> Self {
-        let Ok(event) = Event::from_json(document) else {
-            return Self {
-                document,
-                token: document.get_str("token"),
-                challenge: None,
-            };
-        };
-        let challenge = if let EventKind::UrlVerification(challenge) = event.kind {
-            Some(challenge)
-        } else {
-            None
-        };
-        Self {
-            document,
-            token: event.token,
-            challenge,
-        }
-    }
-
-    const fn is_url_check(&self) -> bool {
-        self.challenge.is_some()
-    }
-}
-
-/// The flat callback of old cards: it has no envelope at all.
-fn is_old_card(document: Json<'_>) -> bool {
-    document.get("action").is_some_and(Json::is_object)
-        && document.get("header").is_none()
-        && document.get("event").is_none()
+fn is_url_check(document: &Envelope<'_>) -> bool {
+    let event = document.as_event();
+    event.is_ok_and(|event| matches!(event.kind, EventKind::UrlVerification(_)))
 }
 
 fn fresh(now: UnixMillis, timestamp: Option<&str>) -> Result<(), Rejection> {
