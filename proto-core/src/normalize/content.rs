@@ -31,7 +31,7 @@ pub(super) fn write<T: TextBuffer>(
         "share_chat" => write_tag(out, "group_card", &[("id", string("chat_id"))]),
         "share_user" => write_tag(out, "contact_card", &[("id", string("user_id"))]),
         "hongbao" => {
-            let text = filled(string("text")).or(string("title"));
+            let text = filled(string("text")).or_else(|| string("title"));
             write_tag(out, "hongbao", &[("text", text)])
         }
         "location" => write_tag(
@@ -101,7 +101,7 @@ fn write_folder<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -
     };
     let name = filled(content.get_str("file_name"));
     let folder = Resource {
-        file_name: name.or(filled(content.get_str("name"))),
+        file_name: name.or_else(|| filled(content.get_str("name"))),
         ..Resource::new(ResourceKind::File, file_key)
     };
     write_resource_tag(out, &folder, "folder")
@@ -240,7 +240,7 @@ fn write_calendar<T: TextBuffer>(
         tag,
         (
             "📅 ",
-            filled(content.get_str("summary")).or(content.get_str("title")),
+            filled(content.get_str("summary")).or_else(|| content.get_str("title")),
         ),
         (time(content, "start_time"), time(content, "end_time")),
         "[calendar event]",
@@ -283,7 +283,7 @@ fn write_todo<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -> 
     out.block("todo", |out| {
         let start = out.len();
         if let Some(summary) = content.get("summary") {
-            if let Some(title) = summary.as_str().or(summary.get_str("title")) {
+            if let Some(title) = summary.as_str().or_else(|| summary.get_str("title")) {
                 out.string(title)?;
             }
             out.line(start, "\n", |out| post::write_plain(out, summary))?;
