@@ -39,6 +39,10 @@ pub struct SignatureHeaders<'a> {
 
 /// An authentic request.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "no allocator to box with, and events are the usual case"
+)]
 pub enum Verdict<'a> {
     /// The platform checks the URL: answer with the challenge within a second.
     Challenge(Challenge<'a>),
