@@ -114,7 +114,7 @@ impl<M: Memory> Rig<M> {
             9 | 10 => self.acknowledge(input)?,
             11 => self.forget(input)?,
             12 => self.pass(Duration::from_millis(input.arbitrary::<u16>()?.into())),
-            13 => self.to_the_next_timer(),
+            13 => self.next_timer(),
             14 if input.arbitrary()? => self.machine.handle_wake(now),
             // Time passes, and something else comes first.
             14 => self.now = now + Duration::from_millis(input.arbitrary::<u16>()?.into()),
@@ -266,7 +266,7 @@ impl<M: Memory> Rig<M> {
 
     /// A token that is never redeemed.
     fn forget(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
-        drop(self.some_token(input)?);
+        let _forgotten = self.some_token(input)?;
         Ok(())
     }
 
@@ -290,7 +290,7 @@ impl<M: Memory> Rig<M> {
         );
     }
 
-    fn to_the_next_timer(&mut self) {
+    fn next_timer(&mut self) {
         if let Some((due, _)) = self.machine.poll_timeout() {
             self.pass(due.since(self.now));
         }

@@ -9,6 +9,10 @@ use xiaoo_app::render::split::split;
 /// Bytes of a message's content that the platform takes.
 const CONTENT_BYTES_MAX: usize = 30_000;
 const MESSAGES_MAX: usize = 20;
+/// A line as long opens no fence: it would have to be repeated in each piece.
+const OPENING_BYTES_MAX: usize = 64;
+/// Put before a part of a cut line that would look like a fence.
+const NO_FENCE: char = '\u{200b}';
 
 #[derive(Arbitrary, Debug)]
 struct Answer<'a> {
@@ -49,17 +53,22 @@ fn pieces_stand_alone(text: &str, bytes_max: usize) {
 fn words(text: &str) -> (String, bool) {
     let mut words = String::new();
     let mut open: Option<(char, usize)> = None;
-    for line in text.split('\n') {
+    for line in text.split_inclusive('\n') {
         let fence = fence(line);
         match (open, fence) {
-            (None, Some((mark, len, _))) => open = Some((mark, len)),
+            (None, Some((mark, len, _))) if line.len() < OPENING_BYTES_MAX => {
+                open = Some((mark, len));
+            }
             (Some((mark, len)), Some((same, at_least, true)))
                 if mark == same && at_least >= len =>
             {
                 open = None;
             }
             (None | Some(_), None | Some(_)) => {
-                words.extend(line.chars().filter(|character| !character.is_whitespace()));
+                words.extend(
+                    line.chars()
+                        .filter(|mark| !mark.is_whitespace() && *mark != NO_FENCE),
+                );
             }
         }
     }
@@ -67,20 +76,17 @@ fn words(text: &str) -> (String, bool) {
 }
 
 /// The mark of a line that may open or close a fence, how many there are, and
-/// whether nothing else is on it. Lines of 128 bytes and more open none: they
-/// would have to be repeated in every piece.
+/// whether nothing else is on it.
 fn fence(line: &str) -> Option<(char, usize, bool)> {
     let unindented = line.trim_start_matches(' ');
     let mark = unindented.chars().next()?;
     let info = unindented.trim_start_matches(mark);
     let len = (unindented.len() - info.len()) / mark.len_utf8();
-    let bare = info.trim().is_empty();
     let is_fence = matches!(mark, '`' | '~')
         && len >= 3
         && line.len() - unindented.len() <= 3
-        && (bare || !(mark == '`' && info.contains('`')))
-        && (bare || line.trim_end_matches('\r').len() < 128);
-    is_fence.then_some((mark, len, bare))
+        && !(mark == '`' && info.contains('`'));
+    is_fence.then_some((mark, len, info.trim().is_empty()))
 }
 
 fn messages_are_sendable(text: &str) {

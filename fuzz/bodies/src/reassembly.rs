@@ -101,8 +101,11 @@ impl Rig {
         }
         let event = choice % EVENTS;
         // Few sums and indices, so that sets get complete; some impossible.
-        let (sum, seq) = (choice >> 2 & 3, choice >> 4 & 3);
-        let sum = [2, 3, 4, PARTS_MAX + 1][usize::from(sum)];
+        let seq = choice >> 4 & 3;
+        let sum = match choice >> 2 & 3 {
+            3 => PARTS_MAX + 1,
+            few => 2 + u32::from(few),
+        };
         let payload = payload(event, seq, input.arbitrary()?);
         let expected = self.model.take(self.now, event, sum, seq.into(), &payload);
         let taken = self.take(event, sum, seq.into(), &payload);

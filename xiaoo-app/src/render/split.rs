@@ -3,9 +3,12 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// A fence whose opening line is longer is taken for prose: the line would have
-/// to be repeated in every piece.
-const OPENING_BYTES_MAX: usize = 128;
+/// A fence whose opening line is as long is taken for prose: the line would
+/// have to be repeated in every piece.
+const OPENING_BYTES_MAX: usize = 64;
+
+/// Keeps what follows from being a fence, and is not seen.
+const NO_FENCE: char = '\u{200b}';
 
 /// A code fence that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +67,8 @@ impl Fence {
 /// between lines, then behind sentences and words, and inside a word last.
 ///
 /// `bytes_max` must leave room for a fence's two lines; it is raised to 256.
-/// Pieces of nothing but white space are left out.
+/// Pieces of nothing but white space are left out. Where a part of a cut line
+/// would be taken for a fence, an invisible blank goes before it.
 #[must_use]
 pub fn split(text: &str, bytes_max: usize) -> Vec<String> {
     let mut splitter = Splitter {
@@ -100,7 +104,8 @@ impl Splitter {
         }
         let opened = match &self.fence {
             Some(_) => None,
-            None => Fence::opened_by(line).filter(|fence| fence.opening.len() < OPENING_BYTES_MAX),
+            None if line.len() < OPENING_BYTES_MAX => Fence::opened_by(line),
+            None => None,
         };
         // A line that opens a fence needs room for the line that closes it.
         let closing = opened.as_ref().map_or(0, |fence| fence.len + 2);
@@ -131,7 +136,12 @@ impl Splitter {
 
     /// Ends the piece if so many bytes do not fit any more.
     fn make_room(&mut self, len: usize) {
-        if len <= self.room() || self.piece.trim().is_empty() {
+        if len <= self.room() {
+            return;
+        }
+        if self.piece.trim().is_empty() {
+            self.piece.clear();
+            self.paragraph_at = None;
             return;
         }
         // Back to a paragraph's end, if most of the piece stays.
@@ -145,10 +155,15 @@ impl Splitter {
         self.piece.push_str(&rest);
     }
 
-    /// A line that no piece can hold is cut itself.
+    /// A line that no piece can hold is cut itself, and no part of it is the
+    /// line of a fence.
     fn long_line(&mut self, line: &str) {
         let mut rest = line;
         while !rest.is_empty() {
+            let text = rest.trim_start_matches(' ');
+            if text.starts_with("```") || text.starts_with("~~~") {
+                self.piece.push(NO_FENCE);
+            }
             let at = cut(rest, self.room());
             let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.piece.push_str(head);

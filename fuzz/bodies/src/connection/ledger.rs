@@ -105,8 +105,8 @@ impl Ledger {
             }
             Event::Discarded(_) => self.seen.discarded += 1,
             Event::BadFrame(_) => self.seen.bad_frames += 1,
-            // Refused is followed by LinkDown; Reconfigured asks for nothing.
-            _ => {}
+            // A refusal is followed by LinkDown; new intervals ask for nothing.
+            Event::Refused(_) | Event::Reconfigured(_) | _ => {}
         }
     }
 
