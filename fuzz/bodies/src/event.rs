@@ -1,6 +1,8 @@
 //! Any bytes as an event: serde_json judges what is JSON, and an event means
 //! the same however its JSON is written and however small the buffers are.
 
+use std::collections::BTreeSet;
+
 use proto_core::{
     BufferFull, Event, EventKind, Identity, InboundMessage, Json, JsonErrorKind, Message,
     Normalized, TextBuffer, inspect_event_json,
@@ -83,12 +85,13 @@ fn normalized<B: TextBuffer + Default>(message: &Message<'_>) -> Result<Said, Bu
 }
 
 /// Other escapes, other blanks and another order of members change nothing.
-/// serde_json doesn't read lone surrogates, and rewrites fractions.
+/// serde_json doesn't read lone surrogates, rewrites fractions, and keeps the
+/// last of doubled members where a message's are put together.
 fn means_the_same_rewritten(bytes: &[u8], event: &Event<'_>) {
     let Ok(document) = serde_json::from_slice::<Value>(bytes) else {
         return;
     };
-    if has_fraction(&document) {
+    if has_fraction(&document) || Json::parse(bytes).is_ok_and(has_doubles) {
         return;
     }
     let rewritten = serde_json::to_vec_pretty(&document).expect("it was JSON before");
@@ -107,6 +110,14 @@ fn has_fraction(value: &Value) -> bool {
         Value::Object(members) => members.values().any(has_fraction),
         Value::Null | Value::Bool(_) | Value::String(_) => false,
     }
+}
+
+fn has_doubles(value: Json<'_>) -> bool {
+    let mut names = BTreeSet::new();
+    value.items().any(has_doubles)
+        || value.members().any(|(name, member)| {
+            !names.insert(name.chars().collect::<String>()) || has_doubles(member)
+        })
 }
 
 /// The envelope, its strings unescaped.

@@ -9,6 +9,9 @@ use tokio::runtime::Builder;
 use xiaoo_agent::model::{AnswerLimits, ModelTimeouts, reply_of};
 use xiaoo_agent::{ModelError, Reply};
 
+/// Longer bodies are not also read byte by byte: it takes too long.
+const EACH_BYTE_MAX: usize = 1000;
+
 /// A body, and how it comes in.
 #[derive(Arbitrary, Debug)]
 struct Response<'a> {
@@ -33,7 +36,9 @@ pub fn model_sse(bytes: &[u8]) {
     let limits = AnswerLimits::default();
     let whole = answer(&response, &[], limits);
     assert_eq!(answer(&response, &response.reads, limits), whole);
-    assert_eq!(answer(&response, &[1], limits), whole);
+    if response.body.len() <= EACH_BYTE_MAX {
+        assert_eq!(answer(&response, &[1], limits), whole);
+    }
     if let Ok(reply) = &whole.end {
         is_sound(reply, limits);
     }
