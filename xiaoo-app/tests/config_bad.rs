@@ -267,8 +267,8 @@ fn each_mistake_is_named_with_its_place() {
         ),
         (
             "[agents]",
-            "[store]\nurl = \"postgres://u:planted@h/db\"\n[agents]",
-            "config.toml:13: store.url: this build has no PostgreSQL engine: write sqlite:PATH",
+            "[store]\nurl = \"postgres://u:planted@h\"\n[agents]",
+            "config.toml:13: store.url: the host or the database is missing: write postgres://USER:PASSWORD@HOST:PORT/DATABASE",
         ),
         (
             "[agents]",

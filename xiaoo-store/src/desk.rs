@@ -51,6 +51,8 @@ pub(crate) struct Threads {
     commands: Option<mpsc::Sender<Job>>,
     reads: Option<mpsc::Sender<Read>>,
     handles: Vec<JoinHandle<()>>,
+    /// Ends the threads at once, where they can be.
+    die: Option<oneshot::Sender<()>>,
     health: watch::Receiver<Health>,
     /// Released last, when nothing touches the store any more.
     lock: Option<Box<dyn Send + Sync>>,
@@ -79,6 +81,7 @@ pub(crate) fn open(lock: Option<Box<dyn Send + Sync>>) -> (Desk, Threads, Behind
         commands: Some(commands),
         reads: Some(reads),
         handles: Vec::new(),
+        die: None,
         health: told.health.subscribe(),
         lock,
     };
@@ -198,6 +201,19 @@ impl Counters {
 impl Threads {
     pub(crate) fn add(&mut self, handle: JoinHandle<()>) {
         self.handles.push(handle);
+    }
+
+    pub(crate) fn die_by(&mut self, die: oneshot::Sender<()>) {
+        self.die = Some(die);
+    }
+
+    /// Ends the threads in the middle of what they do, where they can be.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(die) = self.die.take() {
+            // Gone means dead already.
+            let _ = die.send(());
+        }
+        self.join();
     }
 
     /// Ends the threads when they have done what waits for them.

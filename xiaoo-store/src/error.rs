@@ -67,6 +67,18 @@ pub enum OpenError {
         /// The newest version known here.
         known: i64,
     },
+    /// A later version has written the tables of the server.
+    #[error(
+        "the store {server} has schema {found}, this version knows up to {known}: use the newer version"
+    )]
+    NewerServerSchema {
+        /// Where it is, without the password.
+        server: String,
+        /// The version on the server.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
     /// The file is something else altogether.
     #[error(
         "{path} is not a SQLite database: choose another path in [store] url, or move it away",
@@ -84,6 +96,16 @@ pub enum OpenError {
     ReadOnly {
         /// The file.
         path: PathBuf,
+    },
+    /// The database server can't be reached, or refuses what the store needs.
+    #[error(
+        "the store {server} can't be opened: {detail}; check that the server runs, and the address, database and user in [store] url"
+    )]
+    Server {
+        /// Where it is, without the password.
+        server: String,
+        /// What it or the system said.
+        detail: String,
     },
     /// SQLite said something that has no case of its own.
     #[error(

@@ -124,6 +124,7 @@ mod command;
 mod desk;
 mod error;
 mod memory;
+mod postgres;
 mod sqlite;
 mod store;
 mod types;
@@ -137,4 +138,4 @@ pub use types::{
     NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId, TurnKey,
     TurnResult,
 };
-pub use url::{StoreUrl, StoreUrlError};
+pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

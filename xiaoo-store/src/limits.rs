@@ -67,6 +67,11 @@ pub const DEAD_KEPT: Duration = Duration::from_secs(30 * 24 * HOUR_SECS);
 /// How long a conversation's memory is kept after it was written.
 pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * HOUR_SECS);
 
+/// How long a daemon's turns and sends are its own after it was last heard of, when
+/// several share a store on a server. It is heard of three times as often, so two
+/// messages may get lost; and people who wait for a dead one's answer wait so long.
+pub const LEASE: Duration = Duration::from_secs(15);
+
 /// Commands that may wait for the writer. Producers beyond this wait outside,
 /// which their deadline bounds.
 pub(crate) const COMMANDS_MAX: usize = 256;

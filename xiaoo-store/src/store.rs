@@ -14,6 +14,7 @@ use crate::desk::{Desk, Threads};
 use crate::error::{OpenError, StoreError};
 use crate::limits::{self, DETAIL_BYTES_MAX, NAME_BYTES_MAX};
 use crate::memory::{self, Memory, MemoryDisk};
+use crate::postgres;
 use crate::sqlite;
 use crate::types::{
     Admission, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step, StoreStats,
@@ -43,7 +44,11 @@ pub struct StoreOptions {
     pub queued_per_conversation_max: u64,
     /// Largest size of the database file; `None` leaves that to the disk. Events
     /// are refused when seven eighths are used: the rest is for finishing them.
+    /// SQLite only: a server's disk is the server's.
     pub file_bytes_max: Option<u64>,
+    /// PostgreSQL only: how long this daemon's turns and sends are its own after it
+    /// was last heard of.
+    pub lease: Duration,
 }
 
 impl Default for StoreOptions {
@@ -53,6 +58,7 @@ impl Default for StoreOptions {
             queued_max: limits::QUEUED_MAX,
             queued_per_conversation_max: limits::QUEUED_PER_CONVERSATION_MAX,
             file_bytes_max: None,
+            lease: limits::LEASE,
         }
     }
 }
@@ -71,6 +77,16 @@ impl StoreGuard {
     pub fn close(mut self) -> Health {
         self.engine.close()
     }
+
+    /// Ends the store as a kill of the process would: on a server nothing is given
+    /// back. For tests.
+    #[doc(hidden)]
+    pub fn abandon(mut self) {
+        match &mut self.engine {
+            Closing::Threads(threads) => threads.abandon(),
+            Closing::Memory(memory) => drop(memory.close()),
+        }
+    }
 }
 
 impl Store {
@@ -83,8 +99,10 @@ impl Store {
     ///
     /// See [`OpenError`]; each says what to do.
     pub fn open(url: &StoreUrl, options: StoreOptions) -> Result<(Self, StoreGuard), OpenError> {
-        let StoreUrl::Sqlite(path) = url;
-        let (desk, threads) = sqlite::open(path, options.bounds())?;
+        let (desk, threads) = match url {
+            StoreUrl::Sqlite(path) => sqlite::open(path, options.bounds())?,
+            StoreUrl::Postgres(url) => postgres::open(url, options.bounds(), options.lease)?,
+        };
         let store = Self {
             engine: Engine::Threads(desk),
             admit_deadline: options.admit_deadline,
@@ -383,7 +401,7 @@ impl Store {
 /// What is under the store.
 #[derive(Clone)]
 enum Engine {
-    /// SQLite.
+    /// SQLite and PostgreSQL.
     Threads(Desk),
     /// For tests and simulation.
     Memory(Memory),

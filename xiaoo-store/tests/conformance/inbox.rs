@@ -3,7 +3,7 @@
 use xiaoo_store::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
 use xiaoo_store::{Admission, DuplicateKey, NewEvent, StoreError, StoreOptions};
 
-use crate::rig::{Ground, Rig, message};
+use crate::rig::{Ground, Rig, message, patient};
 
 pub(crate) async fn an_event_is_new_once_by_either_key_also_after_a_restart<G: Ground>() {
     let mut rig = Rig::<G>::new().await;
@@ -88,7 +88,7 @@ pub(crate) async fn a_full_queue_refuses_new_events_but_knows_old_ones<G: Ground
     let mut rig = Rig::<G>::with(StoreOptions {
         queued_max: 3,
         queued_per_conversation_max: 1,
-        ..StoreOptions::default()
+        ..patient()
     })
     .await;
     rig.admit("oc_1", 1).await; // at the head, and not counted as waiting behind one

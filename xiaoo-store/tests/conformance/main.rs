@@ -17,6 +17,12 @@ mod rig;
 mod turns;
 mod upkeep;
 
+mod postgres {
+    pub(crate) mod cluster;
+    mod leases;
+    mod outage;
+}
+
 mod sqlite {
     mod files;
     mod kill;
@@ -77,5 +83,6 @@ macro_rules! promises {
 
 suite! {
     on_sqlite: crate::rig::Sqlite,
+    on_postgres: crate::postgres::cluster::Database,
     in_memory: crate::rig::Memory
 }

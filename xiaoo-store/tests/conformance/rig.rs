@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use xiaoo_store::limits::CALL_DEADLINE;
 use xiaoo_store::{
     Admission, Fenced, MemoryDisk, NewEvent, NewHistory, NewOutbox, NewTurn, OpenError, Outcome,
     Store, StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey, TurnResult,
@@ -31,7 +32,7 @@ pub(crate) struct Rig<G> {
 
 impl<G: Ground> Rig<G> {
     pub(crate) async fn new() -> Self {
-        Self::with(StoreOptions::default()).await
+        Self::with(patient()).await
     }
 
     pub(crate) async fn with(options: StoreOptions) -> Self {
@@ -139,6 +140,14 @@ impl Ground for Memory {
         self.0.crash();
         drop(guard);
         self
+    }
+}
+
+/// A machine that is busy with other tests is no reason to fail.
+pub(crate) fn patient() -> StoreOptions {
+    StoreOptions {
+        admit_deadline: CALL_DEADLINE,
+        ..StoreOptions::default()
     }
 }
 

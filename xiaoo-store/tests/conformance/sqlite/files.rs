@@ -4,13 +4,13 @@ use std::fs;
 
 use xiaoo_store::{Admission, Health, StoreError, StoreOptions};
 
-use crate::rig::{Rig, Sqlite, message};
+use crate::rig::{Rig, Sqlite, message, patient};
 
 #[tokio::test]
 async fn a_full_store_refuses_and_recovers() {
     let rig = Rig::<Sqlite>::with(StoreOptions {
         file_bytes_max: Some(1 << 20),
-        ..StoreOptions::default()
+        ..patient()
     })
     .await;
     let mut admitted = 0;

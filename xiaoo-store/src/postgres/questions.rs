@@ -1,0 +1,94 @@
+//! What each question is in SQL.
+
+use tokio_postgres::Error;
+
+use super::commands::{owner_lives, read_body};
+use super::link::Link;
+use crate::command::{Answer, Question, newest_that_fit, size};
+use crate::error::StoreError;
+use crate::limits::CONVERSATION_HISTORY_MAX;
+use crate::types::{HistoryRow, Step, StoreStats, TurnId};
+
+pub(super) async fn ask(
+    link: &Link,
+    question: &Question,
+) -> Result<Result<Answer, StoreError>, Error> {
+    Ok(Ok(match question {
+        Question::Steps(turn) => {
+            let sql = "SELECT kind, body FROM step WHERE turn_id = $1 ORDER BY id";
+            let rows = link.rows(sql, &[&turn.0]).await?;
+            let step = |row| Step {
+                kind: tokio_postgres::Row::get(row, 0),
+                body: read_body(row, 1),
+            };
+            Answer::Steps(rows.iter().map(step).collect())
+        }
+        Question::History {
+            conversation,
+            rows_max,
+            bytes_max,
+        } => {
+            // The server sums up, so that what doesn't fit is not sent.
+            let sql = "SELECT turn_id, created_ms, role, body FROM (
+                     SELECT id, turn_id, created_ms, role, body,
+                            sum(length(body)) OVER (ORDER BY id DESC) AS bytes
+                     FROM (SELECT * FROM history WHERE conversation = $1
+                           ORDER BY id DESC LIMIT $2) AS newest) AS summed
+                 WHERE bytes <= $3 ORDER BY id DESC";
+            let rows_max = (*rows_max).min(CONVERSATION_HISTORY_MAX);
+            let bounds = [rows_max, *bytes_max].map(|max| i64::try_from(max).unwrap_or(i64::MAX));
+            let [rows_max, bytes_max_sql] = bounds;
+            let rows = link
+                .rows(sql, &[conversation, &rows_max, &bytes_max_sql])
+                .await?;
+            let rows = rows.iter().map(|row| {
+                Ok(HistoryRow {
+                    turn: TurnId(row.get(0)),
+                    created_ms: row.get(1),
+                    role: row.get(2),
+                    body: read_body(row, 3),
+                })
+            });
+            return Ok(newest_that_fit(rows, *bytes_max).map(Answer::History));
+        }
+        Question::OutboxNext => {
+            let sql = concat!(
+                "SELECT min(not_before_ms) FROM outbox WHERE state IN ('ready', 'sending')
+                 AND (state = 'ready' OR NOT ",
+                owner_lives!("outbox"),
+                ")"
+            );
+            Answer::Next(link.row(sql, &[]).await?.get(0))
+        }
+        Question::Stats => Answer::Stats(stats(link).await?),
+    }))
+}
+
+async fn stats(link: &Link) -> Result<StoreStats, Error> {
+    let sql = concat!(
+        "WITH open AS (
+             SELECT received_ms, state = 'running' AND ",
+        owner_lives!("turn"),
+        "    AS runs FROM turn WHERE state IN ('ready', 'running')
+             UNION ALL
+             SELECT received_ms, false FROM turn WHERE state = 'waiting')
+         SELECT count(*) FILTER (WHERE NOT runs), count(*) FILTER (WHERE runs),
+                min(received_ms) FILTER (WHERE NOT runs),
+                (SELECT count(*) FROM outbox WHERE state IN ('ready', 'sending'))
+                + (SELECT count(*) FROM outbox WHERE state = 'waiting'),
+                (SELECT count(*) FROM outbox WHERE state = 'dead'),
+                pg_database_size(current_database())
+         FROM open"
+    );
+    let row = link.row(sql, &[]).await?;
+    let number = |column: usize| size(row.get(column)) as u64;
+    Ok(StoreStats {
+        queued: number(0),
+        running: number(1),
+        oldest_queued_ms: row.get(2),
+        outbox_open: number(3),
+        outbox_dead: number(4),
+        file_bytes: number(5),
+        ..StoreStats::default()
+    })
+}

@@ -1,0 +1,164 @@
+//! The tables, and how they get from one version to the next.
+//!
+//! They are those of the SQLite engine, in a schema of their own, and their
+//! invariants are held by the same indexes: one turn at most of each conversation
+//! is ready or running, one row at most is ready or being sent. What is more here:
+//!
+//! - `owner`: one row for each daemon, with the end of its lease by the server's
+//!   clock. A turn that runs and a row that is being sent name their owner; when
+//!   its lease is out, or its row is gone, others may take them.
+//! - Bodies stay in the row: the server keeps large ones elsewhere and does not
+//!   write them anew when the row changes.
+//!
+//! Rows change a few times in their life, so their pages keep room for that and
+//! are swept early; the lease's time is in no index.
+
+use tokio_postgres::Client;
+
+use crate::error::OpenError;
+
+use super::failed;
+
+/// The steps from each version to the next. A step that was released never
+/// changes: add another, which daemons of the version before can live with.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// First half of our advisory locks' keys: "xoOS", as in the SQLite files. The
+/// second half is a conversation's hash; for migrations it is 0.
+pub(super) const LOCKS: i32 = 0x786f_4f53;
+
+const V1: &str = "
+CREATE TABLE owner (
+    id    TEXT PRIMARY KEY,
+    until TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE event (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    app         TEXT NOT NULL,
+    event_id    TEXT NOT NULL,
+    message_id  TEXT,
+    received_ms BIGINT NOT NULL,
+    turn_id     BIGINT
+);
+CREATE UNIQUE INDEX event_by_event_id ON event (app, event_id);
+CREATE UNIQUE INDEX event_by_message_id ON event (app, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX event_by_age ON event (received_ms);
+
+CREATE TABLE turn (
+    id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    state        TEXT NOT NULL CHECK (state IN ('waiting', 'ready', 'running', 'done')),
+    owner        TEXT,
+    epoch        BIGINT NOT NULL DEFAULT 0,
+    attempts     BIGINT NOT NULL DEFAULT 0,
+    app          TEXT NOT NULL,
+    event_id     TEXT NOT NULL,
+    message_id   TEXT,
+    received_ms  BIGINT NOT NULL,
+    conversation TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    body         BYTEA NOT NULL,
+    reaction     TEXT,
+    card         TEXT,
+    outcome      TEXT,
+    detail       TEXT,
+    finished_ms  BIGINT
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 200);
+CREATE UNIQUE INDEX turn_head ON turn (conversation) WHERE state IN ('ready', 'running');
+CREATE INDEX turn_heads ON turn (id) WHERE state IN ('ready', 'running');
+CREATE INDEX turn_waiting ON turn (conversation, id) WHERE state = 'waiting';
+CREATE INDEX turn_done ON turn (finished_ms) WHERE state = 'done';
+
+CREATE TABLE step (
+    id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    turn_id BIGINT NOT NULL,
+    kind    TEXT NOT NULL,
+    body    BYTEA NOT NULL
+);
+CREATE INDEX step_by_turn ON step (turn_id, id);
+
+CREATE TABLE history (
+    id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    conversation TEXT NOT NULL,
+    turn_id      BIGINT NOT NULL,
+    created_ms   BIGINT NOT NULL,
+    role         TEXT NOT NULL,
+    body         BYTEA NOT NULL
+);
+CREATE INDEX history_by_conversation ON history (conversation, id);
+CREATE INDEX history_by_age ON history (created_ms);
+
+CREATE TABLE outbox (
+    id              BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    state           TEXT NOT NULL CHECK (state IN ('waiting', 'ready', 'sending', 'done', 'dead')),
+    owner           TEXT,
+    conversation    TEXT NOT NULL,
+    turn_id         BIGINT NOT NULL,
+    created_ms      BIGINT NOT NULL,
+    uuid            TEXT NOT NULL UNIQUE,
+    kind            TEXT NOT NULL,
+    body            BYTEA NOT NULL,
+    attempts        BIGINT NOT NULL DEFAULT 0,
+    not_before_ms   BIGINT NOT NULL,
+    first_try_at_ms BIGINT,
+    error           TEXT,
+    external_id     TEXT
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 200);
+CREATE UNIQUE INDEX outbox_head ON outbox (conversation) WHERE state IN ('ready', 'sending');
+CREATE INDEX outbox_heads ON outbox (not_before_ms, id) WHERE state IN ('ready', 'sending');
+CREATE INDEX outbox_waiting ON outbox (conversation, id) WHERE state = 'waiting';
+CREATE INDEX outbox_done ON outbox (created_ms) WHERE state = 'done';
+CREATE INDEX outbox_dead ON outbox (created_ms) WHERE state = 'dead';
+";
+
+/// Brings the tables to the newest version. Of daemons that start together one
+/// does it and the others wait; a crash in the middle leaves what was there.
+pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenError> {
+    let failed = |error: tokio_postgres::Error| failed(server, &error);
+    // No transaction object: its drop would need the client for itself alone. On an
+    // error the connection is closed, which rolls back.
+    let begin = format!(
+        "BEGIN;
+         SELECT pg_advisory_xact_lock({LOCKS}, 0);
+         SELECT set_config('client_min_messages', 'warning', true)"
+    );
+    client.batch_execute(&begin).await.map_err(failed)?;
+    let exists: bool = client
+        .query_one("SELECT to_regclass('xiaoo.version') IS NOT NULL", &[])
+        .await
+        .map_err(failed)?
+        .get(0);
+    if !exists {
+        let first = "CREATE SCHEMA IF NOT EXISTS xiaoo;
+             CREATE TABLE xiaoo.version (version BIGINT NOT NULL);
+             INSERT INTO xiaoo.version VALUES (0)";
+        client.batch_execute(first).await.map_err(failed)?;
+    }
+    let found: i64 = client
+        .query_one("SELECT version FROM xiaoo.version", &[])
+        .await
+        .map_err(failed)?
+        .get(0);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let steps = usize::try_from(found)
+        .ok()
+        .and_then(|done| MIGRATIONS.get(done..))
+        .ok_or_else(|| OpenError::NewerServerSchema {
+            server: server.to_owned(),
+            found,
+            known,
+        })?;
+    for step in steps {
+        client
+            .batch_execute(&format!("SET LOCAL search_path TO xiaoo; {step}"))
+            .await
+            .map_err(failed)?;
+    }
+    if !steps.is_empty() {
+        client
+            .execute("UPDATE xiaoo.version SET version = $1", &[&known])
+            .await
+            .map_err(failed)?;
+    }
+    client.batch_execute("COMMIT").await.map_err(failed)
+}

@@ -1,0 +1,513 @@
+//! The one task that writes.
+//!
+//! As in SQLite it takes a command and what else waits, runs all in one transaction,
+//! and only then answers; the admissions among them are sent in one go. There are no
+//! savepoints: a transaction that the server refuses is done again, each command by
+//! itself.
+//!
+//! Transactions of several daemons meet. Each locks the conversations in which it may
+//! promote, all at once and in one order, so none can wait for another in a circle.
+//!
+//! When the connection is lost, commands that tell of something that has happened wait
+//! for the next one, the others are refused. If it was lost while a commit was under
+//! way, the next connection asks what became of that transaction, so that nothing is
+//! done twice and nothing that was done is forgotten.
+
+use core::mem::take;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::future::{MaybeDone, join3, maybe_done};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Error;
+
+use super::commands::{self, Ran, Room};
+use super::link::{Link, Trouble};
+use super::schema::LOCKS;
+use super::{Server, Who};
+use crate::call::{Job, Orphans, Task};
+use crate::command::{Answer, Bounds, Command};
+use crate::error::StoreError;
+use crate::limits::{BATCH_MAX, COMMANDS_MAX};
+use crate::types::{Admission, Fenced};
+
+/// Patience with one transaction. The server gives up earlier, so past this it is
+/// not there any more.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How long a count of the queue is good; other daemons change it too.
+const COUNT_KEPT: Duration = Duration::from_secs(5);
+
+/// How often the server is asked about a transaction that it has not ended yet.
+const FATE_POLL: Duration = Duration::from_millis(100);
+
+/// The writer's task; see the module.
+pub(super) struct Writer {
+    pub(super) server: Rc<Server>,
+    pub(super) queue: mpsc::Receiver<Job>,
+    pub(super) orphans: Arc<Orphans>,
+    pub(super) bounds: Bounds,
+    pub(super) queued: Queued,
+    /// What waited for a connection.
+    pub(super) backlog: VecDeque<Job>,
+}
+
+/// How many turns wait in the whole store, as far as we know.
+#[derive(Default)]
+pub(super) struct Queued {
+    count: u64,
+    counted: Option<Instant>,
+}
+
+/// A batch whose connection was lost.
+struct Cut {
+    jobs: Vec<Job>,
+    why: String,
+    /// The transaction, and the answers if it was committed all the same.
+    doubt: Option<(String, Vec<Result<Answer, StoreError>>)>,
+}
+
+/// How a transaction can end, other than well.
+enum End {
+    Trouble(Trouble),
+    Doubt {
+        why: String,
+        xid: String,
+        answers: Vec<Result<Answer, StoreError>>,
+    },
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Trouble(Trouble::of(&error))
+    }
+}
+
+impl Writer {
+    /// Works until every sender is gone and the queue is empty.
+    pub(super) async fn run(mut self, link: Link) {
+        let mut link = link;
+        loop {
+            let batch = tokio::select! {
+                batch = self.gather() => batch,
+                () = link.lost() => {
+                    let cut = Cut {
+                        jobs: Vec::new(),
+                        why: "the server closed the connection".to_owned(),
+                        doubt: None,
+                    };
+                    // So that the server gives up what the transaction held.
+                    drop(link);
+                    match self.reconnect(cut).await {
+                        Some(new) => link = new,
+                        None => return,
+                    }
+                    continue;
+                }
+            };
+            let Some(batch) = batch else {
+                break;
+            };
+            if let Err(cut) = self.commit(&link, batch).await {
+                drop(link);
+                match self.reconnect(cut).await {
+                    Some(new) => link = new,
+                    None => return,
+                }
+            }
+        }
+        let left = self.orphans.take();
+        // After this the lease is given up, which puts back what could not be now.
+        drop(self.commit(&link, left).await);
+    }
+
+    /// The next batch; cancel-safe, as it waits before it takes.
+    async fn gather(&mut self) -> Option<Vec<Job>> {
+        let mut batch: Vec<_> = take(&mut self.backlog).into();
+        if batch.is_empty() {
+            batch.push(self.queue.recv().await?);
+        }
+        batch.extend(self.orphans.take());
+        while batch.len() < BATCH_MAX
+            && let Ok(job) = self.queue.try_recv()
+        {
+            batch.push(job);
+        }
+        Some(batch)
+    }
+
+    async fn commit(&mut self, link: &Link, mut batch: Vec<Job>) -> Result<(), Cut> {
+        batch.retain(|job| !job.is_void());
+        if batch.is_empty() {
+            return Ok(());
+        }
+        match self.transact(link, &batch).await {
+            Ok(answers) => {
+                self.answer(batch, answers);
+                Ok(())
+            }
+            Err(End::Trouble(Trouble::Lost(why))) => Err(Cut::new(batch, why)),
+            Err(End::Doubt { why, xid, answers }) => Err(Cut {
+                jobs: batch,
+                why,
+                doubt: Some((xid, answers)),
+            }),
+            Err(End::Trouble(Trouble::Refused(error))) if batch.len() == 1 => {
+                for job in batch {
+                    job.answer(Err(error.clone()));
+                }
+                Ok(())
+            }
+            Err(End::Trouble(Trouble::Refused(_))) => self.commit_each(link, batch).await,
+        }
+    }
+
+    /// Each command by itself: what is wrong with one hurts no other.
+    async fn commit_each(&mut self, link: &Link, batch: Vec<Job>) -> Result<(), Cut> {
+        let mut left = batch.into_iter();
+        while let Some(job) = left.next() {
+            if let Err(mut cut) = Box::pin(self.commit(link, vec![job])).await {
+                // These were not begun.
+                let rest: Vec<_> = left.collect();
+                match &cut.doubt {
+                    None => cut.jobs.extend(rest),
+                    Some(_) => self.park(rest, &cut.why),
+                }
+                return Err(cut);
+            }
+        }
+        Ok(())
+    }
+
+    /// The answers of a batch that is durable.
+    async fn transact(
+        &mut self,
+        link: &Link,
+        batch: &[Job],
+    ) -> Result<Vec<Result<Answer, StoreError>>, End> {
+        let worked = match timeout(TRANSACTION_TIMEOUT, self.work(link, batch)).await {
+            Ok(worked) => worked,
+            Err(_) => Err(End::Trouble(Trouble::Lost(
+                "the server does not answer".to_owned(),
+            ))),
+        };
+        let (xid, answers) = match worked {
+            Ok(worked) => worked,
+            Err(end) => {
+                // Should this fail too, the connection is gone, and that says the same.
+                drop(timeout(TRANSACTION_TIMEOUT, link.batch("ROLLBACK")).await);
+                return Err(end);
+            }
+        };
+        let wakes = commands_of(batch).any(Command::makes_ready);
+        let commit = if wakes {
+            "NOTIFY xiaoo; COMMIT"
+        } else {
+            "COMMIT"
+        };
+        let why = match timeout(TRANSACTION_TIMEOUT, link.batch(commit)).await {
+            Ok(Ok(())) => return Ok(answers),
+            Ok(Err(error)) => match Trouble::of(&error) {
+                Trouble::Lost(why) => why,
+                refused @ Trouble::Refused(_) => return Err(End::Trouble(refused)),
+            },
+            Err(_) => "the server does not answer".to_owned(),
+        };
+        Err(End::Doubt { why, xid, answers })
+    }
+
+    /// All of a transaction but its end: its number, and the answers to be.
+    async fn work(
+        &mut self,
+        link: &Link,
+        batch: &[Job],
+    ) -> Result<(String, Vec<Result<Answer, StoreError>>), End> {
+        let new = commands_of(batch)
+            .filter(|command| matches!(command, Command::Admit(event) if event.work.is_some()))
+            .count() as u64;
+        let (turns, sends, names) = lanes(batch);
+        let xid = prepared(link).await?;
+        // Sent in one go, as the join looks at its parts in the order in which they are
+        // written; the locks are taken in the order of their keys.
+        let (begun, locked, xid) = join3(
+            link.batch("BEGIN"),
+            link.rows(LOCK, &[&LOCKS, &turns, &sends, &names]),
+            link.client().query_one(&xid, &[]),
+        )
+        .await;
+        begun?;
+        locked?;
+        let xid: String = xid?.get(0);
+        self.count(link, new).await?;
+
+        let mut room = self.bounds.queued_max.saturating_sub(self.queued.count);
+        let admissions = batch.iter().filter_map(|job| match &job.task {
+            Task::Command(Command::Admit(event)) => {
+                let limits = Room {
+                    in_store: room > 0,
+                    store_max: self.bounds.queued_max,
+                    lane_max: self.bounds.queued_per_conversation_max,
+                };
+                room = room.saturating_sub(u64::from(event.work.is_some()));
+                Some(commands::admit(link, event, limits))
+            }
+            Task::Command(_) | Task::Wake => None,
+            #[cfg(test)]
+            Task::Test(_) => None,
+        });
+        let mut admitted = in_order(admissions).await.into_iter();
+        let mut answers = Vec::with_capacity(batch.len());
+        for job in batch {
+            let ran: Ran = match &job.task {
+                Task::Command(Command::Admit(_)) => match admitted.next() {
+                    Some(ran) => ran,
+                    None => Ok(Err(StoreError::Closed)),
+                },
+                Task::Command(command) => commands::run(link, &self.server.owner, command).await,
+                Task::Wake => Ok(Err(StoreError::Closed)),
+                #[cfg(test)]
+                Task::Test(_) => Ok(Err(StoreError::Closed)),
+            };
+            answers.push(ran?);
+        }
+        Ok((xid, answers))
+    }
+
+    /// Knows how much waits, well enough for so many new turns. It is asked only now
+    /// and then, and always before something is refused.
+    async fn count(&mut self, link: &Link, new: u64) -> Result<(), Error> {
+        let is_new = self
+            .queued
+            .counted
+            .is_some_and(|counted| counted.elapsed() < COUNT_KEPT);
+        let fits = self.queued.count.saturating_add(new) <= self.bounds.queued_max;
+        if new > 0 && !(is_new && fits) {
+            // In the words of the indexes.
+            let sql = "SELECT (SELECT count(*) FILTER (WHERE state = 'ready') FROM turn
+                             WHERE state IN ('ready', 'running'))
+                          + (SELECT count(*) FROM turn WHERE state = 'waiting')";
+            let count: i64 = link.row(sql, &[]).await?.get(0);
+            self.queued.count = u64::try_from(count).unwrap_or(0);
+            self.queued.counted = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, batch: Vec<Job>, answers: Vec<Result<Answer, StoreError>>) {
+        let told = &self.server.told;
+        told.committed(batch.len());
+        if commands_of(&batch).any(Command::makes_ready) {
+            told.changed();
+        }
+        for (job, answer) in batch.into_iter().zip(answers) {
+            self.queued.follow(&job, &answer);
+            job.answer(answer);
+        }
+    }
+
+    /// The next connection, with all that was in doubt settled; `None` when the store
+    /// was closed meanwhile.
+    async fn reconnect(&mut self, cut: Cut) -> Option<Link> {
+        self.server.unreachable(Who::Writer, &cut.why);
+        let Cut { jobs, why, doubt } = cut;
+        let (mut in_doubt, xid, answers) = match doubt {
+            None => {
+                self.park(jobs, &why);
+                (Vec::new(), None, Vec::new())
+            }
+            Some((xid, answers)) => (jobs, Some(xid), answers),
+        };
+        let server = Rc::clone(&self.server);
+        let (link, committed) = {
+            let mut arrival = pin!(arrive(&server, xid.as_deref()));
+            loop {
+                tokio::select! {
+                    arrived = &mut arrival => break arrived,
+                    job = self.queue.recv() => match job {
+                        Some(job) => self.park([job], &why),
+                        None => {
+                            self.refuse_all(&why);
+                            return None;
+                        }
+                    }
+                }
+            }
+        };
+        self.queued.counted = None;
+        if committed {
+            self.answer(take(&mut in_doubt), answers);
+        }
+        self.park(in_doubt, &why);
+        self.server.reachable(Who::Writer);
+        Some(link)
+    }
+
+    /// Keeps for later what must be done, and refuses the rest.
+    fn park(&mut self, jobs: impl IntoIterator<Item = Job>, why: &str) {
+        for job in jobs {
+            if job.is_void() {
+                continue;
+            }
+            let needed = commands_of([&job]).any(Command::is_always_needed);
+            if needed && self.backlog.len() < COMMANDS_MAX {
+                self.backlog.push_back(job);
+            } else {
+                job.answer(Err(unreachable(why)));
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, why: &str) {
+        for job in take(&mut self.backlog) {
+            job.answer(Err(unreachable(why)));
+        }
+    }
+}
+
+/// Connects, however long it takes, and asks what became of a transaction.
+async fn arrive(server: &Server, xid: Option<&str>) -> (Link, bool) {
+    loop {
+        let link = server.reach(Who::Writer).await;
+        let fate = match xid {
+            None => return (link, false),
+            Some(xid) => fate(&link, xid).await,
+        };
+        match fate {
+            Ok(committed) => return (link, committed),
+            Err(error) => {
+                server.unreachable(Who::Writer, &super::link::detail(&error));
+                sleep(FATE_POLL).await;
+            }
+        }
+    }
+}
+
+/// Whether a transaction was committed, once the server has made up its mind.
+async fn fate(link: &Link, xid: &str) -> Result<bool, Error> {
+    loop {
+        let sql = "SELECT pg_xact_status($1::text::xid8)";
+        let status: Option<String> = link.row(sql, &[&xid]).await?.get(0);
+        match status.as_deref() {
+            Some("in progress") => sleep(FATE_POLL).await,
+            Some("committed") => return Ok(true),
+            // Aborted; or so long ago that nobody knows, which then nobody waits for.
+            Some(_) | None => return Ok(false),
+        }
+    }
+}
+
+const LOCK: &str = "
+SELECT pg_advisory_xact_lock($1, key) FROM (
+    SELECT hashtext(conversation) AS key FROM turn WHERE id = ANY($2)
+    UNION SELECT hashtext(conversation) FROM outbox WHERE id = ANY($3)
+    UNION SELECT hashtext(name) FROM unnest($4::text[]) AS name
+    ORDER BY key) AS lanes";
+
+/// Also gives the transaction its number, in case it must be asked for.
+async fn prepared(link: &Link) -> Result<tokio_postgres::Statement, Error> {
+    link.prepare(LOCK).await?;
+    link.prepare(commands::ADMIT).await?;
+    link.prepare("SELECT pg_current_xact_id()::text").await
+}
+
+/// Where a batch may move the next one up: turns, outbox rows, and conversations by
+/// name. An event without work is locked by its own key, so that two daemons don't
+/// take it in at once.
+fn lanes(batch: &[Job]) -> (Vec<i64>, Vec<i64>, Vec<&str>) {
+    let (mut turns, mut sends, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    for command in commands_of(batch) {
+        match command {
+            Command::Admit(event) => names.push(
+                event
+                    .work
+                    .as_ref()
+                    .map_or(event.event_id.as_str(), |work| work.conversation.as_str()),
+            ),
+            Command::Finish(key, _) => turns.push(key.id.0),
+            Command::OutboxDone { row, .. } | Command::OutboxDead { row, .. } => {
+                sends.push(row.id);
+            }
+            Command::Claim { .. }
+            | Command::Release(_)
+            | Command::NoteSign(..)
+            | Command::NoteStep(..)
+            | Command::ClearHistory { .. }
+            | Command::OutboxTake { .. }
+            | Command::OutboxUntake(_)
+            | Command::OutboxRetry { .. }
+            | Command::Prune { .. } => {}
+        }
+    }
+    (turns, sends, names)
+}
+
+fn commands_of<'a>(batch: impl IntoIterator<Item = &'a Job>) -> impl Iterator<Item = &'a Command> {
+    batch.into_iter().filter_map(|job| match &job.task {
+        Task::Command(command) => Some(command),
+        Task::Wake => None,
+        #[cfg(test)]
+        Task::Test(_) => None,
+    })
+}
+
+pub(super) fn unreachable(why: &str) -> StoreError {
+    StoreError::Unreachable {
+        detail: why.to_owned(),
+    }
+}
+
+/// Runs statements in one go: the first look at each sends it, and all are looked at
+/// in order before any is waited for. The server works them off in that order.
+async fn in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut all: Vec<Pin<Box<MaybeDone<F>>>> =
+        futures.map(|future| Box::pin(maybe_done(future))).collect();
+    poll_fn(|context| {
+        for future in &mut all {
+            // Done or not, it has sent what it had to send.
+            let _ = future.as_mut().poll(context);
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let mut outputs = Vec::with_capacity(all.len());
+    for mut future in all {
+        future.as_mut().await;
+        outputs.extend(future.as_mut().take_output());
+    }
+    outputs
+}
+
+impl Cut {
+    fn new(jobs: Vec<Job>, why: String) -> Self {
+        Self {
+            jobs,
+            why,
+            doubt: None,
+        }
+    }
+}
+
+impl Queued {
+    fn follow(&mut self, job: &Job, answer: &Result<Answer, StoreError>) {
+        let Task::Command(command) = &job.task else {
+            return;
+        };
+        let Ok(answer) = answer else {
+            return;
+        };
+        match (command, answer) {
+            (_, Answer::Admission(Admission::New(_)))
+            | (Command::Release(_), Answer::Fenced(Fenced::Done)) => self.count += 1,
+            (_, Answer::Turns(turns)) => {
+                self.count = self.count.saturating_sub(turns.len() as u64);
+            }
+            (_, _) => {}
+        }
+    }
+}

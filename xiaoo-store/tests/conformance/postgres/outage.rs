@@ -1,0 +1,274 @@
+//! A server that goes away and comes back, with all that was under way.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Client;
+use xiaoo_store::{Admission, Fenced, Health, OpenError, Step, Store, StoreError, StoreOptions};
+
+use crate::postgres::cluster::Cluster;
+use crate::rig::{ids, message, patient, result};
+
+#[tokio::test]
+async fn without_a_server_events_are_refused_and_all_goes_on_by_itself_after() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    let (store, _guard) = database.open(&patient());
+    let mut health = store.health_changes();
+    store.admit(message("a", 1)).await.unwrap();
+    let turn = store.claim(1).await.unwrap()[0].key;
+
+    cluster.tell("stop");
+    let down = health
+        .wait_for(|health| matches!(health, Health::Unreachable { .. }))
+        .await
+        .unwrap()
+        .clone();
+    assert!(format!("{down:?}").contains("can't be reached"), "{down:?}");
+    let asked = Instant::now();
+    let refused = store.admit(message("b", 2)).await.unwrap_err();
+    assert!(
+        matches!(refused, StoreError::Unreachable { .. }),
+        "{refused}"
+    );
+    assert!(refused.is_retryable());
+    assert!(store.claim(9).await.unwrap_err().is_retryable());
+    assert!(store.stats().await.unwrap_err().is_retryable());
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
+
+    // What has happened waits to be written down.
+    let finishing = tokio::spawn({
+        let store = store.clone();
+        async move { store.finish(turn, result(1, &["u1"])).await }
+    });
+    tokio::task::yield_now().await;
+    cluster.tell("start");
+    assert_eq!(finishing.await.unwrap(), Ok(Fenced::Done));
+    health
+        .wait_for(|health| *health == Health::Good)
+        .await
+        .unwrap();
+    assert!(matches!(
+        store.admit(message("b", 2)).await,
+        Ok(Admission::New(_))
+    ));
+    assert_eq!(ids(&store.claim(9).await.unwrap()), ["e2"]);
+    assert_eq!(store.outbox_take(1, 9).await.unwrap()[0].uuid, "u1");
+}
+
+#[tokio::test]
+async fn a_store_without_a_server_does_not_open_and_says_which() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    cluster.tell("stop");
+    let Err(error) = Store::open(&database.url(), StoreOptions::default()) else {
+        panic!("it was opened");
+    };
+    assert!(matches!(error, OpenError::Server { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains(&database.url().to_string()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_runs_into_the_deadline_and_loses_nothing() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    let (store, _guard) = database.open(&StoreOptions {
+        admit_deadline: Duration::from_millis(300),
+        ..patient()
+    });
+    store.admit(message("a", 1)).await.unwrap();
+    cluster.tell("freeze");
+    let refused = store.admit(message("b", 2)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Deadline { .. })),
+        "{refused:?}"
+    );
+    let finishing = tokio::spawn({
+        let store = store.clone();
+        async move { store.prune(0, 1).await }
+    });
+    cluster.tell("thaw");
+    assert_eq!(finishing.await.unwrap(), Ok(0));
+    // It may have been stored or not; the redelivery makes it one.
+    loop {
+        match store.admit(message("b", 2)).await {
+            Ok(_) => break,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+    }
+    assert_eq!(ids(&store.claim(9).await.unwrap()), ["e1", "e2"]);
+}
+
+/// The commit is on disk, its answer is not on the way: what a waiting for a standby
+/// that is not there makes of every commit.
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_answered_as_what_it_was() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    let (store, _guard) = database.open(&patient());
+    let admin = database.client().await;
+    for n in 1..=2 {
+        store.admit(message(&format!("oc_{n}"), n)).await.unwrap();
+    }
+    let turn = store.claim(1).await.unwrap()[0].key;
+    let step = Step {
+        kind: "model".to_owned(),
+        body: "{}".into(),
+    };
+
+    let noting = store.note_step(turn, step.clone());
+    assert_eq!(with_lost_answer(&admin, noting).await, Ok(Fenced::Done));
+    assert_eq!(store.steps(turn.id).await, Ok(vec![step]));
+    let finishing = store.finish(turn, result(1, &["u1"]));
+    assert_eq!(with_lost_answer(&admin, finishing).await, Ok(Fenced::Done));
+    let claimed = with_lost_answer(&admin, store.claim(9)).await.unwrap();
+    assert_eq!(ids(&claimed), ["e2"]);
+    let admitted = with_lost_answer(&admin, store.admit(message("c", 3))).await;
+    assert!(matches!(admitted, Ok(Admission::New(_))), "{admitted:?}");
+}
+
+/// The same, but the server ends the session before it has committed.
+#[tokio::test]
+async fn a_commit_that_was_undone_is_done_again_or_refused() {
+    let database = Cluster::shared().new_database().await;
+    let (store, _guard) = database.open(&patient());
+    let admin = database.client().await;
+    store.admit(message("a", 1)).await.unwrap();
+    let turn = store.claim(1).await.unwrap()[0].key;
+    // Two commits that stand still at their end: the first that tries is killed, and
+    // then they stand still no more.
+    admin
+        .batch_execute(
+            "CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_advisory_xact_lock(1, 1); RETURN NULL; END';
+             CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON step
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION stand_still();
+             CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON event
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION stand_still()",
+        )
+        .await
+        .unwrap();
+    let step = Step {
+        kind: "model".to_owned(),
+        body: "{}".into(),
+    };
+    let noting = store.note_step(turn, step.clone());
+    assert_eq!(with_commit_undone(&admin, noting).await, Ok(Fenced::Done));
+    assert_eq!(store.steps(turn.id).await, Ok(vec![step]));
+    let refused = with_commit_undone(&admin, store.admit(message("b", 2))).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unreachable { .. })),
+        "{refused:?}"
+    );
+    let again = store.admit(message("b", 2)).await;
+    assert!(matches!(again, Ok(Admission::New(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn connections_that_break_at_any_moment_lose_and_double_nothing() {
+    let database = Cluster::shared().new_database().await;
+    let (store, _guard) = database.open(&patient());
+    let admin = database.client().await;
+    let breaking = tokio::spawn(async move {
+        for n in 0..60_u64 {
+            // Not in step with anything.
+            tokio::time::sleep(Duration::from_millis(7 + n * 13 % 40)).await;
+            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE application_name = 'xiaoo' AND datname = current_database()";
+            admin.execute(sql, &[]).await.unwrap();
+        }
+    });
+    let mut steps = BTreeMap::new();
+    let mut n = 0;
+    while !breaking.is_finished() || n < 20 {
+        until_done(|| store.admit(message("a", n))).await;
+        let turns = until_done(|| store.claim(1)).await;
+        // Not one claim got lost on the way.
+        assert_eq!(ids(&turns), [format!("e{n}")]);
+        let key = turns[0].key;
+        for step in 0..3 {
+            let step = Step {
+                kind: format!("s{step}"),
+                body: "{}".into(),
+            };
+            assert_eq!(store.note_step(key, step).await, Ok(Fenced::Done));
+        }
+        let noted = until_done(|| store.steps(key.id)).await;
+        steps.insert(n, noted.len());
+        let uuid = format!("u{n}");
+        assert_eq!(
+            store.finish(key, result(0, &[&uuid])).await,
+            Ok(Fenced::Done)
+        );
+        let rows = until_done(|| store.outbox_take(0, 9)).await;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].uuid, uuid);
+        assert_eq!(store.outbox_done(rows[0].key, "om").await, Ok(Fenced::Done));
+        n += 1;
+    }
+    breaking.await.unwrap();
+    assert!(steps.values().all(|steps| *steps == 3), "{steps:?}");
+}
+
+/// Asks until there is an answer, as Feishu and the lanes do.
+async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn with_lost_answer<T>(admin: &Client, call: impl Future<Output = T>) -> T {
+    let standby = |name: &'static str| async move {
+        let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
+        admin.batch_execute(&sql).await.unwrap();
+        admin.execute("SELECT pg_reload_conf()", &[]).await.unwrap();
+        // The checkpointer tells the others.
+        let sql = "SELECT current_setting('synchronous_standby_names')";
+        while admin.query_one(sql, &[]).await.unwrap().get::<_, String>(0) != name {}
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    standby("nobody").await;
+    let kill = async {
+        kill_who_waits_for(admin, "SyncRep").await;
+        standby("").await;
+    };
+    tokio::join!(call, kill).0
+}
+
+async fn with_commit_undone<T>(admin: &Client, call: impl Future<Output = T>) -> T {
+    let stop = "SELECT pg_advisory_lock(1, 1)";
+    admin.execute(stop, &[]).await.unwrap();
+    let kill = async {
+        kill_who_waits_for(admin, "advisory").await;
+        let go = "SELECT pg_advisory_unlock(1, 1)";
+        admin.execute(go, &[]).await.unwrap();
+    };
+    tokio::join!(call, kill).0
+}
+
+async fn kill_who_waits_for(admin: &Client, event: &str) {
+    let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE wait_event = $1 AND application_name = 'xiaoo'";
+    let patience = Instant::now() + Duration::from_secs(30);
+    while admin
+        .query_one(sql, &[&event])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        == 0
+    {
+        assert!(Instant::now() < patience, "nobody waited for {event}");
+        tokio::task::yield_now().await;
+    }
+}
