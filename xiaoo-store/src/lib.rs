@@ -85,7 +85,7 @@
 //!   try.
 //! - **One transaction** holds a turn's outcome, its history rows, its outbox rows,
 //!   and the next turn's move to the head.
-//! - **After a crash** running turns are claimable again, in order and with their
+//! - **After a crash** (on PostgreSQL, when the lease is out) running turns are claimable again, in order and with their
 //!   signs and steps; `attempts` says how often it happened. Rows that were being
 //!   sent come again with the time of their first try: within the platform's
 //!   memory of a uuid they can simply be resent, later their fate must be looked
@@ -101,21 +101,42 @@
 //! | `history` | thing that a conversation remembers | |
 //! | `outbox`, `outbox_body` | thing to send; the body goes when it is sent | unique `uuid`, one head for each conversation |
 //!
-//! # Threads
+//! # Engines
 //!
-//! [`Store`] is a handle on three threads, each with a connection of its own. The
-//! writer takes a command and what else waits, runs all in one transaction, a
-//! savepoint each, syncs once, and only then answers. The reader answers questions.
-//! The checkpointer folds the log into the file, off the way of commits. No call
-//! touches the disk on the caller's thread, and every queue and wait is bounded by
-//! a constant of [`limits`] or of the module that owns it.
+//! One set of commands and questions, as plain data, under one handle; three that do
+//! them, held to the same promises by one suite of tests.
 //!
-//! A failed sync is final: [`Store::health`] says so, later writes are refused, and
-//! the process should end, since nobody knows what of the last commit is on disk.
-//! Both answers to that are safe: what was stored makes the redelivery a duplicate,
-//! what wasn't makes it new.
+//! | engine | for | durable when |
+//! | --- | --- | --- |
+//! | SQLite, `sqlite:PATH` | one daemon | its file is synced |
+//! | PostgreSQL, `postgres://…` | several daemons on one store | the server says so; no TLS in this build |
+//! | memory, [`MemoryDisk`] | tests and simulation | the test says so |
 //!
-//! A lock file beside the database (`PATH.lock`) keeps a second process out.
+//! [`Store`] is a handle on threads of the engine's own. A writer takes a command and
+//! what else waits, runs all in one transaction, and only then answers; a reader answers
+//! questions. No call touches disk or network on the caller's thread, and every queue
+//! and wait is bounded by a constant of [`limits`] or of the module that owns it.
+//!
+//! **SQLite.** Each command has a savepoint, so what is wrong with one hurts no other. A
+//! third thread folds the log into the file, off the way of commits. A failed sync is
+//! final: [`Store::health`] says so, later writes are refused, and the process should
+//! end, since nobody knows what of the last commit is on disk. Both answers to that are
+//! safe: what was stored makes the redelivery a duplicate, what wasn't makes it new. A
+//! lock file beside the database (`PATH.lock`) keeps a second process out.
+//!
+//! **PostgreSQL.** Each daemon has a row with a lease by the server's clock, renewed by
+//! the engine itself; turns and sends that are under way name their owner. When a lease
+//! is out others may take them, and the epoch shuts the old owner out; when a daemon
+//! stops in good order they are free at once. A lost connection is not final: health is
+//! [`Health::Unreachable`], admissions and claims are refused at once so that the
+//! platform sends again, what has happened waits to be written, and all goes on by
+//! itself. A commit whose answer was lost is asked for by its number before anything is
+//! done again. The tables are made and changed when a store is opened, by one of the
+//! daemons that start together.
+//!
+//! [`Store::changes`] says on every engine when there may be something to do. On
+//! PostgreSQL that also comes from other daemons, and by itself now and then: a hint may
+//! get lost, and a lease that runs out says nothing.
 
 pub mod limits;
 

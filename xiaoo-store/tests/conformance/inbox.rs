@@ -1,7 +1,7 @@
 //! Admission: once, durable, bounded.
 
 use xiaoo_store::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
-use xiaoo_store::{Admission, DuplicateKey, NewEvent, StoreError, StoreOptions};
+use xiaoo_store::{Admission, DuplicateKey, Health, NewEvent, StoreError, StoreOptions};
 
 use crate::rig::{Ground, Rig, message, patient};
 
@@ -150,4 +150,44 @@ pub(crate) async fn what_is_too_large_is_refused_by_name<G: Ground>() {
         rig.store.admit(body(BODY_BYTES_MAX)).await,
         Ok(Admission::New(_))
     ));
+}
+
+pub(crate) async fn names_that_no_platform_gives_are_refused_and_texts_are_cleaned<G: Ground>() {
+    let rig = Rig::<G>::new().await;
+    let odd = NewEvent {
+        event_id: "e\01".to_owned(),
+        ..message("oc_1", 1)
+    };
+    let refused = rig.store.admit(odd).await;
+    assert_eq!(refused, Err(StoreError::NotAName { what: "event_id" }));
+    // Everything else that a text can hold is kept as it is.
+    let names = "e' \" % \\ 小欧 😀 \u{202e} \n\r\t";
+    let event = NewEvent {
+        event_id: names.to_owned(),
+        ..message(names, 1)
+    };
+    rig.store.admit(event).await.unwrap();
+    let turns = rig.store.claim(1).await.unwrap();
+    assert_eq!(turns[0].event_id, names);
+    assert_eq!(turns[0].conversation, names);
+    rig.finish(turns[0].key, &["u1"]).await;
+    let row = rig.store.outbox_take(1, 1).await.unwrap()[0].key;
+    let error = "what the\0 other side said";
+    rig.store.outbox_retry(row, 1, error).await.unwrap();
+    let row = &rig.store.outbox_take(1, 1).await.unwrap()[0];
+    assert_eq!(row.error.as_deref(), Some("what the other side said"));
+}
+
+pub(crate) async fn a_closed_store_refuses_everything<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
+    rig.admit("oc_1", 1).await;
+    rig.shut();
+    let closed = StoreError::Closed;
+    assert_eq!(
+        rig.store.admit(message("oc_1", 2)).await,
+        Err(closed.clone())
+    );
+    assert_eq!(rig.store.claim(1).await, Err(closed.clone()));
+    assert_eq!(rig.store.stats().await, Err(closed));
+    assert_eq!(rig.store.health(), Health::Good);
 }

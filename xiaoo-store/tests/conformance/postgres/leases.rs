@@ -1,5 +1,7 @@
 //! Several daemons on one store.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use xiaoo_store::{Admission, Fenced, Sign, Step, Store, StoreGuard, StoreOptions};
@@ -103,6 +105,55 @@ async fn the_same_events_at_two_daemons_at_once_are_new_once() {
     };
     let (left, right) = tokio::join!(admit(&a.0, false), admit(&b.0, true));
     assert_eq!(left.unwrap() + right.unwrap(), 100);
+}
+
+#[tokio::test]
+async fn admissions_and_endings_that_meet_leave_nothing_behind() {
+    let (_database, [a, b]) = two_with(LEASE * 10).await;
+    let (each, lanes) = (60, 2);
+    let all_in = Arc::new(AtomicU32::new(0));
+    let mut tasks = Vec::new();
+    for (daemon, (store, _)) in (0..).zip([&a, &b]) {
+        let (admits, done) = (store.clone(), Arc::clone(&all_in));
+        tasks.push(tokio::spawn(async move {
+            for n in 0..each {
+                let n = daemon * each + n;
+                admits
+                    .admit(message(&format!("oc_{}", n % lanes), n))
+                    .await
+                    .unwrap();
+            }
+            done.fetch_add(1, Ordering::Release);
+        }));
+        let (works, counted) = (store.clone(), Arc::clone(&all_in));
+        tasks.push(tokio::spawn(async move {
+            // Ends as soon as it can: a turn that is admitted at the same moment must
+            // not wait behind a head that is gone.
+            loop {
+                let all_in = counted.load(Ordering::Acquire) == 2;
+                let stats = works.stats().await.unwrap();
+                for turn in works.claim(9).await.unwrap() {
+                    let uuid = format!("u-{}", turn.event_id);
+                    works.finish(turn.key, result(1, &[&uuid])).await.unwrap();
+                }
+                for row in works.outbox_take(1, 9).await.unwrap() {
+                    works.outbox_done(row.key, "om").await.unwrap();
+                }
+                if all_in && (stats.queued, stats.running, stats.outbox_open) == (0, 0, 0) {
+                    return;
+                }
+            }
+        }));
+    }
+    let all = async {
+        for task in tasks {
+            task.await.unwrap();
+        }
+    };
+    let patience = Duration::from_secs(60);
+    tokio::time::timeout(patience, all)
+        .await
+        .expect("something waits for ever");
 }
 
 #[tokio::test]
