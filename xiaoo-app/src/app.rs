@@ -139,6 +139,8 @@ impl App {
             turn_limits,
             turns_max: config.limits.max_concurrent_turns,
             turn_timeout: config.limits.turn_timeout,
+            message_age_max: config.limits.message_age_max,
+            late_notice: config.limits.late_notice,
         };
         let pipeline = Arc::new(Pipeline {
             store,

@@ -162,6 +162,8 @@ turn_timeout_secs = 60
 max_steps = 5
 max_queue_per_conversation = 10
 max_queue = 20
+message_age_max_secs = 7200
+late_messages = "ignore"
 ack_deadline_ms = 1000
 shutdown_grace_secs = 0
 
@@ -177,7 +179,7 @@ dashboard = false
             "/etc/xiaoo/config.toml:3: llm.provider: \"my-gateway\" is not known by name; spoken to as \"compatible\"",
             "/etc/xiaoo/config.toml:15: channels.feishu.encrypt_key_env: the value of FEISHU_ENCRYPT_KEY has blanks around it; left out",
             "/etc/xiaoo/config.toml:37: agents.list[0].id: not used: `b` is the agent that answers",
-            "/etc/xiaoo/config.toml:58: http.bearer_token_env: no page asks for the token yet; keep the port on this machine",
+            "/etc/xiaoo/config.toml:60: http.bearer_token_env: no page asks for the token yet; keep the port on this machine",
         ]
     );
     let model = config.model_config();
@@ -209,6 +211,11 @@ dashboard = false
     assert_eq!(config.limits.max_steps, 5);
     assert_eq!(config.limits.max_queue_per_conversation, 10);
     assert_eq!(config.limits.max_queue, 20);
+    assert_eq!(
+        config.limits.message_age_max,
+        Some(Duration::from_secs(7200))
+    );
+    assert!(!config.limits.late_notice);
     assert_eq!(config.limits.ack_deadline, Duration::from_secs(1));
     assert_eq!(config.limits.shutdown_grace, Duration::ZERO);
     assert!(!config.http.metrics && !config.http.dashboard);

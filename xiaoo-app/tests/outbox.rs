@@ -75,6 +75,8 @@ fn pipeline(sim: &Sim, store: Store) -> SharedPipeline {
             turn_limits: TurnLimits::default(),
             turns_max: 1,
             turn_timeout: PATIENCE,
+            message_age_max: None,
+            late_notice: true,
         },
         identity,
         lanes_bell: Notify::new(),

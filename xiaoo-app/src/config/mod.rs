@@ -228,6 +228,10 @@ pub struct LimitsConfig {
     pub max_queue_per_conversation: u64,
     /// Turns that may wait in all.
     pub max_queue: u64,
+    /// The age after which a message is no longer answered; `None` for no limit.
+    pub message_age_max: Option<Duration>,
+    /// Whether the sender of such a message is told.
+    pub late_notice: bool,
     /// How long an event may wait to be durable before it is refused.
     pub ack_deadline: Duration,
     /// How long running turns may go on after the daemon was told to stop.

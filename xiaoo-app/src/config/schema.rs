@@ -312,7 +312,7 @@ static LIMITS: Table = Table {
                 max: 100_000,
                 default: Some(xiaoo_store::limits::QUEUED_PER_CONVERSATION_MAX),
             },
-            "Messages that may wait in one conversation; more are refused, and Feishu sends them again later.",
+            "Messages that may wait in one conversation; to more the answer is that it is busy, once in a while.",
         ),
         Key::new(
             "max_queue",
@@ -322,6 +322,21 @@ static LIMITS: Table = Table {
                 default: Some(xiaoo_store::limits::QUEUED_MAX),
             },
             "Messages that may wait in all.",
+        ),
+        Key::new(
+            "message_age_max_secs",
+            Kind::Count {
+                min: 1,
+                max: 31_536_000,
+                default: None,
+            },
+            "Seconds after which a message is too old to be answered, after an outage say; no limit when absent.",
+        )
+        .example("7200"),
+        Key::new(
+            "late_messages",
+            Kind::Choice { of: &["notice", "ignore"], default: "notice" },
+            "What happens to a message that is too old: its sender is told, or nothing but a line in the log.",
         ),
         Key::new(
             "ack_deadline_ms",

@@ -1,7 +1,9 @@
 //! From an authenticated event to a durable one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proto_core::{Event, EventKind, InboundMessage};
@@ -13,13 +15,29 @@ use super::policy::Decision;
 use super::{Counters, SharedPipeline, unix_ms};
 use crate::fail_point;
 
+/// The type of the event that tells of a message.
+const MESSAGE_EVENT: &str = "im.message.receive_v1";
 /// The kind of turn that a message asks for.
 pub const MESSAGE_TURN: &str = "message";
+
+/// The kind of turn that only says that there is no room for the message.
+pub const BUSY_TURN: &str = "busy";
+/// What the lane of those is called: they don't wait behind the backlog that
+/// they are about.
+const BUSY_LANE: &str = "#busy";
+/// How long one such notice speaks for the messages after it. Not until there
+/// is room: in a flood that is with every answer, and again not with the next.
+const BURST: Duration = Duration::from_secs(60);
+/// Conversations whose bursts are remembered. One that is forgotten costs a
+/// notice too many.
+const BURSTS_MAX: usize = 1024;
 
 /// Both transports' way into the pipeline.
 pub struct Admission {
     pipeline: SharedPipeline,
     closed: AtomicBool,
+    /// When each conversation with a full backlog was last told so.
+    bursts: Mutex<HashMap<String, Instant>>,
 }
 
 impl Admission {
@@ -29,6 +47,7 @@ impl Admission {
         Arc::new(Self {
             pipeline,
             closed: AtomicBool::new(false),
+            bursts: Mutex::default(),
         })
     }
 
@@ -62,8 +81,16 @@ impl Admission {
         let identity_known = bot_open_id.is_some();
         let identity = self.pipeline.settings.identity(bot_open_id.as_deref());
         let Some(message) = InboundMessage::from_event(&event, identity) else {
-            debug!("an event of a kind that asks for nothing");
-            Counters::count(&counters.ignored);
+            if event.event_type.is_some_and(|kind| kind == MESSAGE_EVENT) {
+                warn!(
+                    bytes = payload.len(),
+                    "an event was not understood: it tells of a message and holds none"
+                );
+                Counters::count(&counters.not_understood);
+            } else {
+                debug!("an event of a kind that asks for nothing");
+                Counters::count(&counters.ignored);
+            }
             return Verdict::Accepted;
         };
         if let Decision::Ignore(why) = self
@@ -80,14 +107,71 @@ impl Admission {
             return Verdict::Accepted;
         }
         let ids = (message.event_id.clone(), message.message_id.clone());
+        let event = self.new_event(message, payload);
         fail_point::pass("admit.before_commit");
-        let admitted = self
-            .pipeline
-            .store
-            .admit(self.new_event(message, payload))
-            .await;
+        let admitted = self.take_in(event).await;
         fail_point::pass("admit.after_commit");
         self.verdict(admitted, &ids.0, &ids.1)
+    }
+
+    /// Makes the event durable, as a turn or as one that there is no room for.
+    async fn take_in(&self, event: NewEvent) -> Result<Admitted, StoreError> {
+        let store = &self.pipeline.store;
+        let Some(work) = event.work.clone() else {
+            return store.admit(event).await;
+        };
+        match store.admit(event.clone()).await {
+            Err(StoreError::ConversationFull { max }) => {
+                let told = !self.begins_burst(&work.conversation);
+                warn!(
+                    event_id = event.event_id,
+                    conversation = work.conversation,
+                    told,
+                    "a message is not worked on: {max} others wait in its conversation"
+                );
+                let notice = NewTurn {
+                    conversation: format!("{}{BUSY_LANE}", work.conversation),
+                    kind: BUSY_TURN.into(),
+                    body: work.body,
+                };
+                let busy = NewEvent {
+                    work: (!told).then_some(notice),
+                    ..event
+                };
+                let admitted = store.admit(busy).await;
+                if admitted.is_ok() {
+                    Counters::count(&self.pipeline.counters.busy);
+                } else if !told {
+                    self.forget_burst(&work.conversation);
+                }
+                admitted
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the conversation has not been told for a while that it is full;
+    /// from now on it has.
+    fn begins_burst(&self, conversation: &str) -> bool {
+        let now = Instant::now();
+        let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
+        if bursts.len() >= BURSTS_MAX && !bursts.contains_key(conversation) {
+            bursts.clear();
+        }
+        let told = bursts.insert(conversation.to_owned(), now);
+        match told {
+            Some(then) if now.duration_since(then) < BURST => {
+                bursts.insert(conversation.to_owned(), then);
+                false
+            }
+            Some(_) | None => true,
+        }
+    }
+
+    /// The notice could not be kept: the next message tries again.
+    fn forget_burst(&self, conversation: &str) {
+        let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
+        bursts.remove(conversation);
     }
 
     fn new_event(&self, message: InboundMessage, payload: Bytes) -> NewEvent {
@@ -125,7 +209,9 @@ impl Admission {
                 self.pipeline.lanes_bell.notify_one();
                 Verdict::Accepted
             }
-            Ok(Admitted::Recorded | Admitted::Duplicate { .. }) => {
+            // There was no room for it, and its conversation knows.
+            Ok(Admitted::Recorded) => Verdict::Accepted,
+            Ok(Admitted::Duplicate { .. }) => {
                 info!(event_id, message_id, "a redelivered message was recognised");
                 Counters::count(&counters.duplicates);
                 Verdict::Accepted

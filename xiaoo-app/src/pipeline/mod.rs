@@ -6,6 +6,7 @@
 //! | may it be answered? | [`policy`] | pure; bots and groups without a mention are left alone |
 //! | its turn comes | [`lanes`] | one at a time per conversation, in order; a global bound |
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
+//! | what is left of it | [`outcome`] | result, history and what to send: one transaction |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
 //! | was it sent, an hour ago? | [`lookup`] | the chat is read back before anything is sent again |
@@ -15,6 +16,7 @@ pub mod identity;
 pub mod lanes;
 pub mod lookup;
 pub mod outbox;
+pub mod outcome;
 pub mod policy;
 pub mod signs;
 pub mod turn;
@@ -74,6 +76,10 @@ pub struct Settings {
     pub turns_max: usize,
     /// How long one turn may take.
     pub turn_timeout: Duration,
+    /// The age after which a message is no longer answered.
+    pub message_age_max: Option<Duration>,
+    /// Whether the sender of such a message is told.
+    pub late_notice: bool,
 }
 
 impl Settings {
@@ -101,6 +107,10 @@ pub struct Counters {
     pub not_understood: AtomicU64,
     /// Events refused because the store could not take them.
     pub refused: AtomicU64,
+    /// Messages that their conversation's backlog had no room for.
+    pub busy: AtomicU64,
+    /// Messages that were too old to be answered.
+    pub late: AtomicU64,
     /// Turns that ended with an answer.
     pub answered: AtomicU64,
     /// Turns that ended with a notice.

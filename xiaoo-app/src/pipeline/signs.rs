@@ -14,14 +14,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use xiaoo_agent::Progress;
-use xiaoo_store::{Sign, Turn};
+use xiaoo_store::{Sign, Signs, Turn};
 
 use crate::render::card::{CardView, Phase, ToolLine};
 use crate::render::language::Language;
 
-use super::SharedPipeline;
 use super::lookup::{Fate, Sought, What};
 use super::outbox::{RESENT_BLINDLY, is_older, look_up};
+use super::{Settings, SharedPipeline};
 use crate::fail_point;
 
 /// Waits between two updates of a card. With them a turn of up to 24 seconds
@@ -123,6 +123,22 @@ pub struct Shown {
     pub late_update: bool,
 }
 
+impl Shown {
+    /// What runs that were cut off have noted, or may have left without a note.
+    #[must_use]
+    pub fn by_earlier_runs(turn: &Turn, settings: &Settings) -> Self {
+        let Signs { reaction, card } = turn.signs.clone();
+        Self {
+            reaction_unknown: reaction.is_none() && turn.attempts > 1,
+            reaction,
+            emoji: settings.reaction.clone().unwrap_or_default(),
+            card_unknown: card.is_none() && turn.attempts > 1 && settings.progress_card,
+            card,
+            late_update: false,
+        }
+    }
+}
+
 /// Shows signs of life until `ended`, and tells what is left to clean up.
 pub async fn show(
     pipeline: SharedPipeline,
@@ -174,9 +190,9 @@ impl Sighted {
     }
 
     /// After a refusal or a lost answer. An earlier run of the turn may have
-    /// shown what this one could not.
+    /// shown what this one could not, and what passes is made up for at the end.
     fn after(error: &ApiError, turn: &Turn) -> Self {
-        if error.outcome_is_unknown() || turn.attempts > 1 {
+        if error.outcome_is_unknown() || error.is_retryable() || turn.attempts > 1 {
             Self::Unknown
         } else {
             Self::Nothing

@@ -2,45 +2,44 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use proto_core::{Event, InboundMessage};
-use runtime_tokio::openapi::derive_uuid;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 use xiaoo_agent::{
     Message, Observer, Progress, RecordFailed, TurnError, TurnOutcome, TurnRequest, run_turn,
 };
-use xiaoo_store::{
-    Fenced, NewHistory, NewOutbox, Outcome, Step, Store, StoreError, Turn, TurnKey, TurnResult,
-};
+use xiaoo_store::{Fenced, Outcome, Step, Store, StoreError, Turn, TurnKey};
 
-use crate::render::answer::{self, Content};
-use crate::render::card::Phase;
-use crate::render::language::Language;
-use crate::render::notice::{self, Notice};
-
-use super::outbox::Sending;
+use super::admission::BUSY_TURN;
+use super::outbox::is_older;
+use super::outcome::{Ending, finish, keep_message, silent};
 use super::policy::Decision;
-use super::signs::{self, Board, Shown, card_uuid, event_key};
-use super::{Counters, SharedPipeline, unix_ms};
+use super::signs::{self, Board, Shown};
+use super::{Counters, SharedPipeline};
 use crate::fail_point;
+use crate::render::language::Language;
+use crate::render::notice::Notice;
 
 /// Runs of one turn before it ends in a notice: a message that brings the
-/// process down must not do so for ever.
-const ATTEMPTS_MAX: u32 = 3;
-/// The wait before a result that could not be kept is tried again; doubles up
-/// to [`FINISH_AGAIN_MAX`].
-const FINISH_AGAIN: Duration = Duration::from_millis(200);
-/// The longest of these waits.
-const FINISH_AGAIN_MAX: Duration = Duration::from_secs(10);
+/// process down must not do so for ever, and one that was in the way of others
+/// that do should get its answer.
+const ATTEMPTS_MAX: u32 = 5;
+/// Times below are not Unix milliseconds: as such they would be of 2001.
+const MILLISECONDS_SINCE: i64 = 1_000_000_000_000;
 /// Rows of history that are read; the agent fits them to the model.
 const HISTORY_ROWS_MAX: usize = 400;
 
 /// Runs a claimed turn to its end. When `give_up` fires it is handed back and
 /// goes on after the next start.
 pub async fn run(pipeline: &SharedPipeline, turn: Turn, give_up: &CancellationToken) {
-    let span = info_span!("turn", id = %turn.key.id, conversation = turn.conversation);
+    let span = info_span!(
+        "turn",
+        id = %turn.key.id,
+        conversation = turn.conversation,
+        message_id = turn.message_id,
+        attempt = turn.attempts,
+    );
     pipeline.counters.running.fetch_add(1, Ordering::Relaxed);
     run_in_span(pipeline, turn, give_up).instrument(span).await;
     pipeline.counters.running.fetch_sub(1, Ordering::Relaxed);
@@ -53,6 +52,19 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
     };
     let language = Language::of(&message.text);
     let board = Board::new(language, &pipeline.model.config().model);
+    if let Some((notice, why)) = unanswered(pipeline, &turn, &message) {
+        let shown = Shown::by_earlier_runs(&turn, &pipeline.settings);
+        let ending = Ending {
+            turn: &turn,
+            message: &message,
+            board: &board,
+            shown: &shown,
+        };
+        let text = notice.map(|notice| notice.text(language));
+        let result = ending.noticed(Outcome::Refused, text, why);
+        finish(pipeline, &turn, result, None, give_up).await;
+        return;
+    }
     let ended = CancellationToken::new();
     let show = signs::show(
         Arc::clone(pipeline),
@@ -67,8 +79,14 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
     ended.cancel();
     let shown = shown.await.unwrap_or_default();
 
+    let ending = Ending {
+        turn: &turn,
+        message: &message,
+        board: &board,
+        shown: &shown,
+    };
     let failed = |notice: Notice, why: String| {
-        failed_result(&turn, &message, &board, &shown, notice.text(language), why)
+        ending.noticed(Outcome::Failed, Some(notice.text(language)), why)
     };
     let (result, instead) = match answered {
         Ok(outcome) => {
@@ -79,10 +97,7 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
             );
             Counters::count(&pipeline.counters.answered);
             let instead = failed(Notice::Failed, "the answer could not be kept".into());
-            (
-                answered_result(&turn, &message, &board, &shown, outcome),
-                Some(instead),
-            )
+            (ending.answered(&outcome), Some(instead))
         }
         Err(Ended::HandedBack) => {
             info!("the turn is handed back; it goes on after the next start");
@@ -100,6 +115,39 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
         }
     };
     finish(pipeline, &turn, result, instead, give_up).await;
+}
+
+/// Why a message is not to be answered, if so, and what its sender is told.
+fn unanswered(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    message: &InboundMessage,
+) -> Option<(Option<Notice>, String)> {
+    let (settings, counters) = (&pipeline.settings, &pipeline.counters);
+    if turn.kind == BUSY_TURN {
+        return Some((
+            Some(Notice::Busy),
+            "the conversation's backlog is full".into(),
+        ));
+    }
+    let age_max = settings.message_age_max?;
+    // A time that is none, or in seconds, is the platform's slip.
+    let said_ms = if message.create_time_ms >= MILLISECONDS_SINCE {
+        message.create_time_ms
+    } else {
+        turn.received_ms
+    };
+    if !is_older(said_ms, age_max) {
+        return None;
+    }
+    warn!(
+        message_id = message.message_id,
+        told = settings.late_notice,
+        "a message is older than {age_max:?} and is not answered"
+    );
+    Counters::count(&counters.late);
+    let notice = settings.late_notice.then_some(Notice::Late);
+    Some((notice, format!("the message is older than {age_max:?}")))
 }
 
 /// Why a turn has no answer.
@@ -209,10 +257,6 @@ fn kept_message(body: &[u8]) -> Option<Message> {
         .ok()
 }
 
-fn keep_message(message: &Message) -> Result<String, serde_json::Error> {
-    serde_json::to_string(message)
-}
-
 /// Shows progress, and makes each step durable before the turn goes on.
 struct Recorder<'a> {
     store: &'a Store,
@@ -245,173 +289,5 @@ impl Observer for Recorder<'_> {
             Ok(Fenced::Replaced) => Err(RecordFailed("the turn belongs to another run now".into())),
             Err(error) => Err(RecordFailed(error.to_string())),
         }
-    }
-}
-
-fn answered_result(
-    turn: &Turn,
-    message: &InboundMessage,
-    board: &Board,
-    shown: &Shown,
-    outcome: TurnOutcome,
-) -> TurnResult {
-    let history = outcome
-        .new_messages
-        .iter()
-        .filter_map(|kept| {
-            let body = keep_message(kept).ok()?;
-            Some(NewHistory {
-                role: role(kept).into(),
-                body: body.into(),
-            })
-        })
-        .collect();
-    let contents = answer::contents(&outcome.answer);
-    TurnResult {
-        outcome: Outcome::Answered,
-        detail: None,
-        finished_ms: unix_ms(),
-        history,
-        outbox: outbox(turn, message, board, shown, Phase::Done, contents),
-    }
-}
-
-fn failed_result(
-    turn: &Turn,
-    message: &InboundMessage,
-    board: &Board,
-    shown: &Shown,
-    notice: &str,
-    why: String,
-) -> TurnResult {
-    TurnResult {
-        outcome: Outcome::Failed,
-        detail: Some(why),
-        finished_ms: unix_ms(),
-        history: Vec::new(),
-        outbox: outbox(
-            turn,
-            message,
-            board,
-            shown,
-            Phase::Failed,
-            vec![notice::content(notice)],
-        ),
-    }
-}
-
-fn silent() -> TurnResult {
-    TurnResult {
-        outcome: Outcome::Silent,
-        detail: None,
-        finished_ms: unix_ms(),
-        history: Vec::new(),
-        outbox: Vec::new(),
-    }
-}
-
-/// What is to be sent, in order: the answer, the card's final state, and the
-/// reaction taken away.
-fn outbox(
-    turn: &Turn,
-    message: &InboundMessage,
-    board: &Board,
-    shown: &Shown,
-    phase: Phase,
-    contents: Vec<Content>,
-) -> Vec<NewOutbox> {
-    let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
-    let mut sendings = Vec::new();
-    for (part, content) in contents.into_iter().enumerate() {
-        sendings.push(Sending::Reply {
-            message_id: message.message_id.clone(),
-            chat_id: message.chat_id.clone(),
-            in_thread: thread_id.is_some(),
-            thread_id: thread_id.clone(),
-            msg_type: content.msg_type.to_owned(),
-            content: content.content,
-            fallback: content.fallback,
-            part,
-            asked_ms: turn.received_ms,
-        });
-    }
-    let finished = (shown.card.is_some() || shown.card_unknown).then(|| Sending::FinishCard {
-        card: shown.card.clone(),
-        reply_to: message.message_id.clone(),
-        create_uuid: card_uuid(turn),
-        content: board.render(phase),
-        chat_id: message.chat_id.clone(),
-        thread_id,
-        asked_ms: turn.received_ms,
-    });
-    // An update that was abandoned under way may arrive behind the final state:
-    // that is shown once more at the end.
-    let again = finished.clone().filter(|_| shown.late_update);
-    sendings.extend(finished);
-    if shown.reaction.is_some() || shown.reaction_unknown {
-        sendings.push(Sending::TakeReactionAway {
-            message_id: message.message_id.clone(),
-            reaction: shown.reaction.clone(),
-            emoji: shown.emoji.clone(),
-        });
-    }
-    sendings.extend(again);
-    (0_u32..)
-        .zip(sendings)
-        .map(|(ordinal, sending)| NewOutbox {
-            uuid: derive_uuid(&turn.app, event_key(turn), ordinal),
-            kind: sending.kind().to_owned(),
-            body: sending.to_body(),
-        })
-        .collect()
-}
-
-fn role(message: &Message) -> &'static str {
-    match message {
-        Message::User { .. } => "user",
-        Message::Assistant { .. } => "assistant",
-        Message::Tool { .. } => "tool",
-    }
-}
-
-/// Ends the turn in the store: without that the answer must not be sent. What
-/// passes (a full disk, a server that is away) is waited for, until the daemon
-/// stops; a result that can't be kept becomes a notice.
-async fn finish(
-    pipeline: &SharedPipeline,
-    turn: &Turn,
-    mut result: TurnResult,
-    instead: Option<TurnResult>,
-    give_up: &CancellationToken,
-) {
-    let mut instead = instead;
-    let mut wait = FINISH_AGAIN;
-    fail_point::pass("finish.before_commit");
-    loop {
-        let error = match pipeline.store.finish(turn.key, result.clone()).await {
-            Ok(Fenced::Done) => {
-                fail_point::pass("finish.after_commit");
-                pipeline.outbox_bell.notify_one();
-                return;
-            }
-            Ok(Fenced::Replaced) => {
-                info!("the turn has ended already, or belongs to another run");
-                // An earlier try of this loop may be what ended it.
-                pipeline.outbox_bell.notify_one();
-                return;
-            }
-            Err(error) => error,
-        };
-        if let (StoreError::TooLarge { .. }, Some(notice)) = (&error, instead.take()) {
-            error!("the turn's result cannot be kept, a notice goes out instead: {error}");
-            result = notice;
-            continue;
-        }
-        error!("the turn's result could not be kept, trying again: {error}");
-        tokio::select! {
-            () = give_up.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-        wait = (wait * 2).min(FINISH_AGAIN_MAX);
     }
 }

@@ -14,6 +14,10 @@ pub enum Notice {
     Interrupted,
     /// The turn took longer than a turn may.
     TimedOut,
+    /// The conversation's backlog is full.
+    Busy,
+    /// The message came too long ago.
+    Late,
 }
 
 impl Notice {
@@ -32,6 +36,14 @@ impl Notice {
             Self::TimedOut => language.pick(
                 "抱歉，这条消息处理超时，已经停止。可以把问题拆小一些再试。",
                 "Sorry, this message took too long and was stopped. A smaller question may work.",
+            ),
+            Self::Busy => language.pick(
+                "这里排队的消息太多了，这一条和接下来的消息暂时不会处理。请等我回复完再发。",
+                "Too many messages are waiting here. This one, and those that follow until I have caught up, will not be answered: please send them again later.",
+            ),
+            Self::Late => language.pick(
+                "抱歉，这条消息我很久之后才收到，没有处理。如果还需要，请再发一次。",
+                "Sorry, this message reached me too late and was not worked on. If it still matters, please send it again.",
             ),
         }
     }

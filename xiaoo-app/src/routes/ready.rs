@@ -143,6 +143,9 @@ fn counters(counters: &Counters) -> Value {
         "answered": read(&counters.answered),
         "failed": read(&counters.failed),
         "running": read(&counters.running),
+        "busy": read(&counters.busy),
+        "late": read(&counters.late),
+        "given_up": read(&counters.given_up),
     })
 }
 

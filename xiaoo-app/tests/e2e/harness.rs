@@ -27,6 +27,8 @@ pub struct Setup {
     /// Further sections.
     pub more: &'static str,
     pub sim: SimConfig,
+    /// Between two pieces of what the model says.
+    pub model_pause: Duration,
 }
 
 impl Default for Setup {
@@ -44,6 +46,7 @@ impl Default for Setup {
                 },
                 ..SimConfig::default()
             },
+            model_pause: Duration::ZERO,
         }
     }
 }
@@ -91,7 +94,11 @@ impl Rig {
             config.encrypt_key = Some("an encrypt key".into());
         }
         let sim = Sim::start(config).await.unwrap();
-        let model = ModelSim::start(ModelSimConfig::for_tests()).await.unwrap();
+        let model = {
+            let mut config = ModelSimConfig::for_tests();
+            config.chunk_delay = setup.model_pause;
+            ModelSim::start(config).await.unwrap()
+        };
         let folder = tempfile::tempdir().unwrap();
         let transport = if setup.via == Via::LongConnection {
             "websocket"
@@ -137,12 +144,21 @@ impl Rig {
     }
 
     pub fn spawn(&mut self) {
+        self.spawn_to_die_at(None);
+    }
+
+    /// Starts the daemon so that it dies at this fail point, if any.
+    pub fn spawn_to_die_at(&mut self, fail_point: Option<&str>) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_xiaoo-app"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xiaoo-app"));
+        if let Some(name) = fail_point {
+            command.env("XIAOO_FAIL_POINT", name);
+        }
+        let child = command
             .args([
                 "daemon",
                 "--host",
@@ -257,7 +273,7 @@ pub fn answers(sim: &Sim, chat: &str, message_id: &str) -> Vec<Message> {
         .collect()
 }
 
-fn is_card(message: &Message, parent: &str) -> bool {
+pub fn is_card(message: &Message, parent: &str) -> bool {
     message.sender.is_self && message.card.is_some() && message.parent_id.as_deref() == Some(parent)
 }
 

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its harness has no users outside"
 )]
 
+mod bounds;
 mod conversations;
 mod faults;
 mod harness;

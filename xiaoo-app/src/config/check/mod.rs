@@ -231,6 +231,10 @@ fn limits(section: &Section<'_>) -> LimitsConfig {
         max_steps: small(Some(count("max_steps"))).unwrap_or(u32::MAX),
         max_queue_per_conversation: count("max_queue_per_conversation"),
         max_queue: count("max_queue"),
+        message_age_max: section
+            .optional_count("message_age_max_secs")
+            .map(Duration::from_secs),
+        late_notice: section.choice("late_messages") == "notice",
         ack_deadline: Duration::from_millis(count("ack_deadline_ms")),
         shutdown_grace: Duration::from_secs(count("shutdown_grace_secs")),
     }

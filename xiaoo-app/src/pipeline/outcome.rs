@@ -1,0 +1,191 @@
+//! What a turn leaves behind, in one transaction: how it ended, what the
+//! conversation remembers, and what is to be sent.
+
+use std::time::Duration;
+
+use proto_core::InboundMessage;
+use runtime_tokio::openapi::derive_uuid;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use xiaoo_agent::{Message, TurnOutcome};
+use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, StoreError, Turn, TurnResult};
+
+use super::outbox::Sending;
+use super::signs::{Board, Shown, card_uuid, event_key};
+use super::{SharedPipeline, unix_ms};
+use crate::fail_point;
+use crate::render::answer::{self, Content};
+use crate::render::card::Phase;
+use crate::render::notice;
+
+/// The wait before a result that could not be kept is tried again; doubles up
+/// to [`FINISH_AGAIN_MAX`].
+const FINISH_AGAIN: Duration = Duration::from_millis(200);
+/// The longest of these waits.
+const FINISH_AGAIN_MAX: Duration = Duration::from_secs(10);
+
+/// A turn that has come to its end, and what it has left on people's screens.
+pub(super) struct Ending<'a> {
+    pub(super) turn: &'a Turn,
+    pub(super) message: &'a InboundMessage,
+    pub(super) board: &'a Board,
+    pub(super) shown: &'a Shown,
+}
+
+impl Ending<'_> {
+    /// With an answer.
+    pub(super) fn answered(&self, outcome: &TurnOutcome) -> TurnResult {
+        let kept = outcome.new_messages.iter().filter_map(|kept| {
+            let body = keep_message(kept).ok()?;
+            Some(NewHistory {
+                role: role(kept).into(),
+                body: body.into(),
+            })
+        });
+        TurnResult {
+            outcome: Outcome::Answered,
+            detail: None,
+            finished_ms: unix_ms(),
+            history: kept.collect(),
+            outbox: self.outbox(Phase::Done, answer::contents(&outcome.answer)),
+        }
+    }
+
+    /// With a notice, or without a word; `why` is for the operator.
+    pub(super) fn noticed(
+        &self,
+        outcome: Outcome,
+        notice: Option<&str>,
+        why: String,
+    ) -> TurnResult {
+        let contents = notice.map(notice::content).into_iter().collect();
+        TurnResult {
+            outcome,
+            detail: Some(why),
+            finished_ms: unix_ms(),
+            history: Vec::new(),
+            outbox: self.outbox(Phase::Failed, contents),
+        }
+    }
+
+    /// What is to be sent, in order: the answer, the card's final state, and
+    /// the reaction taken away.
+    fn outbox(&self, phase: Phase, contents: Vec<Content>) -> Vec<NewOutbox> {
+        let Self {
+            turn,
+            message,
+            board,
+            shown,
+        } = self;
+        let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
+        let mut sendings = Vec::new();
+        for (part, content) in contents.into_iter().enumerate() {
+            sendings.push(Sending::Reply {
+                message_id: message.message_id.clone(),
+                chat_id: message.chat_id.clone(),
+                in_thread: thread_id.is_some(),
+                thread_id: thread_id.clone(),
+                msg_type: content.msg_type.to_owned(),
+                content: content.content,
+                fallback: content.fallback,
+                part,
+                asked_ms: turn.received_ms,
+            });
+        }
+        let has_card = shown.card.is_some() || shown.card_unknown;
+        let finished = has_card.then(|| Sending::FinishCard {
+            card: shown.card.clone(),
+            reply_to: message.message_id.clone(),
+            create_uuid: card_uuid(turn),
+            content: board.render(phase),
+            chat_id: message.chat_id.clone(),
+            thread_id,
+            asked_ms: turn.received_ms,
+        });
+        // An update that was abandoned under way may arrive behind the final
+        // state: that is shown once more at the end.
+        let again = finished.clone().filter(|_| shown.late_update);
+        sendings.extend(finished);
+        if shown.reaction.is_some() || shown.reaction_unknown {
+            sendings.push(Sending::TakeReactionAway {
+                message_id: message.message_id.clone(),
+                reaction: shown.reaction.clone(),
+                emoji: shown.emoji.clone(),
+            });
+        }
+        sendings.extend(again);
+        (0_u32..)
+            .zip(sendings)
+            .map(|(ordinal, sending)| NewOutbox {
+                uuid: derive_uuid(&turn.app, event_key(turn), ordinal),
+                kind: sending.kind().to_owned(),
+                body: sending.to_body(),
+            })
+            .collect()
+    }
+}
+
+/// There is nothing to say.
+pub(super) fn silent() -> TurnResult {
+    TurnResult {
+        outcome: Outcome::Silent,
+        detail: None,
+        finished_ms: unix_ms(),
+        history: Vec::new(),
+        outbox: Vec::new(),
+    }
+}
+
+fn role(message: &Message) -> &'static str {
+    match message {
+        Message::User { .. } => "user",
+        Message::Assistant { .. } => "assistant",
+        Message::Tool { .. } => "tool",
+    }
+}
+
+pub(super) fn keep_message(message: &Message) -> Result<String, serde_json::Error> {
+    serde_json::to_string(message)
+}
+
+/// Ends the turn in the store: without that the answer must not be sent. What
+/// passes (a full disk, a server that is away) is waited for, until the daemon
+/// stops; a result that can't be kept becomes a notice.
+pub(super) async fn finish(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    mut result: TurnResult,
+    instead: Option<TurnResult>,
+    give_up: &CancellationToken,
+) {
+    let mut instead = instead;
+    let mut wait = FINISH_AGAIN;
+    fail_point::pass("finish.before_commit");
+    loop {
+        let error = match pipeline.store.finish(turn.key, result.clone()).await {
+            Ok(Fenced::Done) => {
+                fail_point::pass("finish.after_commit");
+                pipeline.outbox_bell.notify_one();
+                return;
+            }
+            Ok(Fenced::Replaced) => {
+                info!("the turn has ended already, or belongs to another run");
+                // An earlier try of this loop may be what ended it.
+                pipeline.outbox_bell.notify_one();
+                return;
+            }
+            Err(error) => error,
+        };
+        if let (StoreError::TooLarge { .. }, Some(notice)) = (&error, instead.take()) {
+            error!("the turn's result cannot be kept, a notice goes out instead: {error}");
+            result = notice;
+            continue;
+        }
+        error!("the turn's result could not be kept, trying again: {error}");
+        tokio::select! {
+            () = give_up.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = (wait * 2).min(FINISH_AGAIN_MAX);
+    }
+}
