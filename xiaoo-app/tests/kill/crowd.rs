@@ -1,0 +1,184 @@
+//! People who go on talking while the daemon dies, and what they must have
+//! seen in the end.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use feishu_sim::view::{DeliveryState, Message};
+use feishu_sim::{Sim, UserMessage};
+use tokio::time::Instant;
+
+use crate::harness::{Rig, is_card};
+
+/// How often it is looked whether all is settled.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+
+/// Somebody said something.
+struct Said {
+    chat: String,
+    message_id: String,
+}
+
+/// People in chats of their own.
+pub struct Crowd {
+    chats: Vec<String>,
+    said: Vec<Said>,
+}
+
+/// What the checks counted.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub said: usize,
+    pub acknowledged: usize,
+    pub answered: usize,
+    pub notices: usize,
+    pub lost: Vec<String>,
+    pub doubled: Vec<String>,
+    pub out_of_order: Vec<String>,
+    pub unfinished: Vec<String>,
+}
+
+impl Crowd {
+    pub fn new(sim: &Sim, people: usize) -> Self {
+        let chats = (0..people)
+            .map(|number| sim.add_p2p_chat(&format!("person {number}")).unwrap())
+            .collect();
+        Self {
+            chats,
+            said: Vec::new(),
+        }
+    }
+
+    /// Somebody says something; every fourth message needs a tool.
+    pub fn says(&mut self, sim: &Sim, rng: &mut fastrand::Rng) {
+        let chat = self.chats[rng.usize(..self.chats.len())].clone();
+        let number = self.said.len();
+        let text = if number.is_multiple_of(4) {
+            format!("what time is it? ({number})")
+        } else {
+            format!("message number {number}")
+        };
+        let said = sim.user_says(UserMessage::text(text).in_chat(&chat));
+        self.said.push(Said {
+            chat,
+            message_id: said.unwrap().message_id,
+        });
+    }
+
+    /// Waits until nothing is owed any more, or `patience` ends. A look at
+    /// everything is not cheap, and what is looked at needs the machine.
+    pub async fn settles(&self, sim: &Sim, patience: Duration) {
+        let ends = Instant::now() + patience;
+        while Instant::now() < ends {
+            let is_open = |said: &Said| {
+                let message = sim.message(&said.message_id).unwrap();
+                let state = message.delivery.unwrap().state;
+                matches!(state, DeliveryState::Waiting | DeliveryState::Failed)
+            };
+            if !self.said.iter().any(is_open) {
+                let tally = self.tally(sim, None);
+                if tally.lost.is_empty() && tally.unfinished.is_empty() {
+                    return;
+                }
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Looks at everything that people see. `log` tells in which order the
+    /// messages of a conversation were taken in.
+    pub fn tally(&self, sim: &Sim, log: Option<&str>) -> Tally {
+        let mut tally = Tally::default();
+        let turns = log.map(turns).unwrap_or_default();
+        let mut by_chat: HashMap<&str, Vec<Message>> = HashMap::new();
+        for chat in &self.chats {
+            by_chat.insert(chat, sim.messages(chat));
+        }
+        for said in &self.said {
+            let messages = &by_chat[said.chat.as_str()];
+            let id = &said.message_id;
+            let asked = messages.iter().find(|one| one.message_id == *id).unwrap();
+            let of_bot = |one: &&Message| {
+                one.sender.is_self && one.parent_id.as_deref() == Some(id.as_str())
+            };
+            let (cards, answers): (Vec<&Message>, Vec<&Message>) = messages
+                .iter()
+                .filter(of_bot)
+                .partition(|one| is_card(one, id));
+            tally.said += 1;
+            let acked = asked.delivery.unwrap().state == DeliveryState::Acked;
+            tally.acknowledged += usize::from(acked);
+            tally.answered += usize::from(answers.len() == 1);
+            let is_notice = |one: &&&Message| one.text.starts_with("Sorry");
+            tally.notices += answers.iter().filter(is_notice).count();
+            if acked && answers.is_empty() {
+                tally.lost.push(id.clone());
+            }
+            if answers.len() > 1 || cards.len() > 1 {
+                let (answers, cards) = (answers.len(), cards.len());
+                let what = format!("{id}: {answers} answers, {cards} cards");
+                tally.doubled.push(what);
+            }
+            let is_final = |card: &&Message| {
+                let template = card.card.as_ref().map(|card| card.template.as_str());
+                matches!(template, Some("green" | "red"))
+            };
+            if !cards.iter().all(is_final) || !asked.reactions.is_empty() {
+                tally.unfinished.push(id.clone());
+            }
+        }
+        for messages in by_chat.values() {
+            let answers = messages
+                .iter()
+                .filter(|one| one.sender.is_self && one.card.is_none());
+            let order: Vec<(u64, &str)> = answers
+                .filter_map(|one| {
+                    let asked = one.parent_id.as_deref()?;
+                    Some((*turns.get(asked)?, asked))
+                })
+                .collect();
+            for pair in order.windows(2) {
+                if pair[0].0 > pair[1].0 {
+                    let (first, second) = (pair[0], pair[1]);
+                    tally
+                        .out_of_order
+                        .push(format!("{first:?} before {second:?}"));
+                }
+            }
+        }
+        tally
+    }
+}
+
+impl Tally {
+    pub fn assert_kept(&self, rig: &Rig) {
+        let broken = !self.lost.is_empty()
+            || !self.doubled.is_empty()
+            || !self.out_of_order.is_empty()
+            || !self.unfinished.is_empty();
+        if broken {
+            let path = std::env::temp_dir().join("xiaoo-kill.log");
+            std::fs::write(&path, rig.log()).unwrap();
+            panic!("{self:#?}\nthe daemon's log: {}", path.display());
+        }
+    }
+}
+
+/// Which turn each message became: turns are numbered in the order in which
+/// the store took them in, which is the order of their conversation.
+fn turns(log: &str) -> HashMap<String, u64> {
+    let mut turns = HashMap::new();
+    for line in log.lines() {
+        let Some((_, span)) = line.split_once("turn{id=") else {
+            continue;
+        };
+        let turn = span.split(' ').next().and_then(|id| id.parse().ok());
+        let message = span
+            .split_once("message_id=\"")
+            .and_then(|(_, rest)| rest.split('"').next());
+        if let (Some(turn), Some(message)) = (turn, message) {
+            turns.insert(message.to_owned(), turn);
+        }
+    }
+    turns
+}
