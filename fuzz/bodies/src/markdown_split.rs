@@ -56,7 +56,9 @@ fn words(text: &str) -> (String, bool) {
     for line in text.split_inclusive('\n') {
         let fence = fence(line);
         match (open, fence) {
-            (None, Some((mark, len, _))) if line.len() < OPENING_BYTES_MAX => {
+            (None, Some((mark, len, _)))
+                if line.trim_end_matches('\n').len() < OPENING_BYTES_MAX =>
+            {
                 open = Some((mark, len));
             }
             (Some((mark, len)), Some((same, at_least, true)))

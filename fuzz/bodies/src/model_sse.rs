@@ -2,15 +2,22 @@
 //! matter, text only grows, and what is asked of an answer holds.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
 use futures_util::stream;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use xiaoo_agent::model::{AnswerLimits, ModelTimeouts, reply_of};
 use xiaoo_agent::{ModelError, Reply};
 
 /// Longer bodies are not also read byte by byte: it takes too long.
 const EACH_BYTE_MAX: usize = 1000;
+
+/// One for all runs: making it takes longer than an answer.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_time().build().expect("a runtime")
+});
 
 /// A body, and how it comes in.
 #[derive(Arbitrary, Debug)]
@@ -94,11 +101,7 @@ fn answer(response: &Response<'_>, reads: &[u8], limits: AnswerLimits) -> Answer
         .body(reqwest::Body::wrap_stream(stream::iter(pieces)))
         .expect("a good header");
     let timeouts = ModelTimeouts::default();
-    let end = Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime of this thread")
-        .block_on(reply_of(http.into(), timeouts, limits, 7, &mut grown));
+    let end = RUNTIME.block_on(reply_of(http.into(), timeouts, limits, 7, &mut grown));
     if let Ok(reply) = &end {
         assert!(reply.text.starts_with(&shown), "what was shown is gone");
     }

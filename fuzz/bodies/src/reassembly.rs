@@ -18,7 +18,7 @@ const SET_BYTES: usize = 40;
 const EVENT_BYTES_MAX: usize = 30;
 const PARTS_MAX: u32 = 8;
 /// How long the machine knows that an event was complete.
-const COMPLETED_FOR: u64 = 60_000;
+const COMPLETED_FOR: u64 = 5_000;
 
 /// Plays the parts that the bytes describe to the machine and to the model.
 pub fn reassembly(bytes: &[u8]) {

@@ -104,7 +104,7 @@ impl Splitter {
         }
         let opened = match &self.fence {
             Some(_) => None,
-            None if line.len() < OPENING_BYTES_MAX => Fence::opened_by(line),
+            None if line.trim_end_matches('\n').len() < OPENING_BYTES_MAX => Fence::opened_by(line),
             None => None,
         };
         // A line that opens a fence needs room for the line that closes it.
