@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use feishu_sim::{ClientConfig, SimConfig};
+use feishu_sim::{ClientConfig, Fault, FaultKind, SimConfig};
 
 use crate::crowd::Crowd;
 use crate::harness::{Rig, Setup, Via};
@@ -63,6 +63,7 @@ async fn run(via: Via, kills: u64, rng: &mut fastrand::Rng) {
         ..Setup::default()
     })
     .await;
+    trouble(&rig);
     let mut crowd = Crowd::new(&rig.sim, PEOPLE);
     let mut starts = Vec::new();
     for _ in 0..kills {
@@ -81,6 +82,7 @@ async fn run(via: Via, kills: u64, rng: &mut fastrand::Rng) {
         }
     }
     rig.until_ready().await;
+    rig.sim.faults().clear();
     let kills_left_behind = FOR_EACH_KILL * u32::try_from(kills).unwrap();
     crowd
         .settles(&rig.sim, SETTLED_WITHIN + kills_left_behind)
@@ -106,6 +108,23 @@ async fn run(via: Via, kills: u64, rng: &mut fastrand::Rng) {
         "{:?}",
         rig.sim.violations()
     );
+}
+
+/// What else goes wrong meanwhile: answers are lost, calls fail, events come
+/// twice.
+fn trouble(rig: &Rig) {
+    let some = |kind: FaultKind, target: &str, probability| {
+        rig.sim.faults().add(Fault {
+            probability,
+            ..kind.on(target)
+        });
+    };
+    let messages = "POST /open-apis/im/v1/messages";
+    some(FaultKind::ApiLostAnswer, messages, 0.05);
+    some(FaultKind::ApiStatus { status: 502 }, messages, 0.03);
+    some(FaultKind::ApiLateStatus { status: 404 }, messages, 0.02);
+    some(FaultKind::ApiLostAnswer, "PATCH", 0.03);
+    some(FaultKind::DuplicatePush, "im.message", 0.1);
 }
 
 /// People talk for so long.
