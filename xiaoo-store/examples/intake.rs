@@ -1,5 +1,5 @@
 //! How many events a second the store takes in, each durable before it is answered:
-//! 64 producers, bodies of 1 KiB, four events in five for a lane of their own.
+//! 64 producers, bodies of 1 KiB, five events to a conversation.
 //!
 //! ```text
 //! cargo run --release -p xiaoo-store --example intake                  both engines
@@ -48,7 +48,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn measure(url: &StoreUrl) -> Result<f64, Box<dyn Error>> {
     let options = StoreOptions {
         queued_max: u64::MAX,
-        queued_per_conversation_max: u64::MAX,
         ..StoreOptions::default()
     };
     let (store, guard) = Store::open(url, options)?;
@@ -92,14 +91,13 @@ async fn produce(
     let mut took = Vec::new();
     while started.elapsed() < LASTS {
         let n = took.len();
-        let lane = if n % 5 == 0 { 0 } else { n };
         let event = NewEvent {
             app: "cli_bench".to_owned(),
             event_id: format!("e-{run}-{producer}-{n}"),
             message_id: Some(format!("om-{run}-{producer}-{n}")),
             received_ms: 1_700_000_000_000,
             work: Some(NewTurn {
-                conversation: format!("oc-{run}-{producer}-{lane}"),
+                conversation: format!("oc-{run}-{producer}-{}", n / 5),
                 kind: "message".to_owned(),
                 body: vec![b'x'; 1_024].into(),
             }),

@@ -73,7 +73,8 @@ pub struct StoreGuard {
 
 impl StoreGuard {
     /// Closes the store and says whether all went well. Blocks for the commands
-    /// that wait and a checkpoint: milliseconds on a healthy disk.
+    /// that wait and a checkpoint: milliseconds on a healthy disk, and seconds when a
+    /// server has just stopped to answer.
     pub fn close(mut self) -> Health {
         self.engine.close()
     }
@@ -93,7 +94,8 @@ impl Store {
     /// Opens the store, and makes it if it isn't there. Turns and sends that a
     /// dead process had begun become claimable again.
     ///
-    /// Blocks for a few milliseconds; needs no runtime.
+    /// Blocks for a few milliseconds, and on PostgreSQL as long as the server takes to
+    /// answer, half a minute at most; needs no runtime.
     ///
     /// # Errors
     ///
@@ -355,8 +357,9 @@ impl Store {
     /// hint, so that nobody has to ask again and again: who waits for it finds out
     /// everything in time, but a change may also mean nothing.
     ///
-    /// An outbox row that is put off becomes due without a change, see
-    /// [`Store::outbox_next_ms`].
+    /// It also counts up every 1.5 s on PostgreSQL, since another daemon's hint may get
+    /// lost, and its lease runs out without one. An outbox row that is put off becomes
+    /// due without a change, see [`Store::outbox_next_ms`].
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.engine.changes()

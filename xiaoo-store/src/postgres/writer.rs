@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Error;
 
-use super::commands::{self, Ran, Room};
+use super::commands::{self, Room};
 use super::link::{Link, Trouble};
 use super::schema::LOCKS;
 use super::{Server, Who};
@@ -200,8 +200,10 @@ impl Writer {
         let (xid, answers) = match worked {
             Ok(worked) => worked,
             Err(end) => {
-                // Should this fail too, the connection is gone, and that says the same.
-                drop(timeout(TRANSACTION_TIMEOUT, link.batch("ROLLBACK")).await);
+                // A connection that is lost is closed, which rolls back as well.
+                if let End::Trouble(Trouble::Refused(_)) = &end {
+                    drop(timeout(TRANSACTION_TIMEOUT, link.batch("ROLLBACK")).await);
+                }
                 return Err(end);
             }
         };
@@ -261,20 +263,21 @@ impl Writer {
             #[cfg(test)]
             Task::Test(_) => None,
         });
-        let mut admitted = in_order(admissions).await.into_iter();
+        // After an error the server only says that there was one, so the first counts.
+        let admitted: Result<Vec<_>, Error> = in_order(admissions).await.into_iter().collect();
+        let mut admitted = admitted?.into_iter();
         let mut answers = Vec::with_capacity(batch.len());
         for job in batch {
-            let ran: Ran = match &job.task {
-                Task::Command(Command::Admit(_)) => match admitted.next() {
-                    Some(ran) => ran,
-                    None => Ok(Err(StoreError::Closed)),
-                },
-                Task::Command(command) => commands::run(link, &self.server.owner, command).await,
-                Task::Wake => Ok(Err(StoreError::Closed)),
+            let answer = match &job.task {
+                Task::Command(Command::Admit(_)) => {
+                    admitted.next().unwrap_or(Err(StoreError::Closed))
+                }
+                Task::Command(command) => commands::run(link, &self.server.owner, command).await?,
+                Task::Wake => Err(StoreError::Closed),
                 #[cfg(test)]
-                Task::Test(_) => Ok(Err(StoreError::Closed)),
+                Task::Test(_) => Err(StoreError::Closed),
             };
-            answers.push(ran?);
+            answers.push(answer);
         }
         Ok((xid, answers))
     }

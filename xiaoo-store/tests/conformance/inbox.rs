@@ -155,7 +155,7 @@ pub(crate) async fn what_is_too_large_is_refused_by_name<G: Ground>() {
 pub(crate) async fn names_that_no_platform_gives_are_refused_and_texts_are_cleaned<G: Ground>() {
     let rig = Rig::<G>::new().await;
     let odd = NewEvent {
-        event_id: "e\01".to_owned(),
+        event_id: "e\u{0}1".to_owned(),
         ..message("oc_1", 1)
     };
     let refused = rig.store.admit(odd).await;
@@ -172,7 +172,7 @@ pub(crate) async fn names_that_no_platform_gives_are_refused_and_texts_are_clean
     assert_eq!(turns[0].conversation, names);
     rig.finish(turns[0].key, &["u1"]).await;
     let row = rig.store.outbox_take(1, 1).await.unwrap()[0].key;
-    let error = "what the\0 other side said";
+    let error = "what the\u{0} other side said";
     rig.store.outbox_retry(row, 1, error).await.unwrap();
     let row = &rig.store.outbox_take(1, 1).await.unwrap()[0];
     assert_eq!(row.error.as_deref(), Some("what the other side said"));
