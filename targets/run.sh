@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # proto-core on other machines than ours: the vectors that pass on x86-64 pass
-# on an emulated Cortex-M4 without an allocator and in WebAssembly under Node.
+# on an emulated Cortex-M4 without an allocator.
 #
-#   targets/run.sh             both
+#   targets/run.sh             all
 #   targets/run.sh cortex-m4   only those named
 #
 # Installs what is missing on Debian, builds what has changed, prints a line or
@@ -22,12 +22,11 @@ main() {
     need /usr/src/rustc-*/library rust-web-src
     need /usr/bin/ld.lld lld
     local targets=("$@")
-    [ $# -gt 0 ] || targets=(cortex-m4 wasm)
+    [ $# -gt 0 ] || targets=(cortex-m4)
     local target
     for target in "${targets[@]}"; do
         case $target in
             cortex-m4) cortex_m4 ;;
-            wasm) wasm ;;
             *) fail "no such target: $target" ;;
         esac
     done
