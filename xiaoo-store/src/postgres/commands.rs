@@ -9,16 +9,14 @@
 use tokio_postgres::{Error, Row};
 
 use super::link::Link;
+use super::{admission, outbox};
 use crate::command::{Answer, Command, check_steps, fenced, outcome_text, size};
 use crate::error::StoreError;
 use crate::limits::{
-    CLAIM_MAX, CONVERSATION_HISTORY_MAX, DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, OUTBOX_TAKE_MAX,
-    PRUNE_BATCH_MAX, millis,
+    CLAIM_MAX, CONVERSATION_HISTORY_MAX, DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX,
+    millis,
 };
-use crate::types::{
-    Admission, Body, DuplicateKey, NewEvent, OutboxKey, OutboxRow, Sign, Signs, Step, Turn, TurnId,
-    TurnKey, TurnResult,
-};
+use crate::types::{Body, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
 
 /// A command's answer: the outer error is the transaction's end, the inner one a
 /// refusal that changed nothing.
@@ -37,97 +35,16 @@ macro_rules! owner_lives {
 }
 pub(super) use owner_lives;
 
-/// Judges an event and takes it in, in one statement, so that many can be under way
-/// at once. Two equal events in one moment on two daemons are the unique keys' to
-/// find: the later transaction fails and is done again.
-pub(super) const ADMIT: &str = "
-WITH known AS (
-    SELECT 0 AS rank, turn_id FROM event WHERE app = $1 AND event_id = $2
-    UNION ALL
-    SELECT 1, turn_id FROM event WHERE app = $1 AND message_id = $3
-    ORDER BY rank LIMIT 1
-), lane AS (
-    SELECT EXISTS (SELECT FROM turn
-                   WHERE conversation = $5 AND state IN ('ready', 'running')) AS has_head,
-           (SELECT count(*) FROM (SELECT FROM turn WHERE conversation = $5 AND state = 'waiting'
-                                  LIMIT $8) AS behind) AS waiting
-), judged AS (
-    SELECT has_head,
-           CASE WHEN EXISTS (SELECT FROM known) THEN 'known'
-                WHEN $5::text IS NULL THEN 'recorded'
-                WHEN NOT $9::boolean THEN 'store full'
-                WHEN has_head AND waiting >= $8 THEN 'lane full'
-                ELSE 'new' END AS verdict
-    FROM lane
-), made AS (
-    INSERT INTO turn (state, app, event_id, message_id, received_ms, conversation, kind, body)
-    SELECT CASE WHEN has_head THEN 'waiting' ELSE 'ready' END, $1, $2, $3, $4::bigint,
-           $5, $6::text, $7::bytea
-    FROM judged WHERE verdict = 'new'
-    RETURNING id
-), noted AS (
-    INSERT INTO event (app, event_id, message_id, received_ms, turn_id)
-    SELECT $1, $2, $3, $4, (SELECT id FROM made)
-    FROM judged WHERE verdict IN ('new', 'recorded')
-)
-SELECT verdict, (SELECT rank FROM known),
-       coalesce((SELECT id FROM made), (SELECT turn_id FROM known))
-FROM judged";
-
-/// How much may wait, for one admission.
-#[derive(Clone, Copy)]
-pub(super) struct Room {
-    pub(super) in_store: bool,
-    pub(super) store_max: u64,
-    pub(super) lane_max: u64,
-}
-
-pub(super) async fn admit(link: &Link, event: &NewEvent, room: Room) -> Ran {
-    let work = event.work.as_ref();
-    let row = link
-        .row(
-            ADMIT,
-            &[
-                &event.app,
-                &event.event_id,
-                &event.message_id,
-                &event.received_ms,
-                &work.map(|work| &work.conversation),
-                &work.map(|work| &work.kind),
-                &work.map(|work| &*work.body),
-                &i64::try_from(room.lane_max).unwrap_or(i64::MAX),
-                &room.in_store,
-            ],
-        )
-        .await?;
-    let turn = row.get::<_, Option<i64>>(2).map(TurnId);
-    Ok(match (row.get(0), turn) {
-        ("new", Some(turn)) => Ok(Answer::Admission(Admission::New(turn))),
-        ("store full", _) => Err(StoreError::QueueFull {
-            max: room.store_max,
-        }),
-        ("lane full", _) => Err(StoreError::ConversationFull { max: room.lane_max }),
-        ("known", turn) => Ok(Answer::Admission(Admission::Duplicate {
-            by: match row.get::<_, Option<i32>>(1) {
-                Some(0) => DuplicateKey::EventId,
-                Some(_) | None => DuplicateKey::MessageId,
-            },
-            turn,
-        })),
-        (_, _) => Ok(Answer::Admission(Admission::Recorded)),
-    })
-}
-
 /// Does any other command, for this owner.
 pub(super) async fn run(link: &Link, owner: &str, command: &Command) -> Ran {
     let answer = match command {
         Command::Admit(event) => {
-            let room = Room {
+            let room = admission::Room {
                 in_store: true,
                 store_max: u64::MAX,
                 lane_max: u64::MAX,
             };
-            return admit(link, event, room).await;
+            return admission::admit(link, event, room).await;
         }
         Command::NoteStep(key, step) => return note_step(link, owner, *key, step).await,
         Command::Claim { max } => Answer::Turns(claim(link, owner, *max).await?),
@@ -160,7 +77,7 @@ pub(super) async fn run(link: &Link, owner: &str, command: &Command) -> Ran {
             Answer::Count(count(link.run(sql, &[conversation]).await?))
         }
         Command::OutboxTake { now_ms, max } => {
-            Answer::Rows(take(link, owner, *now_ms, *max).await?)
+            Answer::Rows(outbox::take(link, owner, *now_ms, *max).await?)
         }
         Command::OutboxUntake(row) => changed(
             link.run(
@@ -178,13 +95,13 @@ pub(super) async fn run(link: &Link, owner: &str, command: &Command) -> Ran {
                  SET state = 'done', owner = NULL, external_id = $3, error = NULL, body = ''
                  WHERE id = $1 AND attempts = $2 AND owner = $4 AND state = 'sending'
                  RETURNING conversation";
-            settle(link, owner, sql, *row, external_id).await?
+            outbox::settle(link, owner, sql, *row, external_id).await?
         }
         Command::OutboxDead { row, reason } => {
             let sql = "UPDATE outbox SET state = 'dead', owner = NULL, error = $3
                  WHERE id = $1 AND attempts = $2 AND owner = $4 AND state = 'sending'
                  RETURNING conversation";
-            settle(link, owner, sql, *row, reason).await?
+            outbox::settle(link, owner, sql, *row, reason).await?
         }
         Command::OutboxRetry {
             row,
@@ -282,27 +199,7 @@ async fn finish(
     )
     .await?;
     remember(link, &conversation, key.id, result).await?;
-    for new in &result.outbox {
-        let added = link
-            .run(
-                "INSERT INTO outbox
-                 (state, conversation, turn_id, created_ms, uuid, kind, body, not_before_ms)
-                 VALUES ('waiting', $1, $2, $3, $4, $5, $6, 0) ON CONFLICT (uuid) DO NOTHING",
-                &[
-                    &conversation,
-                    &key.id.0,
-                    &result.finished_ms,
-                    &new.uuid,
-                    &new.kind,
-                    &&*new.body,
-                ],
-            )
-            .await?;
-        if added == 0 {
-            tracing::warn!(turn = %key.id, uuid = new.uuid, "a send that is in the outbox already was not added again");
-        }
-    }
-    promote(link, &conversation).await?;
+    outbox::append(link, &conversation, key.id, result).await?;
     Ok(changed(1))
 }
 
@@ -329,64 +226,6 @@ async fn remember(
         "DELETE FROM history WHERE conversation = $1 AND id <=
          (SELECT id FROM history WHERE conversation = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
         &[&conversation, &kept],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Takes the rows that are due, the longest due first, and those that a dead owner
-/// was sending: nobody knows whether he had, the time of the first try says what
-/// may be done.
-async fn take(link: &Link, owner: &str, now_ms: i64, max: usize) -> Result<Vec<OutboxRow>, Error> {
-    let sql = concat!(
-        "WITH head AS MATERIALIZED (
-             SELECT id, state FROM outbox
-             WHERE state IN ('ready', 'sending') AND not_before_ms <= $1
-               AND (state = 'ready' OR NOT ",
-        owner_lives!("outbox"),
-        ")     AND EXISTS (SELECT FROM owner WHERE id = $3 AND until > now())
-             ORDER BY not_before_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
-         UPDATE outbox
-         SET state = 'sending', owner = $3, attempts = attempts + 1,
-             first_try_at_ms = coalesce(first_try_at_ms, $1),
-             error = CASE head.state WHEN 'sending' THEN NULL ELSE error END
-         FROM head WHERE outbox.id = head.id
-         RETURNING outbox.id, attempts, turn_id, conversation, uuid, kind, first_try_at_ms,
-                   error, body"
-    );
-    let max = i64::try_from(max.min(OUTBOX_TAKE_MAX)).unwrap_or(i64::MAX);
-    let rows = link.rows(sql, &[&now_ms, &max, &owner]).await?;
-    let mut rows: Vec<_> = rows.iter().map(read_send).collect();
-    rows.sort_unstable_by_key(|row| row.key.id);
-    Ok(rows)
-}
-
-/// Settles a row, and moves the conversation's next one up.
-async fn settle(
-    link: &Link,
-    owner: &str,
-    sql: &'static str,
-    row: OutboxKey,
-    word: &str,
-) -> Result<Answer, Error> {
-    let settled = link
-        .maybe_row(sql, &[&row.id, &i64::from(row.attempt), &word, &owner])
-        .await?;
-    let Some(settled) = settled else {
-        return Ok(changed(0));
-    };
-    promote(link, settled.get(0)).await?;
-    Ok(changed(1))
-}
-
-/// Makes the conversation's oldest waiting row its head, unless it has one.
-async fn promote(link: &Link, conversation: &str) -> Result<(), Error> {
-    link.run(
-        "UPDATE outbox SET state = 'ready' WHERE id =
-         (SELECT id FROM outbox WHERE conversation = $1 AND state = 'waiting' ORDER BY id LIMIT 1)
-         AND NOT EXISTS (SELECT FROM outbox
-                         WHERE conversation = $1 AND state IN ('ready', 'sending'))",
-        &[&conversation],
     )
     .await?;
     Ok(())
@@ -465,27 +304,11 @@ fn read_turn(row: &Row) -> Turn {
     }
 }
 
-fn read_send(row: &Row) -> OutboxRow {
-    OutboxRow {
-        key: OutboxKey {
-            id: row.get(0),
-            attempt: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
-        },
-        turn: TurnId(row.get(2)),
-        conversation: row.get(3),
-        uuid: row.get(4),
-        kind: row.get(5),
-        first_try_at_ms: row.get(6),
-        error: row.get(7),
-        body: read_body(row, 8),
-    }
-}
-
 pub(super) fn read_body(row: &Row, column: usize) -> Body {
     row.get::<_, Vec<u8>>(column).into()
 }
 
-fn changed(rows: u64) -> Answer {
+pub(super) fn changed(rows: u64) -> Answer {
     Answer::Fenced(fenced(rows > 0))
 }
 

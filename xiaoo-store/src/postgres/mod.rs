@@ -8,9 +8,12 @@
 //! A lost connection is not the end: the store says that it can't be reached, takes
 //! nothing in, tries again, and goes on by itself.
 
+mod admission;
+mod batch;
 mod commands;
 mod keeper;
 mod link;
+mod outbox;
 mod questions;
 mod schema;
 mod writer;
@@ -32,9 +35,10 @@ use crate::error::OpenError;
 use crate::types::Health;
 use crate::url::PostgresUrl;
 
+use batch::Queued;
 use keeper::Keeper;
 use link::Link;
-use writer::{Queued, Writer};
+use writer::Writer;
 
 /// Patience with the server when a store is opened; another daemon's migration may be
 /// under way.

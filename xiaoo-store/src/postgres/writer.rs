@@ -14,20 +14,20 @@
 //! done twice and nothing that was done is forgotten.
 
 use core::mem::take;
-use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::pin::pin;
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::future::{MaybeDone, join3, maybe_done};
+use futures_util::future::join3;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Error;
 
-use super::commands::{self, Room};
+use super::admission::{self, Room};
+use super::batch::{LOCK, Queued, commands_of, in_order, lanes};
+use super::commands;
 use super::link::{Link, Trouble};
 use super::schema::LOCKS;
 use super::{Server, Who};
@@ -35,7 +35,6 @@ use crate::call::{Job, Orphans, Task};
 use crate::command::{Answer, Bounds, Command};
 use crate::error::StoreError;
 use crate::limits::{BATCH_MAX, COMMANDS_MAX};
-use crate::types::{Admission, Fenced};
 
 /// Patience with one transaction. The server gives up earlier, so past this it is
 /// not there any more.
@@ -56,13 +55,6 @@ pub(super) struct Writer {
     pub(super) queued: Queued,
     /// What waited for a connection.
     pub(super) backlog: VecDeque<Job>,
-}
-
-/// How many turns wait in the whole store, as far as we know.
-#[derive(Default)]
-pub(super) struct Queued {
-    count: u64,
-    counted: Option<Instant>,
 }
 
 /// A batch whose connection was lost.
@@ -257,7 +249,7 @@ impl Writer {
                     lane_max: self.bounds.queued_per_conversation_max,
                 };
                 room = room.saturating_sub(u64::from(event.work.is_some()));
-                Some(commands::admit(link, event, limits))
+                Some(admission::admit(link, event, limits))
             }
             Task::Command(_) | Task::Wake => None,
             #[cfg(test)]
@@ -405,58 +397,11 @@ async fn fate(link: &Link, xid: &str) -> Result<bool, Error> {
     }
 }
 
-const LOCK: &str = "
-SELECT pg_advisory_xact_lock($1, key) FROM (
-    SELECT hashtext(conversation) AS key FROM turn WHERE id = ANY($2)
-    UNION SELECT hashtext(conversation) FROM outbox WHERE id = ANY($3)
-    UNION SELECT hashtext(name) FROM unnest($4::text[]) AS name
-    ORDER BY key) AS lanes";
-
 /// Also gives the transaction its number, in case it must be asked for.
 async fn prepared(link: &Link) -> Result<tokio_postgres::Statement, Error> {
     link.prepare(LOCK).await?;
-    link.prepare(commands::ADMIT).await?;
+    link.prepare(admission::ADMIT).await?;
     link.prepare("SELECT pg_current_xact_id()::text").await
-}
-
-/// Where a batch may move the next one up: turns, outbox rows, and conversations by
-/// name. An event without work is locked by its own key, so that two daemons don't
-/// take it in at once.
-fn lanes(batch: &[Job]) -> (Vec<i64>, Vec<i64>, Vec<&str>) {
-    let (mut turns, mut sends, mut names) = (Vec::new(), Vec::new(), Vec::new());
-    for command in commands_of(batch) {
-        match command {
-            Command::Admit(event) => names.push(
-                event
-                    .work
-                    .as_ref()
-                    .map_or(event.event_id.as_str(), |work| work.conversation.as_str()),
-            ),
-            Command::Finish(key, _) => turns.push(key.id.0),
-            Command::OutboxDone { row, .. } | Command::OutboxDead { row, .. } => {
-                sends.push(row.id);
-            }
-            Command::Claim { .. }
-            | Command::Release(_)
-            | Command::NoteSign(..)
-            | Command::NoteStep(..)
-            | Command::ClearHistory { .. }
-            | Command::OutboxTake { .. }
-            | Command::OutboxUntake(_)
-            | Command::OutboxRetry { .. }
-            | Command::Prune { .. } => {}
-        }
-    }
-    (turns, sends, names)
-}
-
-fn commands_of<'a>(batch: impl IntoIterator<Item = &'a Job>) -> impl Iterator<Item = &'a Command> {
-    batch.into_iter().filter_map(|job| match &job.task {
-        Task::Command(command) => Some(command),
-        Task::Wake => None,
-        #[cfg(test)]
-        Task::Test(_) => None,
-    })
 }
 
 pub(super) fn unreachable(why: &str) -> StoreError {
@@ -465,52 +410,12 @@ pub(super) fn unreachable(why: &str) -> StoreError {
     }
 }
 
-/// Runs statements in one go: the first look at each sends it, and all are looked at
-/// in order before any is waited for. The server works them off in that order.
-async fn in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut all: Vec<Pin<Box<MaybeDone<F>>>> =
-        futures.map(|future| Box::pin(maybe_done(future))).collect();
-    poll_fn(|context| {
-        for future in &mut all {
-            // Done or not, it has sent what it had to send.
-            let _ = future.as_mut().poll(context);
-        }
-        Poll::Ready(())
-    })
-    .await;
-    let mut outputs = Vec::with_capacity(all.len());
-    for mut future in all {
-        future.as_mut().await;
-        outputs.extend(future.as_mut().take_output());
-    }
-    outputs
-}
-
 impl Cut {
     fn new(jobs: Vec<Job>, why: String) -> Self {
         Self {
             jobs,
             why,
             doubt: None,
-        }
-    }
-}
-
-impl Queued {
-    fn follow(&mut self, job: &Job, answer: &Result<Answer, StoreError>) {
-        let Task::Command(command) = &job.task else {
-            return;
-        };
-        let Ok(answer) = answer else {
-            return;
-        };
-        match (command, answer) {
-            (_, Answer::Admission(Admission::New(_)))
-            | (Command::Release(_), Answer::Fenced(Fenced::Done)) => self.count += 1,
-            (_, Answer::Turns(turns)) => {
-                self.count = self.count.saturating_sub(turns.len() as u64);
-            }
-            (_, _) => {}
         }
     }
 }
