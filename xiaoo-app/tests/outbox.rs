@@ -19,10 +19,12 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use xiaoo_agent::{Model, ModelConfig, Provider, ToolSet, TurnLimits};
+use xiaoo_agent::{Model, ModelConfig, Progress, Provider, ToolSet, TurnLimits};
 use xiaoo_app::pipeline::outbox::{self, RESENT_BLINDLY, Sending, TRIED_FOR};
 use xiaoo_app::pipeline::policy::Policy;
+use xiaoo_app::pipeline::signs::{self, Board};
 use xiaoo_app::pipeline::{Counters, Pipeline, Settings, SharedPipeline, unix_ms};
+use xiaoo_app::render::language::Language;
 use xiaoo_store::{
     NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions, TurnResult,
 };
@@ -476,6 +478,79 @@ async fn a_reaction_that_nobody_noted_is_found_and_taken_away() {
     let left = rig.sim.reactions(id);
     assert_eq!(left.len(), 1, "{left:?}");
     assert_eq!(left[0].operators[0].open_id, person, "the person's own");
+}
+
+#[tokio::test]
+async fn whoever_lost_the_turn_updates_its_card_no_more() {
+    for lost in [false, true] {
+        let rig = Rig::new(1.0).await;
+        let asked = rig.asked();
+        let store = &rig.pipeline.store;
+        let body = json!({"schema": "2.0",
+            "header": {"event_id": "e", "event_type": "im.message.receive_v1", "app_id": "cli_a"},
+            "event": {"sender": {"sender_id": {"open_id": "ou_1"}, "sender_type": "user"},
+                "message": {"message_id": asked.message_id, "chat_id": asked.chat_id, "chat_type": "p2p",
+                    "message_type": "text", "content": "{\"text\":\"hi\"}", "create_time": "1795000000000"}}})
+        .to_string();
+        let event = proto_core::Event::parse(body.as_bytes()).unwrap();
+        let identity = proto_core::Identity {
+            open_id: &rig.sim.config().bot_open_id,
+            app_id: "cli_a",
+        };
+        let message = proto_core::InboundMessage::from_event(&event, identity).unwrap();
+        let event = NewEvent {
+            app: "app".into(),
+            event_id: "e".into(),
+            message_id: Some(asked.message_id.clone()),
+            received_ms: unix_ms(),
+            work: Some(NewTurn {
+                conversation: "feishu:oc".into(),
+                kind: "message".into(),
+                body: body.into(),
+            }),
+        };
+        store.admit(event).await.unwrap();
+        let turn = store.claim(1).await.unwrap().remove(0);
+        let (board, ended) = (
+            Board::new(Language::English, "model"),
+            CancellationToken::new(),
+        );
+        let showing = tokio::spawn(signs::show(
+            Arc::clone(&rig.pipeline),
+            turn.clone(),
+            message,
+            board.clone(),
+            ended.clone(),
+        ));
+        let card = rig.sim.until(PATIENCE, |sim| {
+            let messages = sim.messages(&asked.chat_id);
+            messages.into_iter().find(|message| message.card.is_some())
+        });
+        let card = card.await.unwrap().message_id;
+        if lost {
+            store.release(turn.key).await.unwrap();
+            assert_eq!(store.claim(1).await.unwrap().len(), 1);
+        }
+        // The first update may come a second after the card.
+        let news = async {
+            loop {
+                board.update(Progress::Thinking);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let updated = rig.sim.until(Duration::from_secs(3), |sim| {
+            (sim.card_versions(&card).len() > 1).then_some(())
+        });
+        let updated = tokio::select! {
+            updated = updated => updated,
+            () = news => None,
+        };
+        assert_eq!(updated.is_some(), !lost);
+        ended.cancel();
+        let shown = showing.await.unwrap();
+        assert_eq!(shown.card, Some(card));
+        assert!(!shown.late_update);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use xiaoo_agent::Progress;
-use xiaoo_store::{Sign, Signs, Turn};
+use xiaoo_store::{Fenced, Sign, Signs, Turn};
 
 use crate::render::card::{CardView, Phase, ToolLine};
 use crate::render::language::Language;
@@ -158,7 +158,9 @@ pub async fn show(
             }
             let opened = bounded(&ended, open_card(&pipeline, &turn, &message, &board)).await;
             let late_update = match &opened {
-                Some(Sighted::There(card)) => keep_updated(&pipeline, card, &board, &ended).await,
+                Some(Sighted::There(card)) => {
+                    keep_updated(&pipeline, &turn, card, &board, &ended).await
+                }
                 Some(Sighted::Nothing | Sighted::Unknown) | None => false,
             };
             (opened.unwrap_or(Sighted::Unknown), late_update)
@@ -306,6 +308,7 @@ async fn shown_long_ago(
 /// Whether the last update may still be on its way when this returns.
 async fn keep_updated(
     pipeline: &SharedPipeline,
+    turn: &Turn,
     card: &str,
     board: &Board,
     ended: &CancellationToken,
@@ -324,6 +327,16 @@ async fn keep_updated(
         tokio::select! {
             () = ended.cancelled() => return late,
             () = due => {}
+        }
+        // Another daemon that has taken the turn over may have finished the card.
+        let sign = Sign::Card(Some(card.to_owned()));
+        match pipeline.store.note_sign(turn.key, sign).await {
+            Ok(Fenced::Done) => {}
+            Ok(Fenced::Replaced) => return false,
+            Err(error) => {
+                debug!("a progress card was not updated: {error}");
+                continue;
+            }
         }
         let content = board.render(Phase::Working);
         let patched = bounded(ended, pipeline.api.patch_card(card, &content)).await;
