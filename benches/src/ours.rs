@@ -125,7 +125,6 @@ pub fn decode_and_acknowledge(message: &[u8], out: &mut Vec<u8>) {
 }
 
 fn pick<'a>(frame: &Frame<'a>) -> Picked<'a> {
-    let number = |name, absent| frame.header(name).map_or(Ok(absent), str::parse);
     Picked {
         seq_id: frame.seq_id,
         log_id: frame.log_id,
@@ -134,8 +133,8 @@ fn pick<'a>(frame: &Frame<'a>) -> Picked<'a> {
         kind: frame.header("type").unwrap_or_default(),
         push_id: frame.header("message_id").unwrap_or_default(),
         trace_id: frame.header("trace_id").unwrap_or_default(),
-        sum: number("sum", 1).unwrap_or(1),
-        seq: number("seq", 0).unwrap_or(0),
+        sum: frame.sum().unwrap_or(1),
+        seq: frame.seq().unwrap_or(0),
         payload: frame.payload.unwrap_or_default(),
     }
 }

@@ -66,6 +66,7 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
 
 #[cfg(feature = "alloc")]
 impl Buffer for alloc::vec::Vec<u8> {
+    #[inline]
     fn append(&mut self, bytes: &[u8]) -> Result<(), BufferFull> {
         self.extend_from_slice(bytes);
         Ok(())

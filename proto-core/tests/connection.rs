@@ -146,8 +146,8 @@ fn an_event_is_acknowledged_as_the_official_clients_write_it() {
         (sent.seq_id, sent.log_id, sent.service)
     );
     assert_eq!(
-        (back.method, back.log_id_new),
-        (sent.method, sent.log_id_new)
+        (back.method, back.log_id_new()),
+        (sent.method, sent.log_id_new())
     );
     let mut expected: Vec<_> = sent.headers().collect();
     expected.push(Header {

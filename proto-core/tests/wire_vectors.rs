@@ -37,7 +37,7 @@ fn view(frame: &Frame<'_>) -> Value {
         "payload_encoding": frame.payload_encoding,
         "payload_type": frame.payload_type,
         "payload_hex": frame.payload.map(hex),
-        "LogIDNew": frame.log_id_new,
+        "LogIDNew": frame.log_id_new(),
     })
 }
 

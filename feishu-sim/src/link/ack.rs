@@ -88,7 +88,7 @@ pub(super) fn check(frame: &Frame<'_>, pending: &Pending) -> Result<Checked, Fau
             ),
         ));
     }
-    if frame.log_id_new.unwrap_or_default() != sent.log_id_new {
+    if frame.log_id_new().unwrap_or_default() != sent.log_id_new {
         return Err(fault("ack_ids", "LogIDNew differs"));
     }
     check_headers(frame, sent)?;

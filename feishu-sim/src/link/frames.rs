@@ -107,7 +107,7 @@ pub(super) fn ping_fault(frame: &Frame<'_>, service_id: i32) -> Option<String> {
         Some("a ping has no payload".to_owned())
     } else if !is_blank(frame.payload_encoding)
         || !is_blank(frame.payload_type)
-        || !is_blank(frame.log_id_new)
+        || !is_blank(frame.log_id_new())
     {
         Some("a ping has no encoding, type or LogIDNew".to_owned())
     } else {

@@ -99,7 +99,7 @@ impl Owned {
                 .map(|header| (header.key.to_owned(), header.value.to_owned()))
                 .collect(),
             payload: frame.payload.map(<[u8]>::to_vec),
-            log_id_new: frame.log_id_new.map(str::to_owned),
+            log_id_new: frame.log_id_new().map(str::to_owned),
         }
     }
 

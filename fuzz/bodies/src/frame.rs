@@ -112,7 +112,7 @@ impl From<&Frame<'_>> for PlainFrame {
             payload_encoding: frame.payload_encoding.map(Into::into),
             payload_type: frame.payload_type.map(Into::into),
             payload: frame.payload.map(Into::into),
-            log_id_new: frame.log_id_new.map(Into::into),
+            log_id_new: frame.log_id_new().map(Into::into),
         }
     }
 }

@@ -635,16 +635,12 @@ struct Tags<'a> {
 impl<'a> Tags<'a> {
     fn of(frame: &Frame<'a>) -> Self {
         let text = |name| frame.header(name).unwrap_or_default();
-        let number = |name, absent| match frame.header(name) {
-            Some(digits) => digits.parse().ok(),
-            None => Some(absent),
-        };
         Self {
             kind: text(header::TYPE),
             push_id: text(header::MESSAGE_ID),
             trace_id: text(header::TRACE_ID),
-            sum: number(header::SUM, 1),
-            seq: number(header::SEQ, 0),
+            sum: frame.sum(),
+            seq: frame.seq(),
         }
     }
 }

@@ -8,6 +8,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::decode::Layout;
 use super::encode::bytes_field_start;
 use super::{Frame, FrameFields, field};
 use crate::{Buffer, BufferFull};
@@ -43,7 +44,9 @@ impl AckTemplate {
     }
 
     fn write_verbatim(frame: &Frame<'_>, out: &mut impl Buffer) -> Result<Self, BufferFull> {
-        let [head, middle, tail] = echoed(frame);
+        let Layout {
+            head, middle, tail, ..
+        } = frame.layout;
         out.append(head)?;
         out.append(middle)?;
         out.append(tail)?;
@@ -120,8 +123,15 @@ impl Frame<'_> {
     ) -> Result<(), BufferFull> {
         let start = out.as_bytes().len();
         let written = if self.layout.regular {
-            let [head, middle, tail] = echoed(self);
-            write(head, middle, tail, biz_rt_ms, outcome, out)
+            let layout = &self.layout;
+            write(
+                layout.head,
+                layout.middle,
+                layout.tail,
+                biz_rt_ms,
+                outcome,
+                out,
+            )
         } else {
             self.acknowledge_canonically(biz_rt_ms, outcome, out)
         };
@@ -146,18 +156,6 @@ impl Frame<'_> {
     }
 }
 
-/// What of a regular frame is echoed.
-fn echoed<'a>(frame: &Frame<'a>) -> [&'a [u8]; 3] {
-    let layout = &frame.layout;
-    let (headers_end, (payload_start, payload_end)) = (layout.headers.1, layout.payload);
-    let run = |from: usize, to: usize| layout.message.get(from..to).unwrap_or_default();
-    [
-        run(0, headers_end),
-        run(headers_end, payload_start),
-        run(payload_end, layout.message.len()),
-    ]
-}
-
 /// Echoes the three runs, with the new header behind the first and the new
 /// payload behind the second.
 fn write(
@@ -169,21 +167,29 @@ fn write(
     out: &mut impl Buffer,
 ) -> Result<(), BufferFull> {
     out.append(head)?;
-    append_biz_rt(biz_rt_ms, out)?;
-    if !middle.is_empty() {
-        out.append(middle)?;
+    match (outcome, middle) {
+        // As Feishu writes frames, the payload is next to the headers.
+        (Outcome::Done, []) => append_biz_rt_and(biz_rt_ms, Some(&DONE), out)?,
+        _ => {
+            append_biz_rt(biz_rt_ms, out)?;
+            out.append(middle)?;
+            append_payload(outcome, out)?;
+        }
     }
-    append_payload(outcome, out)?;
     out.append(tail)
 }
 
 fn append_payload(outcome: Outcome<'_>, out: &mut impl Buffer) -> Result<(), BufferFull> {
     match outcome {
-        Outcome::Done => out.append(b"\x42\x0c{\"code\":200}"),
-        Outcome::Failed => out.append(b"\x42\x0c{\"code\":500}"),
+        Outcome::Done => out.append(&DONE),
+        Outcome::Failed => out.append(&FAILED),
         Outcome::Answer(json) => append_answer(json, out),
     }
 }
+
+/// Payload fields that are always the same: tag, length, JSON.
+const DONE: [u8; 14] = *b"\x42\x0c{\"code\":200}";
+const FAILED: [u8; 14] = *b"\x42\x0c{\"code\":500}";
 
 /// The answer in base64, wrapped in JSON.
 fn append_answer(json: &[u8], out: &mut impl Buffer) -> Result<(), BufferFull> {
@@ -205,14 +211,30 @@ fn append_answer(json: &[u8], out: &mut impl Buffer) -> Result<(), BufferFull> {
 
 /// Appends the header `biz_rt`: how long the handler took.
 fn append_biz_rt(millis: u64, out: &mut impl Buffer) -> Result<(), BufferFull> {
+    append_biz_rt_and(millis, None, out)
+}
+
+/// Appends the header `biz_rt` and the payload's field in one piece.
+fn append_biz_rt_and(
+    millis: u64,
+    payload: Option<&[u8; DONE.len()]>,
+    out: &mut impl Buffer,
+) -> Result<(), BufferFull> {
     const START: [u8; 12] = *b"\x2a\x00\x0a\x06biz_rt\x12\x00";
     /// Digits of the largest u64.
     const DIGITS_MAX: usize = 20;
-    let mut field = [0; START.len() + DIGITS_MAX];
+    const HEADER_MAX: usize = START.len() + DIGITS_MAX;
+    let mut fields = [0; HEADER_MAX + DONE.len()];
+    let (header, end) = fields.split_at_mut(HEADER_MAX);
+    let mut written = HEADER_MAX;
+    if let (Some(payload), Some(end)) = (payload, end.first_chunk_mut()) {
+        *end = *payload;
+        written += payload.len();
+    }
     // Written from the end, the digits first.
     let mut left = millis;
     let mut count = 0_u8;
-    for digit in field.iter_mut().rev().take(DIGITS_MAX) {
+    for digit in header.iter_mut().rev() {
         *digit = b'0' + (left % 10) as u8;
         left /= 10;
         count += 1;
@@ -221,15 +243,12 @@ fn append_biz_rt(millis: u64, out: &mut impl Buffer) -> Result<(), BufferFull> {
         }
     }
     let start = DIGITS_MAX - usize::from(count);
-    let Some(written) = field.get_mut(start..) else {
-        return Ok(());
-    };
-    if let Some(head) = written.first_chunk_mut() {
+    if let Some(head) = header.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
         *head = START;
         head[1] = 10 + count;
         head[11] = count;
     }
-    out.append(written)
+    out.append(fields.get(start..written).unwrap_or_default())
 }
 
 /// How a delivery ended: the JSON that its acknowledgement carries.

@@ -26,8 +26,8 @@ pub struct Frame<'a> {
     pub payload_type: Option<&'a str>,
     /// `payload`.
     pub payload: Option<&'a [u8]>,
-    /// `LogIDNew`.
-    pub log_id_new: Option<&'a str>,
+    /// UTF-8: [`Self::log_id_new`].
+    log_id_new: Option<&'a [u8]>,
     pub(super) known: Known<'a>,
     pub(super) layout: Layout<'a>,
 }
@@ -43,14 +43,17 @@ pub(super) struct Known<'a> {
     pub(super) seq: Option<&'a str>,
 }
 
-/// Where things are in the message, for the acknowledgement that echoes it.
+/// The message in runs, for the acknowledgement that echoes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout<'a> {
-    pub(super) message: &'a [u8],
-    /// From the first header's tag to the end of the last header.
-    pub(super) headers: (usize, usize),
-    /// The payload field, tag included; empty at the place for one if there is none.
-    pub(super) payload: (usize, usize),
+    /// Up to the end of the last header.
+    pub(super) head: &'a [u8],
+    /// How much of that end is headers, from the first one's tag on.
+    pub(super) headers_len: usize,
+    /// From there to the payload field, or to the place for one.
+    pub(super) middle: &'a [u8],
+    /// What is behind the payload.
+    pub(super) tail: &'a [u8],
     /// Headers come before the payload and there is one payload field at most,
     /// as every known encoder writes it.
     pub(super) regular: bool,
@@ -80,13 +83,31 @@ impl<'a> Frame<'a> {
             let kind = DecodeErrorKind::TooLarge(limits.frame_bytes_max);
             return Err(DecodeError { kind, offset: 0 });
         }
-        match usual::decode(message) {
-            Some(frame) => Ok(frame),
-            None => Self::decode_any(message),
-        }
+        let Some(usual) = usual::decode(message) else {
+            return Self::decode_any(message);
+        };
+        Ok(Self {
+            seq_id: usual.seq_id,
+            log_id: usual.log_id,
+            service: usual.service,
+            method: usual.method,
+            payload_encoding: None,
+            payload_type: None,
+            payload: usual.payload,
+            log_id_new: usual.log_id_new,
+            known: usual.known,
+            layout: Layout {
+                head: usual.head,
+                headers_len: usual.headers_len,
+                middle: &[],
+                tail: usual.tail,
+                regular: true,
+            },
+        })
     }
 
     /// Decodes a frame of whatever shape.
+    #[cold]
     pub(super) fn decode_any(message: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message, 0);
         let (mut seq_id, mut log_id, mut service, mut method) = (None, None, None, None);
@@ -129,7 +150,7 @@ impl<'a> Frame<'a> {
                     payload_at = Some((start, reader.offset()));
                 }
                 (field::LOG_ID_NEW, WireType::Bytes) => {
-                    log_id_new = Some(reader.string(number)?);
+                    log_id_new = Some(reader.string(number)?.as_bytes());
                     log_id_new_at.get_or_insert(start);
                 }
                 (1..=9, _) => {
@@ -144,7 +165,9 @@ impl<'a> Frame<'a> {
         let no_headers = first_above_headers.unwrap_or(end);
         let headers = headers.unwrap_or((no_headers, no_headers));
         let payload_place = log_id_new_at.filter(|at| *at >= headers.1).unwrap_or(end);
-        regular &= payload_at.is_none_or(|(start, _)| start >= headers.1);
+        let payload_at = payload_at.unwrap_or((payload_place, payload_place));
+        regular &= payload_at.0 >= headers.1;
+        let run = |from: usize, to: usize| message.get(from..to).unwrap_or_default();
         Ok(Self {
             seq_id: seq_id.ok_or_else(missing("SeqID"))?,
             log_id: log_id.ok_or_else(missing("LogID"))?,
@@ -156,9 +179,10 @@ impl<'a> Frame<'a> {
             log_id_new,
             known,
             layout: Layout {
-                message,
-                headers,
-                payload: payload_at.unwrap_or((payload_place, payload_place)),
+                head: run(0, headers.1),
+                headers_len: headers.1 - headers.0,
+                middle: run(headers.1, payload_at.0),
+                tail: run(payload_at.1, end),
                 regular,
             },
         })
@@ -167,10 +191,12 @@ impl<'a> Frame<'a> {
     /// The headers, in the order they came.
     #[must_use]
     pub fn headers(&self) -> Headers<'a> {
-        let (start, end) = self.layout.headers;
-        let region = self.layout.message.get(start..end).unwrap_or_default();
+        let Layout {
+            head, headers_len, ..
+        } = self.layout;
+        let start = head.len().saturating_sub(headers_len);
         Headers {
-            reader: Reader::new(region, start),
+            reader: Reader::new(head.get(start..).unwrap_or_default(), start),
         }
     }
 
@@ -193,6 +219,29 @@ impl<'a> Frame<'a> {
         let mut headers = self.headers();
         let found = headers.find(|header| header.key == key);
         found.map(|header| header.value)
+    }
+
+    /// `LogIDNew`.
+    #[must_use]
+    pub fn log_id_new(&self) -> Option<&'a str> {
+        // What is not UTF-8 is no frame.
+        core::str::from_utf8(self.log_id_new?).ok()
+    }
+
+    /// The `sum` header: how many parts the event has, 1 when absent; `None`
+    /// when it is no number.
+    #[must_use]
+    #[inline]
+    pub fn sum(&self) -> Option<u32> {
+        number(self.known.sum, 1)
+    }
+
+    /// The `seq` header: which part this is, from 0, and 0 when absent; `None`
+    /// when it is no number.
+    #[must_use]
+    #[inline]
+    pub fn seq(&self) -> Option<u32> {
+        number(self.known.seq, 0)
     }
 
     /// The `type` header, empty when absent.
@@ -278,6 +327,18 @@ impl<'a> Iterator for Headers<'a> {
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+#[inline]
+fn number(text: Option<&str>, absent: u32) -> Option<u32> {
+    let Some(text) = text else {
+        return Some(absent);
+    };
+    match text.as_bytes() {
+        // Nearly every event has one part.
+        [digit @ b'0'..=b'9'] => Some(u32::from(digit - b'0')),
+        _ => text.parse().ok(),
     }
 }
 

@@ -102,7 +102,7 @@ impl<'a> From<&Frame<'a>> for FrameFields<'a> {
             payload_encoding: frame.payload_encoding,
             payload_type: frame.payload_type,
             payload: frame.payload,
-            log_id_new: frame.log_id_new,
+            log_id_new: frame.log_id_new(),
         }
     }
 }

@@ -79,10 +79,6 @@ impl<'a> Reader<'a> {
         self.offset
     }
 
-    pub(super) const fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
     pub(super) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -127,45 +123,19 @@ impl<'a> Reader<'a> {
         self.long_varint()
     }
 
-    /// A varint of several bytes, the first eight at once.
     fn long_varint(&mut self) -> Result<u64, DecodeError> {
-        let Some((word, after)) = self.rest.split_first_chunk() else {
-            return self.last_varint();
+        let Some((value, rest)) = varint(self.rest) else {
+            let whole = self.rest.len() >= VARINT_BYTES_MAX;
+            let kind = if whole {
+                DecodeErrorKind::Varint
+            } else {
+                DecodeErrorKind::Truncated
+            };
+            return Err(self.error(kind));
         };
-        let word = u64::from_le_bytes(*word);
-        let ends = !word & 0x8080_8080_8080_8080;
-        if ends != 0 {
-            let len = ends.trailing_zeros() / 8 + 1;
-            self.advance(len as usize)?;
-            return Ok(seven_bits_each(word & (u64::MAX >> (64 - 8 * len))));
-        }
-        let low = seven_bits_each(word);
-        match after {
-            [ninth @ 0..=0x7f, ..] => {
-                self.advance(9)?;
-                Ok(low | u64::from(*ninth) << 56)
-            }
-            // The tenth byte holds bit 63 alone.
-            [ninth, tenth @ 0..=1, ..] => {
-                self.advance(10)?;
-                Ok(low | u64::from(ninth & 0x7f) << 56 | u64::from(*tenth) << 63)
-            }
-            [_, _, ..] => Err(self.error(DecodeErrorKind::Varint)),
-            [] | [_] => Err(self.error(DecodeErrorKind::Truncated)),
-        }
-    }
-
-    /// A varint with fewer than eight bytes behind it.
-    fn last_varint(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0;
-        for (index, byte) in self.rest.iter().enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                self.advance(index + 1)?;
-                return Ok(value);
-            }
-        }
-        Err(self.error(DecodeErrorKind::Truncated))
+        self.offset += self.rest.len() - rest.len();
+        self.rest = rest;
+        Ok(value)
     }
 
     /// A length-delimited field's content.
@@ -232,6 +202,47 @@ impl<'a> Reader<'a> {
         self.offset += count;
         Ok(())
     }
+}
+
+/// 64 bits, seven in a byte.
+const VARINT_BYTES_MAX: usize = 10;
+
+/// The varint that `bytes` begin with, and what is behind it; the first eight
+/// bytes at once.
+#[inline]
+pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let Some((word, after)) = bytes.split_first_chunk() else {
+        return short_varint(bytes);
+    };
+    let word = u64::from_le_bytes(*word);
+    let ends = !word & 0x8080_8080_8080_8080;
+    if ends != 0 {
+        let len = ends.trailing_zeros() / 8 + 1;
+        let value = seven_bits_each(word & (u64::MAX >> (64 - 8 * len)));
+        return Some((value, bytes.get(len as usize..)?));
+    }
+    let low = seven_bits_each(word);
+    match after {
+        [ninth @ 0..=0x7f, rest @ ..] => Some((low | u64::from(*ninth) << 56, rest)),
+        // The tenth byte holds bit 63 alone.
+        [ninth, tenth @ 0..=1, rest @ ..] => {
+            let high = u64::from(ninth & 0x7f) << 56 | u64::from(*tenth) << 63;
+            Some((low | high, rest))
+        }
+        _ => None,
+    }
+}
+
+/// A varint with fewer than eight bytes behind it.
+fn short_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(index + 1..)?));
+        }
+    }
+    None
 }
 
 /// Joins the low seven bits of eight bytes.

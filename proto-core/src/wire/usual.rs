@@ -1,15 +1,12 @@
-//! Frames as every known encoder writes them: fields in ascending order, none
-//! unknown, lengths of headers in one byte.
+//! Frames as Feishu writes them: fields in ascending order, none unknown, no
+//! payload encoding or type, lengths of headers in one byte.
 //!
 //! Such a frame is decoded without looking at anything twice. What looks
 //! different in any way, be it wrong or merely rare, is left to the general
 //! decoder, which alone says what is wrong.
 
-use core::ops::Range;
-
-use super::decode::{Frame, Known, Layout, low_32};
-use super::header;
-use super::reader::Reader;
+use super::decode::{Known, low_32};
+use super::{Method, header, reader};
 
 /// Tags of one byte: field number and wire type.
 mod tag {
@@ -18,8 +15,6 @@ mod tag {
     pub(super) const SERVICE: u8 = 3 << 3;
     pub(super) const METHOD: u8 = 4 << 3;
     pub(super) const HEADER: u8 = 5 << 3 | 2;
-    pub(super) const PAYLOAD_ENCODING: u8 = 6 << 3 | 2;
-    pub(super) const PAYLOAD_TYPE: u8 = 7 << 3 | 2;
     pub(super) const PAYLOAD: u8 = 8 << 3 | 2;
     pub(super) const LOG_ID_NEW: u8 = 9 << 3 | 2;
     pub(super) const HEADER_KEY: u8 = 1 << 3 | 2;
@@ -29,44 +24,59 @@ mod tag {
 /// Lengths below this one are written in one byte, and that byte is ASCII.
 const LONG: u8 = 0x80;
 
+/// What was found in a frame of the usual shape.
+pub(super) struct Usual<'a> {
+    pub(super) seq_id: u64,
+    pub(super) log_id: u64,
+    pub(super) service: i32,
+    pub(super) method: Method,
+    pub(super) payload: Option<&'a [u8]>,
+    /// UTF-8.
+    pub(super) log_id_new: Option<&'a [u8]>,
+    pub(super) known: Known<'a>,
+    /// Up to the end of the last header.
+    pub(super) head: &'a [u8],
+    pub(super) headers_len: usize,
+    /// What is behind the payload.
+    pub(super) tail: &'a [u8],
+}
+
 /// Decodes a frame of the usual shape; `None` for any other message.
-pub(super) fn decode(message: &[u8]) -> Option<Frame<'_>> {
+#[inline]
+pub(super) fn decode(message: &[u8]) -> Option<Usual<'_>> {
     let (seq_id, rest) = varint_field(message, tag::SEQ_ID)?;
     let (log_id, rest) = varint_field(rest, tag::LOG_ID)?;
     let (service, rest) = varint_field(rest, tag::SERVICE)?;
     let (method, rest) = varint_field(rest, tag::METHOD)?;
-    let headers_start = message.len() - rest.len();
     let found = Found::walk(rest)?;
     let (headers, rest) = rest.split_at_checked(found.len)?;
     // Tags and lengths here are ASCII, so the headers are UTF-8 together if
     // they are one by one.
     let headers = core::str::from_utf8(headers).ok()?;
-    let (payload_encoding, rest) = string_field(rest, tag::PAYLOAD_ENCODING)?;
-    let (payload_type, rest) = string_field(rest, tag::PAYLOAD_TYPE)?;
-    let payload_start = message.len() - rest.len();
-    let (payload, rest) = bytes_field(rest, tag::PAYLOAD)?;
-    let payload_end = message.len() - rest.len();
-    let (log_id_new, rest) = string_field(rest, tag::LOG_ID_NEW)?;
-    if !rest.is_empty() {
+    let head = message.get(..message.len() - rest.len())?;
+    let (payload, tail) = bytes_field(rest, tag::PAYLOAD)?;
+    let (log_id_new, rest) = bytes_field(tail, tag::LOG_ID_NEW)?;
+    if !rest.is_empty() || !log_id_new.is_none_or(is_utf8) {
         return None;
     }
-    Some(Frame {
+    Some(Usual {
         seq_id,
         log_id,
         service: low_32(service),
         method: low_32(method).into(),
-        payload_encoding,
-        payload_type,
         payload,
         log_id_new,
         known: found.known(headers),
-        layout: Layout {
-            message,
-            headers: (headers_start, headers_start + found.len),
-            payload: (payload_start, payload_end),
-            regular: true,
-        },
+        head,
+        headers_len: found.len,
+        tail,
     })
+}
+
+/// Quicker than making a `str` where bytes are all that is wanted.
+#[inline]
+fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || core::str::from_utf8(bytes).is_ok()
 }
 
 /// What is behind the tag, if it stands here.
@@ -93,42 +103,33 @@ fn bytes_field(bytes: &[u8], tag: u8) -> Option<(Option<&[u8]>, &[u8])> {
 }
 
 #[inline]
-fn string_field(bytes: &[u8], tag: u8) -> Option<(Option<&str>, &[u8])> {
-    let (content, rest) = bytes_field(bytes, tag)?;
-    let text = match content {
-        Some(content) => Some(core::str::from_utf8(content).ok()?),
-        None => None,
-    };
-    Some((text, rest))
-}
-
-#[inline]
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     match bytes {
         [first @ 0..LONG, rest @ ..] => Some((u64::from(*first), rest)),
         [first, second @ 0..LONG, rest @ ..] => {
             Some((u64::from(first & 0x7f) | u64::from(*second) << 7, rest))
         }
-        _ => {
-            let mut reader = Reader::new(bytes, 0);
-            Some((reader.varint().ok()?, reader.rest()))
-        }
+        _ => reader::varint(bytes),
     }
 }
 
-/// Where things are in the headers' bytes; an empty range is none.
+/// From where to where in the headers' bytes; no value begins at 0.
+type Place = (usize, usize);
+
+/// Where the values are.
 #[derive(Default)]
 struct Found {
     len: usize,
-    kind: Option<Range<usize>>,
-    push_id: Option<Range<usize>>,
-    trace_id: Option<Range<usize>>,
-    sum: Option<Range<usize>>,
-    seq: Option<Range<usize>>,
+    kind: Place,
+    push_id: Place,
+    trace_id: Place,
+    sum: Place,
+    seq: Place,
 }
 
 impl Found {
     /// Goes over the headers that `bytes` begin with.
+    #[inline]
     fn walk(bytes: &[u8]) -> Option<Self> {
         let mut found = Self::default();
         let mut rest = bytes;
@@ -146,30 +147,35 @@ impl Found {
             }
             rest = next;
             let end = bytes.len() - rest.len();
-            let place = match key {
-                TYPE => &mut found.kind,
-                MESSAGE_ID => &mut found.push_id,
-                TRACE_ID => &mut found.trace_id,
-                SUM => &mut found.sum,
-                SEQ => &mut found.seq,
+            // By length first: patterns would be compared byte by byte.
+            let place = match key.len() {
+                3 if key == SUM => &mut found.sum,
+                3 if key == SEQ => &mut found.seq,
+                4 if key == TYPE => &mut found.kind,
+                8 if key == TRACE_ID => &mut found.trace_id,
+                10 if key == MESSAGE_ID => &mut found.push_id,
                 _ => continue,
             };
-            if place.is_none() {
-                *place = Some(end - value.len()..end);
+            if place.0 == 0 {
+                *place = (end - value.len(), end);
             }
         }
         found.len = bytes.len() - rest.len();
         Some(found)
     }
 
+    #[inline]
     fn known<'a>(&self, headers: &'a str) -> Known<'a> {
-        let at = |place: &Option<Range<usize>>| headers.get(place.clone()?);
+        let at = |(start, end): Place| match start {
+            0 => None,
+            _ => headers.get(start..end),
+        };
         Known {
-            kind: at(&self.kind),
-            push_id: at(&self.push_id),
-            trace_id: at(&self.trace_id),
-            sum: at(&self.sum),
-            seq: at(&self.seq),
+            kind: at(self.kind),
+            push_id: at(self.push_id),
+            trace_id: at(self.trace_id),
+            sum: at(self.sum),
+            seq: at(self.seq),
         }
     }
 }
@@ -187,8 +193,9 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{FrameFields, Header};
+    use super::super::{Frame, FrameFields, Header};
     use super::*;
+    use crate::Limits;
 
     fn frames() -> impl Strategy<Value = (Vec<u8>, bool)> {
         let name = prop::sample::select(&["type", "sum", "seq", "message_id", "trace_id", "x"][..]);
@@ -225,17 +232,19 @@ mod tests {
                     let at = at.index(message.len());
                     message[at] = byte;
                 }
-                (message, untouched && short)
+                let plain = payload_encoding.is_none() && payload_type.is_none();
+                (message, untouched && short && plain)
             })
     }
 
     proptest! {
         #[test]
         fn the_usual_shape_says_what_the_general_decoder_says((message, usual) in frames()) {
-            let quick = decode(&message);
-            prop_assert!(quick.is_some() || !usual);
-            if quick.is_some() {
-                prop_assert_eq!(quick, Frame::decode_any(&message).ok());
+            let quick = decode(&message).is_some();
+            prop_assert!(quick || !usual);
+            if quick {
+                let frame = Frame::decode(&message, &Limits::default());
+                prop_assert_eq!(frame, Frame::decode_any(&message));
             }
         }
     }

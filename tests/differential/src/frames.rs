@@ -32,7 +32,7 @@ pub(crate) fn answer(line: &str) -> Answer {
         "payload_encoding": frame.payload_encoding,
         "payload_type": frame.payload_type,
         "payload": frame.payload.map(hex),
-        "log_id_new": frame.log_id_new,
+        "log_id_new": frame.log_id_new(),
         "canonical": hex(&canonical),
         "ack": acknowledgement(&message)?,
     }))

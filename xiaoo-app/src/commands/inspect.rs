@@ -221,7 +221,7 @@ impl FrameInspector {
                 payload_encoding: frame.payload_encoding,
                 payload_type: frame.payload_type,
                 payload_hex: frame.payload.map(|_| self.payload_hex.as_str()),
-                log_id_new: frame.log_id_new,
+                log_id_new: frame.log_id_new(),
             },
             canonical_hex: &self.canonical_hex,
         })
