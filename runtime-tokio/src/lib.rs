@@ -1,5 +1,6 @@
 //! Sockets, HTTP and clocks for `proto-core` on tokio.
 
+mod clock;
 pub mod http;
 mod ingress;
 pub mod link;
@@ -7,4 +8,5 @@ pub mod openapi;
 pub mod server;
 pub mod webhook;
 
+pub use clock::WallClock;
 pub use ingress::{InboundEvent, Ingress, Transport, Verdict};

@@ -21,9 +21,9 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use proto_core::conn::LinkState;
 use proto_core::{Config, Frame, FrameFields, Header, HostPolicy, Limits, Method};
 use runtime_tokio::link::{
-    self, EndpointAnswer, EndpointSource, LinkOptions, LinkSnapshot, LinkStatus, TlsSource,
+    self, Dialer, EndpointAnswer, EndpointSource, LinkOptions, LinkSnapshot, LinkStatus, TlsSource,
 };
-use runtime_tokio::{InboundEvent, Ingress, Transport, Verdict};
+use runtime_tokio::{InboundEvent, Ingress, Transport, Verdict, WallClock};
 use serde_json::json;
 use support::{Log, soon, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -139,7 +139,8 @@ impl Setup {
         let shutdown = CancellationToken::new();
         let options = LinkOptions {
             core: self.core,
-            tls: TlsSource::new(|| Err("no TLS in this test".into())),
+            dialer: Dialer::tcp(TlsSource::new(|| Err("no TLS in this test".into()))),
+            clock: WallClock::default(),
         };
         let running = tokio::spawn(link::run(
             options,

@@ -8,29 +8,26 @@ use anyhow::{Context as _, bail};
 use axum::Router;
 use axum::routing::get;
 use proto_core::Verifier;
+use runtime_tokio::WallClock;
 use runtime_tokio::http::{self, HttpOptions};
-use runtime_tokio::link::{self, LinkOptions, LinkStatus};
+use runtime_tokio::link::{Dialer, LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::server::{self, ServerLimits};
 use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::info;
 use xiaoo_agent::{CurrentTime, Model, ToolSet};
 use xiaoo_store::{Health, Store, StoreGuard, StoreOptions};
 
 use crate::config::{Access, AccessConfig, Config, FeishuConfig, ProgressStyle, Transport};
-use crate::pipeline::admission::Admission;
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::{
-    Counters, Pipeline, Settings, SharedPipeline, identity, lanes, outbox, unix_ms,
-};
+use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
 use crate::routes;
 use crate::routes::ready::Readiness;
+use crate::stages::Stages;
 
 /// The routes that take events: the internal one, and the public alias for
 /// deployments without nginx.
@@ -39,14 +36,8 @@ pub const EVENT_ROUTES: [&str; 2] = [
     "/api/v1/channels/xiaoo/events",
 ];
 
-/// How long the outbox goes on sending when the daemon stops.
-const LAST_SENDS: Duration = Duration::from_secs(5);
-/// How long turns that were told to give up may take to do so.
-const GIVING_UP: Duration = Duration::from_secs(3);
-/// How often old rows are pruned, and how many at once: small batches, so that
-/// events never wait behind them.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
-const PRUNE_BATCH: usize = 500;
+/// How long the HTTP surface may take to end.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// Minutes east of UTC that the model is told the time in: China, where most
 /// of Feishu is.
 const MODEL_UTC_OFFSET_MINUTES: i32 = 480;
@@ -150,6 +141,7 @@ impl App {
                 .with(CurrentTime::new(MODEL_UTC_OFFSET_MINUTES))
                 .context("a built-in tool is unsound")?,
             settings,
+            clock: WallClock::default(),
             identity: known,
             lanes_bell: Notify::new(),
             outbox_bell: Notify::new(),
@@ -174,19 +166,34 @@ impl App {
         let address = listener
             .local_addr()
             .context("the listener has no address")?;
-        let admission = Admission::new(Arc::clone(&self.pipeline));
         let stopping = Arc::new(AtomicBool::new(false));
         let link_status = (self.feishu.transport == Transport::Websocket).then(LinkStatus::default);
+        let link = link_status.clone().map(|status| {
+            let http = HttpOptions {
+                ca_file: self.feishu.ca_file.clone(),
+                no_proxy: false,
+            };
+            let options = LinkOptions {
+                core: proto_core::Config {
+                    hosts: self.feishu.host_policy(),
+                    ..proto_core::Config::default()
+                },
+                dialer: Dialer::tcp(http::lazy_tls(http)),
+                clock: self.pipeline.clock.clone(),
+            };
+            (options, status)
+        });
+        let stages = Stages::start(Arc::clone(&self.pipeline), self.identity, link);
         let readiness = Readiness {
             pipeline: Arc::clone(&self.pipeline),
-            link: link_status.clone(),
+            link: link_status,
             stopping: Arc::clone(&stopping),
         };
         let events = match self.verifier {
             Some(verifier) => webhook::router(
                 &EVENT_ROUTES,
                 verifier,
-                Arc::clone(&admission),
+                Arc::clone(stages.admission()),
                 WebhookLimits::default(),
                 Arc::new(WebhookStats::default()),
             ),
@@ -194,54 +201,13 @@ impl App {
         };
         let router = router(readiness).merge(events);
 
-        // Each stage of stopping has its own token, fired in this order.
-        let (no_events, no_turns, give_up) = Default::default();
-        let (no_sends, no_http): (CancellationToken, CancellationToken) = Default::default();
-        let (tasks, turns, sends) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
-
-        tasks.spawn(server::serve(
+        let no_http = CancellationToken::new();
+        let serving = tokio::spawn(server::serve(
             listener,
             router,
             ServerLimits::default(),
             no_http.clone(),
         ));
-        tasks.spawn(identity::learn(
-            self.pipeline.api.clone(),
-            self.identity,
-            stop.clone(),
-        ));
-        tasks.spawn(lanes::run(
-            Arc::clone(&self.pipeline),
-            turns.clone(),
-            CancellationToken::clone(&no_turns),
-            CancellationToken::clone(&give_up),
-        ));
-        tasks.spawn(outbox::run(
-            Arc::clone(&self.pipeline),
-            sends.clone(),
-            no_sends.clone(),
-        ));
-        tasks.spawn(prune(Arc::clone(&self.pipeline), stop.clone()));
-        let link = link_status.map(|status| {
-            let options = LinkOptions {
-                core: proto_core::Config {
-                    hosts: self.feishu.host_policy(),
-                    ..proto_core::Config::default()
-                },
-                tls: http::lazy_tls(HttpOptions {
-                    ca_file: self.feishu.ca_file.clone(),
-                    no_proxy: false,
-                }),
-            };
-            let api = self.pipeline.api.clone();
-            tokio::spawn(link::run(
-                options,
-                api,
-                Arc::clone(&admission),
-                status,
-                CancellationToken::clone(&no_events),
-            ))
-        });
         info!(
             %address,
             transport = self.feishu.transport.name(),
@@ -258,36 +224,10 @@ impl App {
             Ok(_) = health.wait_for(|health| matches!(health, Health::Failed { .. })) => true,
         };
 
-        info!(grace = ?self.shutdown_grace, "the daemon stops: no new events, running turns may end");
         stopping.store(true, Ordering::Release);
-        stop.cancel();
-        admission.close();
-        no_events.cancel();
-        no_turns.cancel();
-        if let Some(link) = link {
-            // It bounds its own goodbye.
-            let _ = link.await;
-        }
-        turns.close();
-        if tokio::time::timeout(self.shutdown_grace, turns.wait())
-            .await
-            .is_err()
-        {
-            warn!(
-                running = turns.len(),
-                "turns are still running; they go on after the next start"
-            );
-            give_up.cancel();
-            let _ = tokio::time::timeout(GIVING_UP, turns.wait()).await;
-        }
-        let deadline = Instant::now() + LAST_SENDS;
-        outbox::drained(&self.pipeline, deadline).await;
-        no_sends.cancel();
-        sends.close();
-        let _ = tokio::time::timeout_at(deadline, sends.wait()).await;
+        stages.stop(self.shutdown_grace).await;
         no_http.cancel();
-        tasks.close();
-        let _ = tokio::time::timeout(LAST_SENDS, tasks.wait()).await;
+        let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
         let health = self.guard.close();
         info!("the daemon has stopped");
         if failed {
@@ -329,25 +269,5 @@ fn policy(access: &AccessConfig) -> Policy {
                 respond_to_all: chat.respond_to_all,
             })
             .collect(),
-    }
-}
-
-/// Removes what is old, in batches, for as long as the daemon runs.
-async fn prune(pipeline: SharedPipeline, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-        }
-        loop {
-            match pipeline.store.prune(unix_ms(), PRUNE_BATCH).await {
-                Ok(0) => break,
-                Ok(rows) => info!(rows, "old rows were pruned"),
-                Err(error) => {
-                    warn!("old rows were not pruned: {error}");
-                    break;
-                }
-            }
-        }
     }
 }

@@ -8,4 +8,5 @@ pub mod fail_point;
 pub mod pipeline;
 pub mod render;
 pub mod routes;
+pub mod stages;
 pub mod telemetry;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use feishu_sim::view::Message;
 use feishu_sim::{FaultKind, Sim, SimConfig, UserMessage};
-use runtime_tokio::http;
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience, derive_uuid};
+use runtime_tokio::{WallClock, http};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
@@ -23,7 +23,7 @@ use xiaoo_agent::{Model, ModelConfig, Progress, Provider, ToolSet, TurnLimits};
 use xiaoo_app::pipeline::outbox::{self, RESENT_BLINDLY, Sending, TRIED_FOR};
 use xiaoo_app::pipeline::policy::Policy;
 use xiaoo_app::pipeline::signs::{self, Board};
-use xiaoo_app::pipeline::{Counters, Pipeline, Settings, SharedPipeline, unix_ms};
+use xiaoo_app::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
 use xiaoo_app::render::language::Language;
 use xiaoo_store::{
     NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions, TurnResult,
@@ -32,6 +32,10 @@ use xiaoo_store::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const LIST: &str = "GET /open-apis/im/v1/messages";
 const REPLY: &str = "POST /open-apis/im/v1/messages/:message_id/reply";
+
+fn now_ms() -> i64 {
+    WallClock::default().unix_ms()
+}
 
 struct Rig {
     sim: Sim,
@@ -80,6 +84,7 @@ fn pipeline(sim: &Sim, store: Store) -> SharedPipeline {
             message_age_max: None,
             late_notice: true,
         },
+        clock: WallClock::default(),
         identity,
         lanes_bell: Notify::new(),
         outbox_bell: Notify::new(),
@@ -118,7 +123,7 @@ impl Rig {
             app: self.pipeline.settings.app_id.clone(),
             event_id: format!("event of {message}"),
             message_id: Some(message.to_owned()),
-            received_ms: unix_ms(),
+            received_ms: now_ms(),
             work: Some(NewTurn {
                 conversation: "feishu:oc".into(),
                 kind: "message".into(),
@@ -135,7 +140,7 @@ impl Rig {
         let result = TurnResult {
             outcome: Outcome::Answered,
             detail: None,
-            finished_ms: unix_ms(),
+            finished_ms: now_ms(),
             history: Vec::new(),
             outbox: outbox.collect(),
         };
@@ -144,7 +149,7 @@ impl Rig {
 
     /// The next row, as a process took it so long ago that then died.
     async fn taken(&self, ago: Duration) -> OutboxRow {
-        let then = unix_ms() - i64::try_from(ago.as_millis()).unwrap();
+        let then = now_ms() - i64::try_from(ago.as_millis()).unwrap();
         let mut rows = self.pipeline.store.outbox_take(then, 1).await.unwrap();
         assert_eq!(rows.len(), 1);
         rows.remove(0)
@@ -207,7 +212,7 @@ fn reply(message: &Message, part: usize, text: &str) -> Sending {
             .to_string(),
         fallback: None,
         part,
-        asked_ms: unix_ms(),
+        asked_ms: now_ms(),
     }
 }
 
@@ -446,7 +451,7 @@ async fn a_card_of_unknown_fate_is_finished_and_never_doubled() {
             content: card("done"),
             chat_id: asked.chat_id.clone(),
             thread_id: None,
-            asked_ms: unix_ms() - i64::try_from(since.as_millis()).unwrap(),
+            asked_ms: now_ms() - i64::try_from(since.as_millis()).unwrap(),
         };
         rig.owes(&asked.message_id, &[finish]).await;
         rig.drain().await;
@@ -502,7 +507,7 @@ async fn whoever_lost_the_turn_updates_its_card_no_more() {
             app: "app".into(),
             event_id: "e".into(),
             message_id: Some(asked.message_id.clone()),
-            received_ms: unix_ms(),
+            received_ms: now_ms(),
             work: Some(NewTurn {
                 conversation: "feishu:oc".into(),
                 kind: "message".into(),

@@ -152,7 +152,7 @@ mod types;
 mod url;
 
 pub use error::{OpenError, StoreError};
-pub use memory::{Commit, Fate, MemoryDisk};
+pub use memory::{Commit, Deed, Fate, MemoryDisk};
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
     Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,

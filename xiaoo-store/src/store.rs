@@ -85,7 +85,7 @@ impl StoreGuard {
     pub fn abandon(mut self) {
         match &mut self.engine {
             Closing::Threads(threads) => threads.abandon(),
-            Closing::Memory(memory) => drop(memory.close()),
+            Closing::Memory(memory) => memory.abandon(),
         }
     }
 }
@@ -119,7 +119,18 @@ impl Store {
     /// disk, and as durable as the disk is told to be. Whoever had the disk's store
     /// open is taken for dead.
     pub fn in_memory(disk: &MemoryDisk, options: &StoreOptions) -> (Self, StoreGuard) {
-        let memory = memory::open(disk, options.bounds());
+        Self::on(disk, options, false)
+    }
+
+    /// The same beside those who have it open, as several daemons share a server: what
+    /// one had under way becomes claimable when it closes, or when [`MemoryDisk::lapse`]
+    /// says so.
+    pub fn in_memory_beside(disk: &MemoryDisk, options: &StoreOptions) -> (Self, StoreGuard) {
+        Self::on(disk, options, true)
+    }
+
+    fn on(disk: &MemoryDisk, options: &StoreOptions, beside: bool) -> (Self, StoreGuard) {
+        let memory = memory::open(disk, options.bounds(), beside);
         let store = Self {
             engine: Engine::Memory(memory.clone()),
             admit_deadline: options.admit_deadline,

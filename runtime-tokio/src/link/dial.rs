@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use futures_util::future::{BoxFuture, FutureExt as _};
 use http::Uri;
 use proto_core::HandshakeRefusal;
 use proto_core::conn::CloseReason;
@@ -39,8 +40,41 @@ impl fmt::Debug for TlsSource {
 }
 
 /// A byte stream to the platform, encrypted or not.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// How a byte stream to the platform is opened, before any websocket.
+#[derive(Clone)]
+pub struct Dialer(Arc<Open>);
+
+type Open = dyn Fn(Uri) -> BoxFuture<'static, Result<Box<dyn Stream>, String>> + Send + Sync;
+
+impl Dialer {
+    /// A dialer that calls `open`, which says in words why there is no stream.
+    pub fn new(
+        open: impl Fn(Uri) -> BoxFuture<'static, Result<Box<dyn Stream>, String>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self(Arc::new(open))
+    }
+
+    /// TCP, and TLS over it for a `wss://` URL.
+    #[must_use]
+    pub fn tcp(tls: TlsSource) -> Self {
+        Self::new(move |uri| {
+            let tls = tls.clone();
+            async move { connect(&uri, &tls).await }.boxed()
+        })
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}
 
 pub(super) type Socket = WebSocketStream<Oversize<Box<dyn Stream>>>;
 
@@ -64,39 +98,15 @@ const READ_BUFFER_BYTES: usize = 16 << 10;
 pub(super) async fn dial(
     url: &str,
     message_bytes_max: usize,
-    tls: &TlsSource,
+    dialer: &Dialer,
     oversize: Arc<AtomicU64>,
 ) -> Result<Socket, DialError> {
     let failed = |why: String| DialError::Failed(CloseReason::ConnectFailed, why);
     let uri: Uri = url
         .parse()
         .map_err(|_| failed("the URL cannot be parsed".into()))?;
-    let host = uri
-        .host()
-        .ok_or_else(|| failed("the URL has no host".into()))?
-        .trim_matches(['[', ']'])
-        .to_owned();
-    let encrypted = uri.scheme_str() == Some("wss");
-    let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-
-    let tcp = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(|error| failed(format!("cannot connect to {host}:{port}: {error}")))?;
-    // Acknowledgements are small and wanted at once; batching is ours.
-    tcp.set_nodelay(true)
-        .map_err(|error| failed(error.to_string()))?;
-    let stream: Box<dyn Stream> = if encrypted {
-        let config = (tls.0)().map_err(failed)?;
-        let name = ServerName::try_from(host.clone())
-            .map_err(|_| failed(format!("`{host}` is not a name for TLS")))?;
-        let stream = TlsConnector::from(config)
-            .connect(name, tcp)
-            .await
-            .map_err(|error| failed(format!("TLS with {host}: {error}")))?;
-        Box::new(stream)
-    } else {
-        Box::new(tcp)
-    };
+    let host = uri.host().unwrap_or_default().to_owned();
+    let stream = (dialer.0)(uri).await.map_err(failed)?;
 
     let stream = Oversize::new(stream, message_bytes_max, oversize);
     let config = WebSocketConfig::default()
@@ -115,6 +125,33 @@ pub(super) async fn dial(
             }
             failed(format!("websocket handshake with {host}: {error}"))
         })
+}
+
+async fn connect(uri: &Uri, tls: &TlsSource) -> Result<Box<dyn Stream>, String> {
+    let host = uri
+        .host()
+        .ok_or("the URL has no host")?
+        .trim_matches(['[', ']'])
+        .to_owned();
+    let encrypted = uri.scheme_str() == Some("wss");
+    let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+
+    let tcp = TcpStream::connect((host.as_str(), port))
+        .await
+        .map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
+    // Acknowledgements are small and wanted at once; batching is ours.
+    tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+    if !encrypted {
+        return Ok(Box::new(tcp));
+    }
+    let config = (tls.0)()?;
+    let name = ServerName::try_from(host.clone())
+        .map_err(|_| format!("`{host}` is not a name for TLS"))?;
+    let stream = TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| format!("TLS with {host}: {error}"))?;
+    Ok(Box::new(stream))
 }
 
 fn refusal<B>(answer: &http::Response<B>) -> HandshakeRefusal {

@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use super::dial::{DialError, Socket, dial};
 use super::{EndpointAnswer, EndpointSource, LinkOptions, LinkStatus};
-use crate::{InboundEvent, Ingress, Transport, Verdict};
+use crate::{InboundEvent, Ingress, Transport, Verdict, WallClock};
 
 /// Messages and verdicts handled before the acknowledgements are flushed: the
 /// batch that shares one write.
@@ -85,7 +85,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         ingress: Arc<I>,
         status: LinkStatus,
     ) -> Self {
-        let clock = Clock::new();
+        let clock = Clock::new(options.clock.clone());
         let machine = Connection::new(
             clock.now(),
             options.core.clone(),
@@ -290,13 +290,13 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             });
         if self.machine.stats().pongs > pongs {
             self.status
-                .update(|status| status.last_pong = Some(SystemTime::now()));
+                .update(|status| status.last_pong = Some(self.clock.wall.now()));
         }
         let Some((token, payload)) = accepted else {
             return;
         };
         self.status
-            .update(|status| status.last_event = Some(SystemTime::now()));
+            .update(|status| status.last_event = Some(self.clock.wall.now()));
         let ingress = Arc::clone(&self.ingress);
         let received = Instant::now();
         self.accepting.push(Box::pin(async move {
@@ -355,10 +355,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                         host = host_for_log(url),
                         "feishu websocket: endpoint received, connecting"
                     );
-                    let (url, tls) = (url.to_owned(), self.options.tls.clone());
+                    let (url, dialer) = (url.to_owned(), self.options.dialer.clone());
                     let bytes_max = self.options.core.limits.frame_bytes_max;
                     let oversize = Arc::clone(&self.oversize);
-                    let dial = async move { dial(&url, bytes_max, &tls, oversize).await };
+                    let dial = async move { dial(&url, bytes_max, &dialer, oversize).await };
                     self.dialing = Some((epoch, Box::pin(dial)));
                 }
                 Output::Send(bytes) => {
@@ -468,9 +468,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         let (state, stats) = (self.machine.state(), *self.machine.stats());
         let (in_flight, flushes) = (self.machine.in_flight(), self.flushes);
         let oversize = self.oversize.load(Ordering::Relaxed);
+        let wall = &self.clock.wall;
         self.status.update(|status| {
             if status.state != state {
-                status.since = SystemTime::now();
+                status.since = wall.now();
             }
             status.state = state;
             status.stats = stats;
@@ -562,15 +563,17 @@ fn host_for_log(url: &str) -> &str {
 /// tokio's clock as the core's, and a watch for the machine's sleep.
 struct Clock {
     origin: Instant,
-    wall: SystemTime,
+    wall: WallClock,
+    wall_origin: SystemTime,
     ahead: Duration,
 }
 
 impl Clock {
-    fn new() -> Self {
+    fn new(wall: WallClock) -> Self {
         Self {
             origin: Instant::now(),
-            wall: SystemTime::now(),
+            wall_origin: wall.now(),
+            wall,
             ahead: Duration::ZERO,
         }
     }
@@ -586,8 +589,10 @@ impl Clock {
 
     /// Whether the wall clock has run ahead since the last call.
     fn slept(&mut self) -> bool {
-        let wall = self.wall.elapsed().unwrap_or_default();
-        let ahead = wall.saturating_sub(self.origin.elapsed());
+        let wall = self.wall.now().duration_since(self.wall_origin);
+        let ahead = wall
+            .unwrap_or_default()
+            .saturating_sub(self.origin.elapsed());
         let slept = ahead > self.ahead + SLEPT;
         self.ahead = ahead;
         slept

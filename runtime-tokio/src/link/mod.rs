@@ -17,9 +17,9 @@ use bytes::Bytes;
 use proto_core::conn::{LinkState, Stats};
 use tokio_util::sync::CancellationToken;
 
-use crate::Ingress;
+use crate::{Ingress, WallClock};
 
-pub use dial::TlsSource;
+pub use dial::{Dialer, Stream, TlsSource};
 
 /// The call that gives a connection URL.
 pub trait EndpointSource: Send + Sync + 'static {
@@ -42,8 +42,10 @@ pub struct EndpointAnswer {
 pub struct LinkOptions {
     /// The core's configuration.
     pub core: proto_core::Config,
-    /// Roots for `wss://`.
-    pub tls: TlsSource,
+    /// How the way to the platform is opened.
+    pub dialer: Dialer,
+    /// Tells when the machine has slept.
+    pub clock: WallClock,
 }
 
 /// What the link is doing, shared with health pages.

@@ -1,13 +1,14 @@
 //! The calls, by what they are for.
 
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::json;
 use tracing::{debug, info};
 
 use secrecy::ExposeSecret as _;
 
-use super::request::{Answer, Call, transport};
+use super::request::Call;
 use super::{ApiError, OpenApi};
 use crate::link::{EndpointAnswer, EndpointSource};
 
@@ -306,21 +307,16 @@ impl EndpointSource for OpenApi {
     async fn fetch(&self) -> Option<EndpointAnswer> {
         let name = "POST /callback/ws/endpoint";
         let config = &self.0.config;
-        let request = self
-            .0
-            .http
-            .post(format!("{}/callback/ws/endpoint", config.base_url))
-            .header("locale", "zh")
-            .json(&json!({
-                "AppID": config.app_id,
-                "AppSecret": config.app_secret.expose_secret(),
-            }));
+        let body = json!({
+            "AppID": config.app_id,
+            "AppSecret": config.app_secret.expose_secret(),
+        });
         let exchange = async {
-            let response = request
-                .send()
-                .await
-                .map_err(|error| transport(name, &error))?;
-            Answer::read(response, name, ENDPOINT_BYTES_MAX).await
+            let path = "/callback/ws/endpoint";
+            let mut request = self.request(Method::POST, path, &[], Some(&body), name)?;
+            let locale = HeaderValue::from_static("zh");
+            request.headers_mut().insert("locale", locale);
+            self.send(request, name, ENDPOINT_BYTES_MAX).await
         };
         match tokio::time::timeout(ENDPOINT_TIMEOUT, exchange).await {
             Ok(Ok(answer)) => Some(EndpointAnswer {

@@ -17,7 +17,10 @@ use core::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::{Request, Response};
 use secrecy::SecretString;
+use tower::Service;
+use tower::util::BoxCloneSyncService;
 
 pub use calls::{BotInfo, ChatInfo, Member, Members, MessageSent, ReplyTarget};
 pub use error::ApiError;
@@ -78,21 +81,27 @@ impl Default for Patience {
 pub struct OpenApi(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
+    http: BoxCloneSyncService<Request, Response, reqwest::Error>,
     config: OpenApiConfig,
     token: token::TokenCache,
     stats: ApiStats,
 }
 
 impl OpenApi {
-    /// A client that has called nothing yet.
+    /// A client that has called nothing yet. Its requests go through `http`: a
+    /// [`reqwest::Client`], or what stands for the network in a simulation.
     #[must_use]
-    pub fn new(http: reqwest::Client, mut config: OpenApiConfig) -> Self {
+    pub fn new<S>(http: S, mut config: OpenApiConfig) -> Self
+    where
+        S: Service<Request, Response = Response, Error = reqwest::Error>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
         while config.base_url.ends_with('/') {
             config.base_url.pop();
         }
         Self(Arc::new(Inner {
-            http,
+            http: BoxCloneSyncService::new(http),
             config,
             token: token::TokenCache::default(),
             stats: ApiStats::default(),

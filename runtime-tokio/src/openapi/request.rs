@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Method, RequestBuilder, Response, header};
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Method, Request, Response, Url};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
+use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::codes::Advice;
@@ -84,11 +86,9 @@ impl OpenApi {
         _: Unauthorized,
     ) -> Result<T, ApiError> {
         let name = "POST /auth/v3/tenant_access_token/internal";
-        let url = format!("{}{path}", self.0.config.base_url);
+        let request = self.request(Method::POST, path, &[], Some(body), name)?;
         // One try: whoever needs the token has patience, and tries again as a whole.
-        let answer = self
-            .exchange(self.0.http.post(&url).json(body), name)
-            .await?;
+        let answer = self.exchange(request, name).await?;
         parse(&answer, name)
     }
 
@@ -100,16 +100,13 @@ impl OpenApi {
     async fn attempt(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
         for first in [true, false] {
             let token = self.token().await?;
-            let url = format!("{}{}", self.0.config.base_url, call.path);
-            let mut request = self
-                .0
-                .http
-                .request(call.method.clone(), url)
-                .query(call.query)
-                .bearer_auth(token.value.expose_secret());
-            if let Some(body) = &call.body {
-                request = request.json(body);
-            }
+            let (method, body) = (call.method.clone(), call.body.as_ref());
+            let mut request = self.request(method, &call.path, call.query, body, call.name)?;
+            let bearer = format!("Bearer {}", token.value.expose_secret());
+            let mut bearer = HeaderValue::try_from(bearer)
+                .map_err(|_| unsendable(call.name, "the token fits no header"))?;
+            bearer.set_sensitive(true);
+            request.headers_mut().insert(header::AUTHORIZATION, bearer);
             match self.exchange(request, call.name).await {
                 Err(error) if first && error.advice() == Some(Advice::NewToken) => {
                     debug!("a token was not taken; fetching a new one");
@@ -161,17 +158,46 @@ impl OpenApi {
         }
     }
 
+    /// A request to this platform, with a JSON body if there is one.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+        name: &str,
+    ) -> Result<Request, ApiError> {
+        let mut url = Url::parse(&format!("{}{path}", self.0.config.base_url))
+            .map_err(|error| unsendable(name, &format!("its URL cannot be one: {error}")))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = Request::new(method, url);
+        if let Some(body) = body {
+            *request.body_mut() = Some(body.to_string().into());
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(header::CONTENT_TYPE, json);
+        }
+        Ok(request)
+    }
+
+    /// Sends a request and reads the answer to its end.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        name: &str,
+        bytes_max: usize,
+    ) -> Result<Answer, ApiError> {
+        let sent = self.0.http.clone().oneshot(request).await;
+        let response = sent.map_err(|error| transport(name, &error))?;
+        Answer::read(response, name, bytes_max).await
+    }
+
     /// One HTTP exchange: sent, read to its end, judged.
-    async fn exchange(&self, request: RequestBuilder, name: &str) -> Result<Answer, ApiError> {
+    async fn exchange(&self, request: Request, name: &str) -> Result<Answer, ApiError> {
         let deadline = Instant::now() + self.0.config.patience.call_timeout;
-        let exchanged = tokio::time::timeout_at(deadline, async {
-            let response = request
-                .send()
-                .await
-                .map_err(|error| transport(name, &error))?;
-            Answer::read(response, name, ANSWER_BYTES_MAX).await
-        })
-        .await;
+        let sent = self.send(request, name, ANSWER_BYTES_MAX);
+        let exchanged = tokio::time::timeout_at(deadline, sent).await;
         let result = match exchanged {
             Ok(Ok(answer)) => answer.judge(name),
             Ok(Err(error)) => Err(error),
@@ -195,11 +221,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn read(
-        mut response: Response,
-        name: &str,
-        bytes_max: usize,
-    ) -> Result<Self, ApiError> {
+    async fn read(mut response: Response, name: &str, bytes_max: usize) -> Result<Self, ApiError> {
         let text = |name: &str| {
             let value = response.headers().get(name)?.to_str().ok()?;
             Some(value.to_owned())
@@ -276,6 +298,13 @@ fn parse<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<T, ApiError
     })
 }
 
+fn unsendable(name: &str, why: &str) -> ApiError {
+    ApiError::Transport {
+        call: name.to_owned(),
+        detail: why.to_owned(),
+    }
+}
+
 fn too_long(name: &str) -> ApiError {
     ApiError::Transport {
         call: name.to_owned(),
@@ -284,7 +313,7 @@ fn too_long(name: &str) -> ApiError {
 }
 
 /// reqwest's errors name the URL; ours name the call, which holds no ids.
-pub(super) fn transport(name: &str, error: &reqwest::Error) -> ApiError {
+fn transport(name: &str, error: &reqwest::Error) -> ApiError {
     use std::error::Error as _;
     let mut detail = if error.is_timeout() {
         "it took too long".to_owned()

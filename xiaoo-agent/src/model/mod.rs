@@ -19,9 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Response, Url};
+use reqwest::{Method, Request, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::time::{sleep, timeout};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt as _};
 
 pub use accumulator::{Accumulator, Advance};
 pub use config::{
@@ -41,7 +43,7 @@ pub struct Model {
 }
 
 struct Inner {
-    http: reqwest::Client,
+    http: BoxCloneSyncService<Request, Response, reqwest::Error>,
     config: ModelConfig,
     endpoint: Url,
     headers: HeaderMap,
@@ -66,17 +68,23 @@ pub enum Update<'a> {
 }
 
 impl Model {
-    /// A model behind `http`, which should have a connect time-out of [`ModelTimeouts::CONNECT`]
-    /// and no time-out on the whole request.
+    /// A model behind `http`: a [`reqwest::Client`], which should have a connect time-out of
+    /// [`ModelTimeouts::CONNECT`] and no time-out on the whole request, or what stands for the
+    /// network in a simulation.
     ///
     /// # Errors
     /// When no request could be made with this configuration.
-    pub fn new(http: reqwest::Client, config: ModelConfig) -> Result<Self, InvalidModelConfig> {
+    pub fn new<S>(http: S, config: ModelConfig) -> Result<Self, InvalidModelConfig>
+    where
+        S: Service<Request, Response = Response, Error = reqwest::Error>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
         if config.model.trim().is_empty() {
             return Err(InvalidModelConfig::Model);
         }
         let inner = Inner {
-            http,
+            http: BoxCloneSyncService::new(http),
             endpoint: endpoint(&config.api_base)?,
             headers: headers(&config)?,
             ask_for_usage: AtomicBool::new(true),
@@ -179,14 +187,15 @@ impl Model {
         ask_for_usage: bool,
     ) -> Result<Response, Refused> {
         let config = &self.inner.config;
-        let request = self
-            .inner
-            .http
-            .post(self.inner.endpoint.clone())
-            .headers(self.inner.headers.clone())
-            .json(&wire::request(config, question, ask_for_usage))
-            .send();
-        let response = timeout(config.timeouts.headers, request)
+        let body = serde_json::to_vec(&wire::request(config, question, ask_for_usage));
+        let body = body.map_err(|error| ModelError::Malformed {
+            what: format!("our own question: {error}"),
+        })?;
+        let mut request = Request::new(Method::POST, self.inner.endpoint.clone());
+        request.headers_mut().clone_from(&self.inner.headers);
+        *request.body_mut() = Some(body.into());
+        let sent = self.inner.http.clone().oneshot(request);
+        let response = timeout(config.timeouts.headers, sent)
             .await
             .map_err(|_| ModelError::Idle {
                 waited: config.timeouts.headers,
@@ -292,6 +301,7 @@ fn endpoint(api_base: &str) -> Result<Url, InvalidModelConfig> {
 fn headers(config: &ModelConfig) -> Result<HeaderMap, InvalidModelConfig> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if config.provider == Provider::OpenRouter {
         headers.insert("x-openrouter-title", HeaderValue::from_static("xiaoO"));
     }

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proto_core::{Event, EventKind, InboundMessage};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
 use super::policy::Decision;
-use super::{Counters, SharedPipeline, unix_ms};
+use super::{Counters, SharedPipeline};
 use crate::fail_point;
 
 /// The type of the event that tells of a message.
@@ -186,7 +187,7 @@ impl Admission {
             app: self.pipeline.settings.app_id.clone(),
             event_id,
             message_id: Some(message.message_id).filter(|id| !id.is_empty()),
-            received_ms: unix_ms(),
+            received_ms: self.pipeline.now_ms(),
             work: Some(NewTurn {
                 conversation,
                 kind: MESSAGE_TURN.into(),

@@ -23,9 +23,10 @@ pub mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use proto_core::Identity;
+use runtime_tokio::WallClock;
 use runtime_tokio::openapi::OpenApi;
 use tokio::sync::{Notify, watch};
 use xiaoo_agent::{Model, ToolSet, TurnLimits};
@@ -45,6 +46,8 @@ pub struct Pipeline {
     pub tools: ToolSet,
     /// How to behave.
     pub settings: Settings,
+    /// The wall clock: ages of messages and sends are told by it.
+    pub clock: WallClock,
     /// The bot's open_id; `None` until Feishu has told.
     pub identity: watch::Receiver<Option<String>>,
     /// Rings when a turn may be claimed.
@@ -130,12 +133,16 @@ impl Counters {
 /// A pipeline that tasks share.
 pub type SharedPipeline = Arc<Pipeline>;
 
-/// Wall-clock time in milliseconds since the Unix epoch.
-#[must_use]
-pub fn unix_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
+impl Pipeline {
+    /// Wall-clock time in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.unix_ms()
+    }
+
+    /// Whether so much time has passed since then.
+    pub(crate) fn is_older(&self, since_ms: i64, age: Duration) -> bool {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        self.now_ms().saturating_sub(since_ms) >= age
+    }
 }

@@ -17,7 +17,7 @@ use tracing::{debug, error, info, warn};
 use xiaoo_store::{Body, OutboxRow, StoreError};
 
 use super::lookup::{self, Fate, Ourselves, Sought, What};
-use super::{Counters, SharedPipeline, unix_ms};
+use super::{Counters, SharedPipeline};
 use crate::fail_point;
 
 /// Rows that are sent at once, over all conversations. Feishu takes 50 calls a
@@ -161,7 +161,7 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
         } else {
             pipeline
                 .store
-                .outbox_take(unix_ms(), free)
+                .outbox_take(pipeline.now_ms(), free)
                 .await
                 .unwrap_or_else(|error| {
                     error!("the outbox cannot be read: {error}");
@@ -209,7 +209,7 @@ pub async fn drained(pipeline: &SharedPipeline, deadline: Instant) {
 async fn wait_for_next(pipeline: &SharedPipeline) -> Duration {
     match pipeline.store.outbox_next_ms().await {
         Ok(Some(due)) => {
-            let millis = u64::try_from(due.saturating_sub(unix_ms())).unwrap_or(0);
+            let millis = u64::try_from(due.saturating_sub(pipeline.now_ms())).unwrap_or(0);
             // A row can be due and still wait for the one before it.
             Duration::from_millis(millis.max(100)).min(LOOK_AGAIN)
         }
@@ -246,7 +246,7 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
             settle(store.outbox_done(row.key, &external_id).await);
             fail_point::pass(settled);
         }
-        Err(Unsent::Api(failure)) if is_tried_again(row, &sending, &failure) => {
+        Err(Unsent::Api(failure)) if is_tried_again(pipeline, row, &sending, &failure) => {
             warn!(turn = %row.turn, kind = row.kind, "not sent yet: {failure}");
             let wait = if failure.is_fatal_config() {
                 // A person has to act, and what waits is not worse for it.
@@ -255,7 +255,8 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
                 failure.retry_after().unwrap_or_default()
             };
             let wait = wait.max(backoff(row.key.attempt));
-            let due = unix_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(0));
+            let wait = i64::try_from(wait.as_millis()).unwrap_or(0);
+            let due = pipeline.now_ms().saturating_add(wait);
             settle(store.outbox_retry(row.key, due, &failure.to_string()).await);
         }
         Err(unsent) => {
@@ -270,11 +271,16 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
     }
 }
 
-fn is_tried_again(row: &OutboxRow, sending: &Sending, failure: &ApiError) -> bool {
+fn is_tried_again(
+    pipeline: &SharedPipeline,
+    row: &OutboxRow,
+    sending: &Sending,
+    failure: &ApiError,
+) -> bool {
     let may_help =
         failure.is_retryable() || failure.outcome_is_unknown() || failure.is_fatal_config();
     let too_often = sending.is_sign() && row.key.attempt >= SIGN_TRIES_MAX;
-    may_help && !too_often && !is_older(row.first_try_at_ms, TRIED_FOR)
+    may_help && !too_often && !pipeline.is_older(row.first_try_at_ms, TRIED_FOR)
 }
 
 async fn perform(
@@ -294,7 +300,7 @@ async fn perform(
             part,
             asked_ms,
         } => {
-            if is_older(row.first_try_at_ms, RESENT_BLINDLY) {
+            if pipeline.is_older(row.first_try_at_ms, RESENT_BLINDLY) {
                 let sought = Sought {
                     chat_id,
                     thread_id: thread_id.as_deref(),
@@ -341,7 +347,7 @@ async fn perform(
         } => {
             let card = if let Some(card) = card {
                 card.clone()
-            } else if is_older(*asked_ms, RESENT_BLINDLY) {
+            } else if pipeline.is_older(*asked_ms, RESENT_BLINDLY) {
                 let sought = Sought {
                     chat_id,
                     thread_id: thread_id.as_deref(),
@@ -449,11 +455,6 @@ async fn own_reactions(
         })
         .map(|reaction| reaction.reaction_id)
         .collect())
-}
-
-pub(super) fn is_older(since_ms: i64, age: Duration) -> bool {
-    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    unix_ms().saturating_sub(since_ms) >= age
 }
 
 fn backoff(attempt: u32) -> Duration {

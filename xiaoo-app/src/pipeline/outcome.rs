@@ -10,9 +10,9 @@ use tracing::{error, info};
 use xiaoo_agent::{Message, TurnOutcome};
 use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, StoreError, Turn, TurnResult};
 
+use super::SharedPipeline;
 use super::outbox::Sending;
 use super::signs::{Board, Shown, card_uuid, event_key};
-use super::{SharedPipeline, unix_ms};
 use crate::fail_point;
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
@@ -30,6 +30,8 @@ pub(super) struct Ending<'a> {
     pub(super) message: &'a InboundMessage,
     pub(super) board: &'a Board,
     pub(super) shown: &'a Shown,
+    /// When that is, Unix milliseconds.
+    pub(super) now_ms: i64,
 }
 
 impl Ending<'_> {
@@ -45,7 +47,7 @@ impl Ending<'_> {
         TurnResult {
             outcome: Outcome::Answered,
             detail: None,
-            finished_ms: unix_ms(),
+            finished_ms: self.now_ms,
             history: kept.collect(),
             outbox: self.outbox(Phase::Done, answer::contents(&outcome.answer)),
         }
@@ -62,7 +64,7 @@ impl Ending<'_> {
         TurnResult {
             outcome,
             detail: Some(why),
-            finished_ms: unix_ms(),
+            finished_ms: self.now_ms,
             history: Vec::new(),
             outbox: self.outbox(Phase::Failed, contents),
         }
@@ -76,6 +78,7 @@ impl Ending<'_> {
             message,
             board,
             shown,
+            now_ms: _,
         } = self;
         let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
         let mut sendings = Vec::new();
@@ -126,11 +129,11 @@ impl Ending<'_> {
 }
 
 /// There is nothing to say.
-pub(super) fn silent() -> TurnResult {
+pub(super) fn silent(finished_ms: i64) -> TurnResult {
     TurnResult {
         outcome: Outcome::Silent,
         detail: None,
-        finished_ms: unix_ms(),
+        finished_ms,
         history: Vec::new(),
         outbox: Vec::new(),
     }

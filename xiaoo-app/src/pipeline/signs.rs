@@ -20,7 +20,7 @@ use crate::render::card::{CardView, Phase, ToolLine};
 use crate::render::language::Language;
 
 use super::lookup::{Fate, Sought, What};
-use super::outbox::{RESENT_BLINDLY, is_older, look_up};
+use super::outbox::{RESENT_BLINDLY, look_up};
 use super::{Settings, SharedPipeline};
 use crate::fail_point;
 
@@ -279,7 +279,7 @@ async fn shown_long_ago(
     turn: &Turn,
     message: &InboundMessage,
 ) -> Option<Sighted> {
-    if turn.attempts <= 1 || !is_older(turn.received_ms, RESENT_BLINDLY) {
+    if turn.attempts <= 1 || !pipeline.is_older(turn.received_ms, RESENT_BLINDLY) {
         return None;
     }
     let sought = Sought {

@@ -12,7 +12,6 @@ use xiaoo_agent::{
 use xiaoo_store::{Fenced, Outcome, Step, Store, StoreError, Turn, TurnKey};
 
 use super::admission::BUSY_TURN;
-use super::outbox::is_older;
 use super::outcome::{Ending, finish, keep_message, silent};
 use super::policy::Decision;
 use super::signs::{self, Board, Shown};
@@ -47,7 +46,7 @@ pub async fn run(pipeline: &SharedPipeline, turn: Turn, give_up: &CancellationTo
 
 async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &CancellationToken) {
     let Some(message) = wanted(pipeline, &turn) else {
-        finish(pipeline, &turn, silent(), None, give_up).await;
+        finish(pipeline, &turn, silent(pipeline.now_ms()), None, give_up).await;
         return;
     };
     let language = Language::of(&message.text);
@@ -59,6 +58,7 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
             message: &message,
             board: &board,
             shown: &shown,
+            now_ms: pipeline.now_ms(),
         };
         let text = notice.map(|notice| notice.text(language));
         let result = ending.noticed(Outcome::Refused, text, why);
@@ -84,6 +84,7 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
         message: &message,
         board: &board,
         shown: &shown,
+        now_ms: pipeline.now_ms(),
     };
     let failed = |notice: Notice, why: String| {
         ending.noticed(Outcome::Failed, Some(notice.text(language)), why)
@@ -137,7 +138,7 @@ fn unanswered(
     } else {
         turn.received_ms
     };
-    if !is_older(said_ms, age_max) {
+    if !pipeline.is_older(said_ms, age_max) {
         return None;
     }
     warn!(

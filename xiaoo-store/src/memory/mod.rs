@@ -4,9 +4,10 @@
 //! opened on it. The disk can be told what becomes of each commit, and can be
 //! switched off: then it holds what was synced and nothing else.
 
+mod deed;
 mod state;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use crate::desk::Told;
 use crate::error::StoreError;
 use crate::types::Health;
 
+pub use deed::Deed;
 use state::State;
 
 /// What a store in memory keeps its data on. A cheap handle: clone it.
@@ -57,15 +59,17 @@ struct Disk {
     /// The states before each commit that is not durable yet.
     unsynced: Vec<State>,
     fates: Option<Box<dyn FnMut(Commit) -> Fate + Send>>,
+    witness: Option<deed::Witness>,
     commits: u64,
-    held: VecDeque<Job>,
+    held: VecDeque<(u64, Job)>,
     /// Commands that will never be answered.
-    limbo: Vec<Job>,
+    limbo: Vec<(u64, Job)>,
     opened: u64,
-    open: Option<Open>,
+    /// By their number: one at most as with a file, several as with a server.
+    open: BTreeMap<u64, Open>,
 }
 
-/// The store that is open now; there is one at most, as with a file.
+/// A store that is open now.
 struct Open {
     bounds: Bounds,
     told: Told,
@@ -81,20 +85,24 @@ pub(crate) struct Memory {
     changes: watch::Receiver<u64>,
 }
 
-/// Opens a store on the disk. Whoever had it open is dead from here on.
-pub(crate) fn open(disk: &MemoryDisk, bounds: Bounds) -> Memory {
+/// Opens a store on the disk. Whoever had it open is dead from here on, unless it
+/// is opened beside them.
+pub(crate) fn open(disk: &MemoryDisk, bounds: Bounds, beside: bool) -> Memory {
     let told = Told::new();
     let mut inner = disk.lock();
-    inner.kill();
     inner.opened += 1;
-    inner.live.recover();
+    if !beside {
+        inner.kill();
+        inner.live.recover(|_| true);
+    }
     let memory = Memory {
         disk: disk.clone(),
         number: inner.opened,
         health: told.health.subscribe(),
         changes: told.changes(),
     };
-    inner.open = Some(Open { bounds, told });
+    let number = inner.opened;
+    inner.open.insert(number, Open { bounds, told });
     memory
 }
 
@@ -111,6 +119,24 @@ impl MemoryDisk {
         self.lock().fates = Some(Box::new(fates));
     }
 
+    /// Tells `witness` from here on of everything that is done, in order. It must not
+    /// call the disk or a store.
+    pub fn set_witness(&self, witness: impl FnMut(Deed<'_>) + Send + 'static) {
+        self.lock().witness = Some(Box::new(witness));
+    }
+
+    /// Lets the leases of those run out that are gone, as a server does after a while.
+    pub fn lapse_of_the_dead(&self) {
+        let mut disk = self.lock();
+        let Disk { live, open, .. } = &mut *disk;
+        live.recover(|owner| !open.contains_key(&owner));
+    }
+
+    /// Lets every lease run out, of those too that are alive and do not know it.
+    pub fn lapse(&self) {
+        self.lock().live.recover(|_| true);
+    }
+
     /// Goes on with what was held.
     pub fn resume(&self) {
         let done = {
@@ -118,7 +144,7 @@ impl MemoryDisk {
             let waiting = core::mem::take(&mut disk.held);
             waiting
                 .into_iter()
-                .filter_map(|job| disk.take(job))
+                .filter_map(|(owner, job)| disk.take(owner, job))
                 .collect::<Vec<_>>()
         };
         answer(done);
@@ -163,9 +189,9 @@ fn answer(done: impl IntoIterator<Item = Done>) {
 
 impl Disk {
     /// Does a job, or keeps it for later or for ever.
-    fn take(&mut self, job: Job) -> Option<Done> {
+    fn take(&mut self, owner: u64, job: Job) -> Option<Done> {
         if !self.held.is_empty() {
-            self.held.push_back(job);
+            self.held.push_back((owner, job));
             return None;
         }
         let Task::Command(command) = &job.task else {
@@ -174,7 +200,7 @@ impl Disk {
         if job.is_void() {
             return None;
         }
-        let open = self.open.as_ref()?;
+        let open = self.open.get(&owner)?;
         if let Err(failed) = open.told.check() {
             return Some((job, Err(failed)));
         }
@@ -187,26 +213,28 @@ impl Disk {
             .as_mut()
             .map_or(Fate::Synced, |fates| fates(commit));
         if fate == Fate::Held {
-            self.held.push_back(job);
+            self.held.push_back((owner, job));
             return None;
         }
         self.commits += 1;
         let result = match fate {
             Fate::Synced => {
                 self.unsynced.clear();
-                self.live.run(&open.bounds, command)
+                self.live.run(owner, &open.bounds, command)
             }
             Fate::Unsynced => {
                 self.unsynced.push(self.live.clone());
-                self.live.run(&open.bounds, command)
+                self.live.run(owner, &open.bounds, command)
             }
             Fate::Torn { stored } => {
                 if stored {
                     self.unsynced.clear();
-                    // Nobody will hear what came of it.
-                    drop(self.live.run(&open.bounds, command));
+                    // Nobody but the witness will hear what came of it.
+                    if let Ok(answer) = self.live.run(owner, &open.bounds, command) {
+                        deed::tell(self.witness.as_mut(), command, &answer);
+                    }
                 }
-                self.limbo.push(job);
+                self.limbo.push((owner, job));
                 return None;
             }
             Fate::Fails(error) => {
@@ -219,15 +247,26 @@ impl Disk {
         };
         open.told.committed(1);
         if command.makes_ready() {
-            open.told.changed();
+            for open in self.open.values() {
+                open.told.changed();
+            }
+        }
+        if let Ok(answer) = &result {
+            deed::tell(self.witness.as_mut(), command, answer);
         }
         Some((job, result))
     }
 
     fn kill(&mut self) {
-        self.open = None;
+        self.open.clear();
         self.held.clear();
         self.limbo.clear();
+    }
+
+    fn kill_one(&mut self, owner: u64) {
+        self.open.remove(&owner);
+        self.held.retain(|(other, _)| *other != owner);
+        self.limbo.retain(|(other, _)| *other != owner);
     }
 }
 
@@ -240,9 +279,8 @@ impl Memory {
 
     pub(crate) fn read(&self, question: &Question) -> Result<Answer, StoreError> {
         let disk = self.disk.lock();
-        let told = match &disk.open {
-            Some(open) if disk.opened == self.number => &open.told,
-            Some(_) | None => return Err(StoreError::Closed),
+        let Some(Open { told, .. }) = disk.open.get(&self.number) else {
+            return Err(StoreError::Closed);
         };
         let answer = disk.live.ask(question)?;
         if let Answer::Stats(stats) = answer {
@@ -259,22 +297,28 @@ impl Memory {
         self.changes.clone()
     }
 
-    /// Ends the store in good order.
+    /// Ends the store in good order: what it had under way is anybody's.
     pub(crate) fn close(&self) -> Health {
         let mut disk = self.disk.lock();
-        if disk.opened == self.number {
-            disk.kill();
-        }
+        disk.kill_one(self.number);
+        disk.live.recover(|owner| owner == self.number);
         self.health.borrow().clone()
+    }
+
+    /// Ends the store as a kill does.
+    pub(crate) fn abandon(&self) {
+        self.disk.lock().kill_one(self.number);
     }
 
     fn submit(&self, jobs: impl IntoIterator<Item = Job>) {
         let done: Vec<_> = {
             let mut disk = self.disk.lock();
-            if disk.opened != self.number {
+            if !disk.open.contains_key(&self.number) {
                 return;
             }
-            jobs.into_iter().filter_map(|job| disk.take(job)).collect()
+            jobs.into_iter()
+                .filter_map(|job| disk.take(self.number, job))
+                .collect()
         };
         answer(done);
     }

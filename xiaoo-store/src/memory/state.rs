@@ -50,6 +50,8 @@ pub(super) struct State {
 struct OpenTurn {
     turn: Turn,
     running: bool,
+    /// The store that claimed it last.
+    owner: u64,
     steps: Vec<Step>,
 }
 
@@ -60,14 +62,21 @@ struct Send {
     not_before_ms: i64,
     tried: bool,
     sending: bool,
+    /// The store that took it last.
+    owner: u64,
 }
 
 impl State {
     /// Does it whole, or changes nothing and says why.
-    pub(super) fn run(&mut self, bounds: &Bounds, command: &Command) -> Result<Answer, StoreError> {
+    pub(super) fn run(
+        &mut self,
+        owner: u64,
+        bounds: &Bounds,
+        command: &Command,
+    ) -> Result<Answer, StoreError> {
         Ok(match command {
             Command::Admit(event) => Answer::Admission(self.admit(bounds, event)?),
-            Command::Claim { max } => Answer::Turns(self.claim(*max)),
+            Command::Claim { max } => Answer::Turns(self.claim(owner, *max)),
             Command::Release(key) => Answer::Fenced(self.release(*key)),
             Command::NoteSign(key, sign) => Answer::Fenced(self.note_sign(*key, sign)),
             Command::NoteStep(key, step) => Answer::Fenced(self.note_step(*key, step)?),
@@ -76,7 +85,7 @@ impl State {
                 let forgotten = self.history.remove(conversation).unwrap_or_default();
                 Answer::Count(forgotten.len())
             }
-            Command::OutboxTake { now_ms, max } => Answer::Rows(self.take(*now_ms, *max)),
+            Command::OutboxTake { now_ms, max } => Answer::Rows(self.take(owner, *now_ms, *max)),
             Command::OutboxUntake(key) => Answer::Fenced(self.untake(*key)),
             Command::OutboxDone { row, .. } => Answer::Fenced(self.settle(*row, false)),
             Command::OutboxDead { row, .. } => Answer::Fenced(self.settle(*row, true)),
@@ -111,17 +120,17 @@ impl State {
         })
     }
 
-    /// What a start finds: nobody works on anything.
-    pub(super) fn recover(&mut self) {
+    /// What those had under way who are gone: nobody works on it any more.
+    pub(super) fn recover(&mut self, is_gone: impl Fn(u64) -> bool) {
         for (id, open) in &mut self.turns {
-            if open.running {
+            if open.running && is_gone(open.owner) {
                 open.running = false;
+                self.turns_running -= 1;
                 self.turns_ready.insert(*id);
             }
         }
-        self.turns_running = 0;
         for (id, send) in &mut self.sends {
-            if send.sending {
+            if send.sending && is_gone(send.owner) {
                 send.sending = false;
                 send.row.error = None;
                 self.sends_ready.insert((send.not_before_ms, *id));
@@ -196,6 +205,7 @@ impl State {
             OpenTurn {
                 turn,
                 running: false,
+                owner: 0,
                 steps: Vec::new(),
             },
         );
@@ -209,13 +219,14 @@ impl State {
         Ok(id)
     }
 
-    fn claim(&mut self, max: usize) -> Vec<Turn> {
+    fn claim(&mut self, owner: u64, max: usize) -> Vec<Turn> {
         let mut claimed = Vec::new();
         while claimed.len() < max.min(CLAIM_MAX)
             && let Some(id) = self.turns_ready.pop_first()
             && let Some(open) = self.turns.get_mut(&id)
         {
             open.running = true;
+            open.owner = owner;
             open.turn.key.epoch += 1;
             open.turn.attempts += 1;
             self.turns_running += 1;
@@ -293,6 +304,7 @@ impl State {
                 not_before_ms: 0,
                 tried: false,
                 sending: false,
+                owner: 0,
             };
             self.sends.insert(id, send);
             let lane = self
@@ -318,7 +330,7 @@ impl State {
         rows.drain(..rows.len().saturating_sub(CONVERSATION_HISTORY_MAX));
     }
 
-    fn take(&mut self, now_ms: i64, max: usize) -> Vec<OutboxRow> {
+    fn take(&mut self, owner: u64, now_ms: i64, max: usize) -> Vec<OutboxRow> {
         let mut taken = Vec::new();
         while taken.len() < max.min(OUTBOX_TAKE_MAX)
             && let Some(first) = self.sends_ready.first().copied()
@@ -327,6 +339,7 @@ impl State {
         {
             self.sends_ready.remove(&first);
             send.sending = true;
+            send.owner = owner;
             send.row.key.attempt += 1;
             if !send.tried {
                 send.tried = true;

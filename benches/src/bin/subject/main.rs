@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use benches::inputs::{APP_ID, BOT_OPEN_ID, ENCRYPT_KEY};
 use proto_core::{Event, HostPolicy, Identity, InboundMessage};
-use runtime_tokio::link::{EndpointAnswer, EndpointSource, LinkOptions, LinkStatus, TlsSource};
+use runtime_tokio::link::{
+    Dialer, EndpointAnswer, EndpointSource, LinkOptions, LinkStatus, TlsSource,
+};
 use runtime_tokio::server::{ServerLimits, serve};
 use runtime_tokio::webhook::{WebhookLimits, WebhookStats, router};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
@@ -44,7 +46,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         };
         let options = LinkOptions {
             core,
-            tls: TlsSource::new(|| Err("no TLS on loopback".into())),
+            dialer: Dialer::tcp(TlsSource::new(|| Err("no TLS on loopback".into()))),
+            clock: runtime_tokio::WallClock::default(),
         };
         let status = LinkStatus::default();
         runtime_tokio::link::run(options, Loopback(port), receiver, status, stop).await;
