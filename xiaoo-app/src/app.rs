@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use xiaoo_agent::{CurrentTime, Model, ToolSet};
-use xiaoo_store::{Health, Store, StoreGuard, StoreOptions};
+use xiaoo_store::{Health, StoreGuard, StoreOptions};
 
 use crate::config::{Access, AccessConfig, Config, FeishuConfig, ProgressStyle, Transport};
 use crate::pipeline::policy::{self, ChatRule, Policy};
@@ -28,6 +28,7 @@ use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
 use crate::routes;
 use crate::routes::ready::Readiness;
 use crate::stages::Stages;
+use crate::store;
 
 /// The routes that take events: the internal one, and the public alias for
 /// deployments without nginx.
@@ -85,7 +86,7 @@ impl App {
             queued_per_conversation_max: config.limits.max_queue_per_conversation,
             ..StoreOptions::default()
         };
-        let (store, guard) = Store::open(&config.store.url, options)?;
+        let (store, guard) = store::open(&config.store.url, options)?;
 
         let http_options = HttpOptions {
             ca_file: feishu.ca_file.clone(),

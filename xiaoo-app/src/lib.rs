@@ -9,4 +9,5 @@ pub mod pipeline;
 pub mod render;
 pub mod routes;
 pub mod stages;
+pub mod store;
 pub mod telemetry;

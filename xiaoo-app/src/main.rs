@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 use xiaoo_app::cli::{Cli, Command, write_completions};
-use xiaoo_app::commands::{daemon, demo, inspect};
+use xiaoo_app::commands::{daemon, demo, inspect, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
 
@@ -38,6 +38,16 @@ fn main() -> ExitCode {
         }
         Command::Inspect(command) => {
             inspect::run(command, &env, io::stdin().lock(), io::stdout().lock())
+        }
+        Command::Store(command) => {
+            let url = match store::url(command.args(), &env) {
+                Ok(url) => url,
+                Err(errors) => {
+                    say(&errors.to_string());
+                    return ExitCode::from(BAD_USAGE);
+                }
+            };
+            store::run(command, &url, &mut io::stdout().lock(), &mut io::stderr())
         }
         Command::Completions(args) => {
             write_completions(args.shell, &mut io::stdout()).map_err(Into::into)

@@ -79,6 +79,12 @@ pub enum OpenError {
         /// The newest version known here.
         known: i64,
     },
+    /// There is nothing to read there.
+    #[error("there is no store at {place}: check [store] url; a daemon makes it when it starts")]
+    NoStore {
+        /// Where it should be, without a password.
+        place: String,
+    },
     /// The file is something else altogether.
     #[error(
         "{path} is not a SQLite database: choose another path in [store] url, or move it away",
@@ -128,6 +134,29 @@ fn owner(pid: Option<u32>) -> String {
 }
 
 impl OpenError {
+    pub(crate) fn no_store(place: impl ToString) -> Self {
+        Self::NoStore {
+            place: place.to_string(),
+        }
+    }
+
+    /// Whether the store's data may be damaged, and there may be something to save.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::NotADatabase { .. } => true,
+            Self::Files { .. }
+            | Self::Foreign { .. }
+            | Self::LockedByAnother { .. }
+            | Self::NewerSchema { .. }
+            | Self::NewerServerSchema { .. }
+            | Self::NoStore { .. }
+            | Self::ReadOnly { .. }
+            | Self::Server { .. }
+            | Self::Sqlite { .. } => false,
+        }
+    }
+
     /// Sorts what SQLite said while `path` was being opened.
     pub(crate) fn from_sqlite(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_path_buf();

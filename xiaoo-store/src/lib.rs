@@ -146,6 +146,7 @@ mod desk;
 mod error;
 mod memory;
 mod postgres;
+mod reader;
 mod sqlite;
 mod store;
 mod types;
@@ -153,6 +154,10 @@ mod url;
 
 pub use error::{OpenError, StoreError};
 pub use memory::{Commit, Deed, Fate, MemoryDisk};
+pub use reader::{
+    Check, Export, Finding, HistoryRecord, Inventory, Kind, Prunable, Record, SendRecord,
+    StoreReader, TurnRecord,
+};
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
     Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,

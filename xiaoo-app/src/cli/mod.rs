@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use xiaoo_store::StoreUrl;
 
 /// An LLM agent in Feishu and Lark.
 #[derive(Clone, Debug, Parser)]
@@ -35,6 +36,9 @@ pub enum Command {
     /// Look into what Feishu sends: one item a line on stdin, one JSON object a line on stdout
     #[command(subcommand)]
     Inspect(InspectCommand),
+    /// Look after the store: check it, write out what is in it, remove what is old
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -112,6 +116,79 @@ pub struct InspectDecryptArgs {
     pub encrypt_key_env: String,
 }
 
+/// What to do with the store.
+#[derive(Clone, Debug, Subcommand)]
+pub enum StoreCommand {
+    /// See whether the store is whole and consistent; exits with status 1 if it is not
+    ///
+    /// Only reads, and may run beside a daemon.
+    Check(StoreArgs),
+    /// Write out what the store holds, one JSON object a line
+    ///
+    /// Only reads, and may run beside a daemon. Of a damaged file it writes what can
+    /// still be read. Secrets are starred out; people's messages are not.
+    ///
+    /// Each object has a "type": "turn" (an event that asks for work), "dead_letter"
+    /// (something to send that was given up, with its "error"), "send" (something that
+    /// is still to be sent), "history" (what a conversation remembers), "unreadable"
+    /// (how many "ids" of a "table" are damaged). They come in this order, each sort
+    /// by its "id". All have "id", "conversation", and the "body" as far as there is
+    /// one: a turn's goes when the turn is done. Times end in "_ms": milliseconds
+    /// since 1970. Sends and history name the "turn" that wrote them.
+    #[command(verbatim_doc_comment)]
+    Export(StoreExportArgs),
+    /// Remove what is old, as a daemon does by itself every ten minutes
+    ///
+    /// On SQLite the daemon must be stopped; on PostgreSQL it may run.
+    Prune(StorePruneArgs),
+}
+
+impl StoreCommand {
+    /// Which store is meant.
+    #[must_use]
+    pub fn args(&self) -> &StoreArgs {
+        match self {
+            Self::Check(args) => args,
+            Self::Export(args) => &args.store,
+            Self::Prune(args) => &args.store,
+        }
+    }
+}
+
+/// Which store is meant.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    /// The configuration file that names the store [default: $XIAOO_CONFIG, else ~/.config/xiaoo/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The store itself, without a configuration: sqlite:PATH or postgres://…; a password would
+    /// be seen in the list of processes
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub store: Option<StoreUrl>,
+}
+
+/// Arguments of `store export`.
+#[derive(Args, Clone, Debug)]
+pub struct StoreExportArgs {
+    #[command(flatten)]
+    /// Which store is meant.
+    pub store: StoreArgs,
+    /// The file to write, which must not be there yet [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `store prune`.
+#[derive(Args, Clone, Debug)]
+pub struct StorePruneArgs {
+    #[command(flatten)]
+    /// Which store is meant.
+    pub store: StoreArgs,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// Arguments of `completions`.
 #[derive(Args, Clone, Debug)]
 pub struct CompletionsArgs {
@@ -154,6 +231,10 @@ mod tests {
             "xiaoo-app inspect frame",
             "xiaoo-app inspect event --bot-open-id ou_1 --app-id cli_1",
             "xiaoo-app inspect decrypt --encrypt-key-env KEY",
+            "xiaoo-app store check",
+            "xiaoo-app store check --config /opt/xiaoo/config/config.toml",
+            "xiaoo-app store export --store sqlite:xiaoo.db --out saved.jsonl",
+            "xiaoo-app store prune --dry-run",
             "xiaoo-app completions bash",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -175,6 +256,9 @@ mod tests {
             "xiaoo-app demo --model qwen3",
             "xiaoo-app inspect",
             "xiaoo-app inspect decrypt",
+            "xiaoo-app store",
+            "xiaoo-app store check --store mysql://h/db",
+            "xiaoo-app store check --store sqlite:a.db --config c.toml",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }
@@ -188,7 +272,7 @@ mod tests {
         let mut script = Vec::new();
         write_completions(Shell::Bash, &mut script).unwrap();
         let script = String::from_utf8(script).unwrap();
-        for word in ["daemon", "demo", "inspect", "--encrypt-key-env"] {
+        for word in ["daemon", "demo", "inspect", "--encrypt-key-env", "store"] {
             assert!(script.contains(word), "{word}");
         }
     }

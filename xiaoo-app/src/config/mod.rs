@@ -273,6 +273,19 @@ impl Config {
         check::check(&Source::new(path, text), env)
     }
 
+    /// The store that the file at `path` names. Nothing else of it need be right, and
+    /// no secret be in the environment: a store must be reachable when its daemon
+    /// can't start.
+    ///
+    /// # Errors
+    /// What is wrong with what says where the store is.
+    pub fn store_url(path: &Path, env: &dyn Env) -> Result<StoreUrl, ConfigErrors> {
+        match read(path) {
+            Ok(text) => check::check_store(&Source::new(path, &text), env),
+            Err(why) => Err(ConfigErrors::unreadable(path, &why)),
+        }
+    }
+
     /// What the agent's model client wants to know, with the agent's own model.
     #[must_use]
     pub fn model_config(&self) -> ModelConfig {

@@ -32,11 +32,7 @@ pub enum Deed<'a> {
 pub(super) type Witness = Box<dyn FnMut(Deed<'_>) + Send>;
 
 /// Tells the witness, if there is one, what a command has done.
-pub(super) fn tell(
-    witness: Option<&mut Witness>,
-    command: &Command,
-    answer: &Answer,
-) {
+pub(super) fn tell(witness: Option<&mut Witness>, command: &Command, answer: &Answer) {
     let Some(witness) = witness else {
         return;
     };

@@ -31,13 +31,15 @@ use tokio_postgres::{Config, Error};
 
 use crate::command::Bounds;
 use crate::desk::{self, Behind, Desk, Threads, Told};
-use crate::error::OpenError;
+use crate::error::{OpenError, StoreError};
 use crate::types::Health;
 use crate::url::PostgresUrl;
 
+pub(crate) use schema::{identify, objects};
+
 use batch::Queued;
 use keeper::Keeper;
-use link::Link;
+use link::{Link, Trouble};
 use writer::Writer;
 
 /// Patience with the server when a store is opened; another daemon's migration may be
@@ -260,8 +262,16 @@ impl Server {
     }
 }
 
+/// What an error is for a caller who doesn't try again.
+pub(crate) fn store_error(error: &Error) -> StoreError {
+    match Trouble::of(error) {
+        Trouble::Lost(why) => writer::unreachable(&why),
+        Trouble::Refused(error) => error,
+    }
+}
+
 /// What could not be done while the store was opened.
-fn failed(server: &str, error: &Error) -> OpenError {
+pub(crate) fn failed(server: &str, error: &Error) -> OpenError {
     OpenError::Server {
         server: server.to_owned(),
         detail: link::detail(error),

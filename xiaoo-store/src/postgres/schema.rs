@@ -139,15 +139,7 @@ pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenErr
         .await
         .map_err(failed)?
         .get(0);
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let steps = usize::try_from(found)
-        .ok()
-        .and_then(|done| MIGRATIONS.get(done..))
-        .ok_or_else(|| OpenError::NewerServerSchema {
-            server: server.to_owned(),
-            found,
-            known,
-        })?;
+    let steps = missing_steps(server, found)?;
     for step in steps {
         client
             .batch_execute(&format!("SET LOCAL search_path TO xiaoo; {step}"))
@@ -156,9 +148,52 @@ pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenErr
     }
     if !steps.is_empty() {
         client
-            .execute("UPDATE xiaoo.version SET version = $1", &[&known])
+            .execute("UPDATE xiaoo.version SET version = $1", &[&newest()])
             .await
             .map_err(failed)?;
     }
     client.batch_execute("COMMIT").await.map_err(failed)
+}
+
+/// The version of the tables, if there are any and we know them.
+pub(crate) async fn identify(server: &str, client: &Client) -> Result<i64, OpenError> {
+    let failed = |error: tokio_postgres::Error| failed(server, &error);
+    let sql = "SELECT to_regclass('xiaoo.version') IS NOT NULL";
+    let exists: bool = client.query_one(sql, &[]).await.map_err(failed)?.get(0);
+    if !exists {
+        return Err(OpenError::no_store(server));
+    }
+    let sql = "SELECT version FROM xiaoo.version";
+    let found: i64 = client.query_one(sql, &[]).await.map_err(failed)?.get(0);
+    missing_steps(server, found)?;
+    Ok(found)
+}
+
+/// The names of all tables and indexes that the steps make.
+pub(crate) fn objects() -> impl Iterator<Item = &'static str> {
+    let lines = MIGRATIONS.iter().flat_map(|step| step.lines());
+    lines.filter_map(|line| {
+        let made = line.strip_prefix("CREATE ")?;
+        let made = made.strip_prefix("UNIQUE ").unwrap_or(made);
+        let name = made
+            .strip_prefix("TABLE ")
+            .or_else(|| made.strip_prefix("INDEX "))?;
+        name.split_whitespace().next()
+    })
+}
+
+/// What tables of this version lack.
+fn missing_steps(server: &str, found: i64) -> Result<&'static [&'static str], OpenError> {
+    usize::try_from(found)
+        .ok()
+        .and_then(|done| MIGRATIONS.get(done..))
+        .ok_or_else(|| OpenError::NewerServerSchema {
+            server: server.to_owned(),
+            found,
+            known: newest(),
+        })
+}
+
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }

@@ -27,6 +27,18 @@ pub(super) fn prepare(path: &Path) -> Result<Lock, OpenError> {
     Ok(lock)
 }
 
+/// Whether there is a file, with something in it.
+pub(super) fn look_for(path: &Path) -> Result<(), OpenError> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(files_error(path, io::ErrorKind::IsADirectory.into())),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::no_store(path.display()))
+        }
+        Err(error) => Err(files_error(path, error)),
+    }
+}
+
 fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());

@@ -33,6 +33,8 @@ use crate::error::OpenError;
 #[cfg(test)]
 pub(crate) use writer::Gauges;
 
+pub(crate) use schema::differences as schema_differences;
+
 use checkpoint::Checkpointer;
 use writer::Writer;
 
@@ -104,20 +106,37 @@ pub(crate) fn open(path: &Path, bounds: Bounds) -> Result<(Desk, Threads), OpenE
     Ok((desk, threads))
 }
 
+/// Opens a file beside whoever has it open, and says which version its tables have.
+pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, i64), OpenError> {
+    files::look_for(path)?;
+    let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    let db = connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite)?;
+    let found = schema::identify(path, &db)?;
+    if found.is_new {
+        return Err(OpenError::no_store(path.display()));
+    }
+    Ok((db, found.version))
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // No CREATE: the file is made with its mode beforehand. No URI: a path with a
-    // question mark is a path. No mutex: each connection stays in one thread.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
+    // No CREATE: the file is made with its mode beforehand.
+    let db = connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Every commit is synced, and on macOS really so.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "fullfsync", true)?;
+    db.pragma_update(None, "checkpoint_fullfsync", true)?;
+    Ok(db)
+}
+
+fn connect_with(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // No URI: a path with a question mark is a path. No mutex: each connection stays
+    // in one thread.
+    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     db.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
     db.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
     db.pragma_update(None, "mmap_size", 0)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
-    // Every commit is synced, and on macOS really so.
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "fullfsync", true)?;
-    db.pragma_update(None, "checkpoint_fullfsync", true)?;
     Ok(db)
 }
 

@@ -14,6 +14,7 @@
 //! Every index is partial on the states that somebody asks for, so that finished
 //! rows, however many there are, cost nothing at start or claim.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -112,29 +113,49 @@ CREATE TABLE outbox_body (
 ) STRICT;
 ";
 
-/// Checks that the file is ours and of a version we know, and brings it to the
-/// newest. Nothing is written to a file that isn't ours.
-pub(super) fn prepare(path: &Path, db: &mut Connection) -> Result<(), OpenError> {
+/// What a file was made by.
+pub(super) struct Found {
+    /// Nothing was ever written to it.
+    pub(super) is_new: bool,
+    /// The version of its tables.
+    pub(super) version: i64,
+    /// The steps that it lacks.
+    steps: &'static [&'static str],
+}
+
+/// Checks that the file is ours and of a version we know. Writes nothing.
+pub(super) fn identify(path: &Path, db: &Connection) -> Result<Found, OpenError> {
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    let found = number(db, "PRAGMA user_version").map_err(sqlite)?;
+    let version = number(db, "PRAGMA user_version").map_err(sqlite)?;
     let application_id = number(db, "PRAGMA application_id").map_err(sqlite)?;
     let objects = number(db, "SELECT count(*) FROM sqlite_schema").map_err(sqlite)?;
 
-    let is_new = application_id == 0 && found == 0 && objects == 0;
+    let is_new = application_id == 0 && version == 0 && objects == 0;
     if !is_new && application_id != APPLICATION_ID {
         return Err(OpenError::Foreign {
             path: path.to_path_buf(),
         });
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let steps = usize::try_from(found)
+    let steps = usize::try_from(version)
         .ok()
         .and_then(|done| MIGRATIONS.get(done..))
         .ok_or_else(|| OpenError::NewerSchema {
             path: path.to_path_buf(),
-            found,
-            known,
+            found: version,
+            known: newest(),
         })?;
+    Ok(Found {
+        is_new,
+        version,
+        steps,
+    })
+}
+
+/// Checks that the file is ours and of a version we know, and brings it to the
+/// newest. Nothing is written to a file that isn't ours.
+pub(super) fn prepare(path: &Path, db: &mut Connection) -> Result<(), OpenError> {
+    let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    let Found { is_new, steps, .. } = identify(path, db)?;
     if is_new {
         // Only possible before the first table: pages that pruning has freed can
         // then be given back to the disk.
@@ -146,9 +167,30 @@ pub(super) fn prepare(path: &Path, db: &mut Connection) -> Result<(), OpenError>
     db.pragma_update(None, "journal_size_limit", super::WAL_KEPT_BYTES)
         .map_err(sqlite)?;
     if !steps.is_empty() {
-        migrate(db, steps, known).map_err(sqlite)?;
+        migrate(db, steps, newest()).map_err(sqlite)?;
     }
     Ok(())
+}
+
+/// How the tables and indexes differ from those of the newest version.
+pub(crate) fn differences(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut fresh = Connection::open_in_memory()?;
+    migrate(&mut fresh, MIGRATIONS, newest())?;
+    let (expected, found) = (objects(&fresh)?, objects(db)?);
+    let lacks = expected.difference(&found);
+    let has = found.difference(&expected);
+    Ok(lacks
+        .map(|(name, _)| format!("{name} is missing or another"))
+        .chain(has.map(|(name, _)| format!("{name} is not ours")))
+        .collect())
+}
+
+/// Names and definitions. What SQLite makes for itself when somebody has it gather
+/// statistics is nobody's business.
+fn objects(db: &Connection) -> rusqlite::Result<BTreeSet<(String, Option<String>)>> {
+    db.prepare("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Bounds the file's size; past it SQLite says that the disk is full.
@@ -172,6 +214,10 @@ fn migrate(db: &mut Connection, steps: &[&str], version: i64) -> rusqlite::Resul
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", version)?;
     tx.commit()
+}
+
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 fn number(db: &Connection, query: &str) -> rusqlite::Result<i64> {

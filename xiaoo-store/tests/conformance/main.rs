@@ -13,6 +13,7 @@ mod inbox;
 mod memory;
 mod model;
 mod outbox;
+mod outside;
 mod rig;
 mod turns;
 mod upkeep;
@@ -74,6 +75,21 @@ macro_rules! suite {
     )* };
 }
 
+/// Promises to whoever reads a store from outside.
+macro_rules! outside {
+    ($($engine:ident: $ground:ty),*) => { $(
+        mod $engine {
+            promises! { $ground;
+                outside::a_store_in_use_is_counted_and_consistent,
+                outside::everything_that_matters_is_written_out,
+                outside::more_than_one_batch_is_written_out,
+                outside::what_must_not_be_is_found_and_named,
+                outside::what_will_be_pruned_is_known_before,
+            }
+        }
+    )* };
+}
+
 macro_rules! promises {
     ($ground:ty; $($module:ident::$promise:ident),* $(,)?) => { $(
         #[tokio::test]
@@ -87,4 +103,9 @@ suite! {
     on_sqlite: crate::rig::Sqlite,
     on_postgres: crate::postgres::cluster::Database,
     in_memory: crate::rig::Memory
+}
+
+outside! {
+    outside_sqlite: crate::rig::Sqlite,
+    outside_postgres: crate::postgres::cluster::Database
 }

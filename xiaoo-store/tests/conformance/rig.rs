@@ -23,6 +23,17 @@ pub(crate) trait Ground: Sized {
     async fn crash(self, guard: StoreGuard) -> Self;
 }
 
+/// One that can be read, and written to, past the store.
+pub(crate) trait Outside: Ground {
+    /// Statements that break this engine's own promises, the promise, and how what
+    /// breaks it is named.
+    const BREAKS: &[(&str, &str, &str)];
+
+    fn url(&self) -> StoreUrl;
+
+    async fn execute(&self, sql: &str);
+}
+
 pub(crate) struct Rig<G> {
     pub(crate) store: Store,
     guard: Option<StoreGuard>,
@@ -119,6 +130,45 @@ impl Ground for Sqlite {
         copy_files(&self.path(), &path_in(&left));
         drop(guard);
         Self(left)
+    }
+}
+
+impl Outside for Sqlite {
+    const BREAKS: &[(&str, &str, &str)] = &[
+        (
+            "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'turn'",
+            "no id will be given twice",
+            "turn",
+        ),
+        (
+            "DELETE FROM turn_body WHERE turn_id = 5",
+            "what is to be done has its body",
+            "turn 5",
+        ),
+        (
+            "DELETE FROM outbox_body WHERE outbox_id = 3",
+            "what is to be done has its body",
+            "send 3",
+        ),
+        (
+            "INSERT INTO turn_body VALUES (1, x'00')",
+            "no body is left of what is done",
+            "turn 1",
+        ),
+        (
+            "CREATE TABLE theirs (x)",
+            "the tables and indexes are those of this version",
+            "theirs is not ours",
+        ),
+    ];
+
+    fn url(&self) -> StoreUrl {
+        StoreUrl::sqlite(self.path())
+    }
+
+    async fn execute(&self, sql: &str) {
+        let db = rusqlite::Connection::open(self.path()).unwrap();
+        db.execute_batch(sql).unwrap();
     }
 }
 

@@ -32,16 +32,31 @@ pub(super) fn check(
     root.walk(&mut report);
     root.demand_required(&mut report);
 
-    let mut checker = Checker {
-        env,
-        directory: source.path.parent().unwrap_or_else(|| Path::new("")),
-        report,
-    };
+    let mut checker = Checker::new(source, env, report);
     let config = checker.config(&root);
     let report = checker.report;
     match config {
         Some(config) if !report.has_errors() => Ok((config, report.into_warnings())),
         _ => Err(report.into_errors()),
+    }
+}
+
+/// The store alone, and what says where it is.
+pub(super) fn check_store(source: &Source<'_>, env: &dyn Env) -> Result<StoreUrl, ConfigErrors> {
+    let mut report = Report::new(source.path);
+    let Some(table) = source.parse(&mut report) else {
+        return Err(report.into_errors());
+    };
+    let root = Section::root(source, &table);
+    let (agents, store) = (root.section("agents"), root.section("store"));
+    agents.walk(&mut report);
+    store.walk(&mut report);
+
+    let mut checker = Checker::new(source, env, report);
+    let agent = checker.agent(&agents);
+    match checker.store(&store, agent.as_ref()) {
+        Some(store) if !checker.report.has_errors() => Ok(store.url),
+        _ => Err(checker.report.into_errors()),
     }
 }
 
@@ -53,6 +68,14 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
+    fn new(source: &Source<'a>, env: &'a dyn Env, report: Report) -> Self {
+        Self {
+            env,
+            directory: source.path.parent().unwrap_or_else(|| Path::new("")),
+            report,
+        }
+    }
+
     fn config(&mut self, root: &Section<'_>) -> Option<Config> {
         let llm = self.llm(&root.section("llm"));
         let channels = root.section("channels");

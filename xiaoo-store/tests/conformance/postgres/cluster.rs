@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use tokio_postgres::{Client, NoTls};
 use xiaoo_store::{Store, StoreGuard, StoreOptions, StoreUrl};
 
-use crate::rig::Ground;
+use crate::rig::{Ground, Outside};
 
 /// A server that this process has started, and that ends with it: it sees the end of
 /// its input.
@@ -144,5 +144,28 @@ impl Ground for Database {
         guard.abandon();
         self.end_leases().await;
         self
+    }
+}
+
+impl Outside for Database {
+    const BREAKS: &[(&str, &str, &str)] = &[
+        (
+            "UPDATE turn SET owner = NULL",
+            "what is under way has an owner, and nothing else has",
+            "turn 4",
+        ),
+        (
+            "UPDATE outbox SET body = 'left' WHERE state = 'done'",
+            "no body is left of what is done",
+            "send 1",
+        ),
+    ];
+
+    fn url(&self) -> StoreUrl {
+        Self::url(self)
+    }
+
+    async fn execute(&self, sql: &str) {
+        self.client().await.batch_execute(sql).await.unwrap();
     }
 }
