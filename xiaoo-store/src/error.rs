@@ -13,7 +13,7 @@ use rusqlite::ErrorCode;
 pub enum OpenError {
     /// The file is a database, but pages of it are damaged.
     #[error(
-        "the store {path} is damaged ({detail}): restore it from a backup, or move it and its -wal and -shm files away to start empty",
+        "the store {path} is damaged: {detail}",
         path = .path.display()
     )]
     Corrupt {
@@ -87,7 +87,7 @@ pub enum OpenError {
     },
     /// The file is something else altogether.
     #[error(
-        "{path} is not a SQLite database: choose another path in [store] url, or move it away",
+        "{path} is not a SQLite database: choose another path in [store] url; or if it was the store, its first page is destroyed",
         path = .path.display()
     )]
     NotADatabase {

@@ -122,7 +122,9 @@
 //! final: [`Store::health`] says so, later writes are refused, and the process should
 //! end, since nobody knows what of the last commit is on disk. Both answers to that are
 //! safe: what was stored makes the redelivery a duplicate, what wasn't makes it new. A
-//! lock file beside the database (`PATH.lock`) keeps a second process out.
+//! lock file beside the database (`PATH.lock`) keeps a second process out. A file that is
+//! there is looked through before anything is written to it, and refused if it is damaged;
+//! [`StoreReader`] gets out of it what can still be read.
 //!
 //! **PostgreSQL.** Each daemon has a row with a lease by the server's clock, renewed by
 //! the engine itself; turns and sends that are under way name their owner. When a lease

@@ -13,4 +13,5 @@
 mod harness;
 
 mod commands;
+mod damage;
 mod run;

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// What a command said, and how it ended.
-#[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
     pub out: String,
@@ -25,6 +24,20 @@ pub fn xiaoo(words: &[&str], more: &[&str]) -> Ended {
         .output()
         .unwrap();
     output.into()
+}
+
+impl std::fmt::Debug for Ended {
+    /// Its first words: an export is long.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = |text: &str| text.chars().take(2_000).collect::<String>();
+        write!(
+            f,
+            "{:?}\n{}\n{}",
+            self.code,
+            first(&self.out),
+            first(&self.err)
+        )
+    }
 }
 
 impl From<Output> for Ended {

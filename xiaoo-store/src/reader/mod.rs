@@ -10,6 +10,7 @@ mod records;
 mod sqlite;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 
 use crate::error::{OpenError, StoreError};
 use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, millis};
@@ -103,6 +104,20 @@ impl StoreReader {
             StoreUrl::Postgres(url) => Source::Postgres(Box::new(PostgresReader::open(url)?)),
         };
         Ok(Self { source })
+    }
+
+    /// Opens what can be read of a file that [`StoreReader::open`] finds damaged: a copy
+    /// of it, made in that folder, with a first page that fits.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]; on a server there is nothing like it.
+    pub fn salvage(url: &StoreUrl, folder: &Path) -> Result<Self, OpenError> {
+        let StoreUrl::Sqlite(path) = url else {
+            return Self::open(url);
+        };
+        let copy = crate::sqlite::salvage(path, folder)?;
+        Self::open(&StoreUrl::Sqlite(copy))
     }
 
     /// Counts what is there.

@@ -16,26 +16,86 @@ const PID_BYTES_MAX: u64 = 20;
 /// when the process dies in whatever way.
 pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
 
-/// Makes the directory and the file if they are missing, readable for nobody
-/// else, and takes the lock.
+/// Makes the directory if it is missing, readable for nobody else, and takes the lock.
 pub(super) fn prepare(path: &Path) -> Result<Lock, OpenError> {
     if let Some(directory) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         make_directory(directory).map_err(|error| files_error(directory, error))?;
     }
-    let lock = lock(path)?;
-    make_file(path).map_err(|error| files_error(path, error))?;
-    Ok(lock)
+    lock(path)
 }
 
-/// Whether there is a file, with something in it.
+/// Whether there is a file that may be read and written; `false` if there is none, and
+/// none was there before.
+pub(super) fn exists(path: &Path) -> Result<bool, OpenError> {
+    let found = File::options().read(true).write(true).open(path);
+    match found.and_then(|file| file.metadata()) {
+        // It gets its name when it is whole, see `make`.
+        Ok(found) if found.len() == 0 => Err(damaged(path, EMPTY)),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // SQLite would take it for the log of the new file.
+            if beside(path, "-wal").exists() {
+                return Err(damaged(
+                    path,
+                    "the file is gone, and only its log (-wal) is there",
+                ));
+            }
+            Ok(false)
+        }
+        Err(error) => Err(files_error(path, error)),
+    }
+}
+
+/// Makes a file, readable for nobody else. It has its name only when `fill` is done:
+/// a crash leaves a whole file, or none.
+pub(super) fn make(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let unnamed = beside(path, ".new");
+    let made = || -> io::Result<()> {
+        // The lock is ours, so whoever was making these is gone.
+        for left in [
+            &unnamed,
+            &beside(&unnamed, "-wal"),
+            &beside(&unnamed, "-shm"),
+        ] {
+            match std::fs::remove_file(left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        options().create_new(true).open(&unnamed)?;
+        Ok(())
+    };
+    made().map_err(|error| files_error(&unnamed, error))?;
+    fill(&unnamed)?;
+    let named = || -> io::Result<()> {
+        // Closing it has folded its log in, or it would be without what is in there.
+        if beside(&unnamed, "-wal").exists() {
+            return Err(io::Error::other("its log could not be folded in"));
+        }
+        File::open(&unnamed)?.sync_all()?;
+        std::fs::rename(&unnamed, path)?;
+        sync_directory(path.parent())
+    };
+    named().map_err(|error| files_error(path, error))
+}
+
+/// Whether there is a file that may be read, with something in it.
 pub(super) fn look_for(path: &Path) -> Result<(), OpenError> {
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(files_error(path, io::ErrorKind::IsADirectory.into())),
+    let refused = |source: io::Error| OpenError::Files {
+        path: path.to_path_buf(),
+        source,
+    };
+    match File::open(path).and_then(|file| file.metadata()) {
+        Ok(found) if found.is_dir() => Err(refused(io::ErrorKind::IsADirectory.into())),
+        Ok(found) if found.len() == 0 => Err(damaged(path, EMPTY)),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(OpenError::no_store(path.display()))
         }
-        Err(error) => Err(files_error(path, error)),
+        Err(error) => Err(refused(error)),
     }
 }
 
@@ -49,14 +109,6 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     builder.mode(0o700);
     builder.create(directory)?;
     sync_directory(directory.parent())
-}
-
-fn make_file(path: &Path) -> io::Result<()> {
-    match options().create_new(true).open(path) {
-        Ok(_) => sync_directory(path.parent()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn lock(path: &Path) -> Result<Lock, OpenError> {
@@ -85,8 +137,13 @@ fn lock(path: &Path) -> Result<Lock, OpenError> {
 
 /// `store.db` is locked by `store.db.lock`.
 fn lock_path(path: &Path) -> PathBuf {
+    beside(path, ".lock")
+}
+
+/// The file whose name is longer by this.
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(end);
     PathBuf::from(name)
 }
 
@@ -115,6 +172,15 @@ fn sync_directory(directory: Option<&Path>) -> io::Result<()> {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
+}
+
+const EMPTY: &str = "the file is empty";
+
+fn damaged(path: &Path, detail: &str) -> OpenError {
+    OpenError::Corrupt {
+        path: path.to_path_buf(),
+        detail: detail.to_owned(),
+    }
 }
 
 fn files_error(path: &Path, source: io::Error) -> OpenError {

@@ -11,16 +11,18 @@ mod files;
 mod history;
 mod outbox;
 mod reader;
+mod salvage;
 mod schema;
 mod turns;
 mod upkeep;
+mod whole;
 mod writer;
 
 #[cfg(test)]
 mod cost_tests;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -33,6 +35,7 @@ use crate::error::OpenError;
 #[cfg(test)]
 pub(crate) use writer::Gauges;
 
+pub(crate) use salvage::copy as salvage;
 pub(crate) use schema::differences as schema_differences;
 
 use checkpoint::Checkpointer;
@@ -54,9 +57,20 @@ const WAL_KEPT_BYTES: u32 = 8 << 20;
 
 /// Opens the file and starts the threads.
 pub(crate) fn open(path: &Path, bounds: Bounds) -> Result<(Desk, Threads), OpenError> {
-    let lock = files::prepare(path)?;
+    let closing = Closing {
+        path: path.to_path_buf(),
+        _lock: files::prepare(path)?,
+    };
     let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
 
+    if files::exists(path)? {
+        whole::verify(path)?;
+    } else {
+        files::make(path, |unnamed| {
+            let mut db = connect(unnamed).map_err(sqlite)?;
+            schema::prepare(path, &mut db)
+        })?;
+    }
     let mut db = connect(path).map_err(sqlite)?;
     schema::prepare(path, &mut db)?;
     if let Some(bytes) = bounds.file_bytes_max {
@@ -70,7 +84,7 @@ pub(crate) fn open(path: &Path, bounds: Bounds) -> Result<(Desk, Threads), OpenE
     let checkpoint_db = connect(path).map_err(sqlite)?;
     let (checkpointer, nudge) = Checkpointer::new(checkpoint_db, &mut db).map_err(sqlite)?;
 
-    let (desk, mut threads, behind) = desk::open(Some(Box::new(lock)));
+    let (desk, mut threads, behind) = desk::open(Some(Box::new(closing)));
     let Behind {
         commands,
         reads,
@@ -104,6 +118,23 @@ pub(crate) fn open(path: &Path, bounds: Bounds) -> Result<(Desk, Threads), OpenE
         source,
     })?;
     Ok((desk, threads))
+}
+
+/// The end of a store, when its threads have ended.
+struct Closing {
+    path: PathBuf,
+    _lock: files::Lock,
+}
+
+impl Drop for Closing {
+    /// The last connection to close folds the log in. The threads' close at the same
+    /// time, and each may take the others for still open; so there is one more. What
+    /// it can't do is done at the next start.
+    fn drop(&mut self) {
+        if let Ok(db) = connect(&self.path) {
+            drop(db.query_row("PRAGMA schema_version", [], |_| Ok(())));
+        }
+    }
 }
 
 /// Opens a file beside whoever has it open, and says which version its tables have.

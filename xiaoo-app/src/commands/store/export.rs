@@ -10,9 +10,10 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use xiaoo_store::{Body, Record, StoreUrl};
+use tempfile::TempDir;
+use xiaoo_store::{Body, Record, StoreReader, StoreUrl};
 
-use super::{number, open};
+use super::number;
 use crate::cli::StoreExportArgs;
 
 /// Between two words on how far it is.
@@ -25,7 +26,20 @@ pub(super) fn run(
     out: &mut impl Write,
     progress: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let reader = open(url)?;
+    // Removed when it is dropped, with the copy in it.
+    let mut folder = None;
+    let reader = match StoreReader::open(url) {
+        Ok(reader) => reader,
+        Err(error) if error.is_damage() => {
+            writeln!(
+                progress,
+                "{error}\nA copy of it is tried, with a new first page."
+            )?;
+            let folder = folder.insert(beside(args.out.as_deref())?);
+            StoreReader::salvage(url, folder.path())?
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut tally = Tally::default();
     match &args.out {
         None => write_records(reader.export(), out, progress, &mut tally)?,
@@ -44,13 +58,29 @@ pub(super) fn run(
         number(tally.dead),
         number(tally.history),
     )?;
-    if tally.unreadable > 0 {
+    let log = if folder.is_some() {
+        "; what its log held is missing, too"
+    } else {
+        ""
+    };
+    if tally.unreadable > 0 || tally.bodies > 0 || folder.is_some() {
         bail!(
-            "the store {url} is damaged: up to {} rows could not be read",
-            number(tally.unreadable)
+            "the store {url} is damaged: up to {} rows and {} bodies could not be read{log}",
+            number(tally.unreadable),
+            number(tally.bodies),
         );
     }
     Ok(())
+}
+
+/// A folder where there should be room for a copy.
+fn beside(out: Option<&Path>) -> anyhow::Result<TempDir> {
+    let parent = out.and_then(Path::parent);
+    let folder = match parent.filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => tempfile::tempdir_in(parent),
+        None => tempfile::tempdir(),
+    };
+    folder.context("no folder can be made for a copy")
 }
 
 /// What was written.
@@ -60,7 +90,10 @@ struct Tally {
     sends: u64,
     dead: u64,
     history: u64,
+    /// Rows that can't be read, at most.
     unreadable: u64,
+    /// Bodies that are missing, or can't be right: all that are written are JSON.
+    bodies: u64,
 }
 
 /// People's messages are in it: for its owner alone. A file that is there already may
@@ -85,7 +118,9 @@ fn write_records(
     for record in records {
         let record = record?;
         tally.count(&record);
-        let mut line = line(record).to_string();
+        let line = line(record);
+        tally.bodies += u64::from(line.get("body_base64").is_some());
+        let mut line = line.to_string();
         line.push('\n');
         match out.write_all(line.as_bytes()) {
             // Whoever closed the pipe has seen enough.
@@ -106,13 +141,23 @@ fn write_records(
 
 impl Tally {
     fn count(&mut self, record: &Record) {
+        let mut missing = |body: &Option<Body>| self.bodies += u64::from(body.is_none());
         match record {
-            Record::Turn(_) => self.turns += 1,
+            Record::Turn(turn) => {
+                if turn.state != "done" {
+                    missing(&turn.body);
+                }
+                self.turns += 1;
+            }
             Record::Send(send) => {
+                missing(&send.body);
                 self.sends += 1;
                 self.dead += u64::from(send.state == "dead");
             }
-            Record::History(_) => self.history += 1,
+            Record::History(row) => {
+                missing(&row.body);
+                self.history += 1;
+            }
             Record::Unreadable { ids, .. } => self.unreadable += ids,
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use xiaoo_store::{Admission, Health, StoreError, StoreOptions};
 
-use crate::rig::{Rig, Sqlite, message, patient};
+use crate::rig::{Rig, Sqlite, message, patient, wal};
 
 #[tokio::test]
 async fn a_full_store_refuses_and_recovers() {
@@ -77,6 +77,19 @@ async fn the_log_is_folded_into_the_file_while_the_store_is_open() {
             "nothing was folded in"
         );
         rig.store.stats().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn closing_leaves_no_log() {
+    let mut rig = Rig::<Sqlite>::new().await;
+    for n in 0..30 {
+        rig.admit("a", n).await;
+        // All three connections have something to close.
+        rig.store.stats().await.unwrap();
+        rig.shut();
+        assert!(!wal(&rig.ground().path()).exists(), "close number {n}");
+        rig.reopen();
     }
 }
 

@@ -1,0 +1,49 @@
+//! Is the file whole? Asked before anything is written to it.
+
+use core::time::Duration;
+use std::path::Path;
+use std::time::Instant;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::open_read_only;
+use crate::error::OpenError;
+
+/// How long a start may take for this: some 100 MB are looked through in it, more than
+/// what is kept of a busy week. Of a larger file a part is seen, and the rest is
+/// noticed when it is used.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Steps of SQLite's machine between two looks at the clock.
+const STEPS: std::ffi::c_int = 10_000;
+
+/// Refuses a file that is damaged, as far as can be seen in a short time.
+///
+/// By a connection that can't write, so that a damaged file and its log stay as they
+/// are for whoever wants to save something.
+pub(super) fn verify(path: &Path) -> Result<(), OpenError> {
+    let (mut db, _) = open_read_only(path)?;
+    match complaint(&mut db, PATIENCE) {
+        Ok(None) => Ok(()),
+        Ok(Some(detail)) => Err(OpenError::Corrupt {
+            path: path.to_path_buf(),
+            detail,
+        }),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            tracing::info!(
+                path = %path.display(),
+                "the store is large, and was not looked through to its end"
+            );
+            Ok(())
+        }
+        Err(error) => Err(OpenError::from_sqlite(path, &error)),
+    }
+}
+
+/// SQLite's first complaint about the file.
+fn complaint(db: &mut Connection, patience: Duration) -> rusqlite::Result<Option<String>> {
+    let began = Instant::now();
+    db.progress_handler(STEPS, Some(move || began.elapsed() > patience))?;
+    let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    Ok((verdict != "ok").then(|| verdict.replace('\n', "; ")))
+}
