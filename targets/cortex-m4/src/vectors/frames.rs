@@ -84,7 +84,7 @@ impl Meaning {
         assert_eq!(frame.payload_encoding, self.payload_encoding, "{name}");
         assert_eq!(frame.payload_type, self.payload_type, "{name}");
         assert!(frame.payload == self.payload, "{name}: another payload");
-        assert_eq!(frame.log_id_new, self.log_id_new, "{name}");
+        assert_eq!(frame.log_id_new(), self.log_id_new, "{name}");
         let pairs = frame.headers().map(|header| (header.key, header.value));
         assert!(
             pairs.eq(self.headers.iter().copied()),
