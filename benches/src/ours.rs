@@ -208,7 +208,7 @@ pub struct Work {
 /// When it is no message event, or an id in it has escapes.
 pub fn normalise<R>(payload: &[u8], work: &mut Work, take: impl FnOnce(&Normal<'_>) -> R) -> R {
     let event = Event::parse(payload).expect("an event");
-    let EventKind::Message(message) = event.kind else {
+    let EventKind::Message(message) = &event.kind else {
         panic!("not a message");
     };
     let identity = Identity {

@@ -34,7 +34,7 @@ pub struct Message<'a> {
 
 /// How many mentions are kept as they are read. Most messages have fewer; for
 /// those beyond, the list is walked again.
-const MENTIONS_AT_HAND: usize = 3;
+const MENTIONS_AT_HAND: usize = 2;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct MentionList<'a> {

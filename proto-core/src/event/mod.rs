@@ -224,12 +224,6 @@ impl<'a> Envelope<'a> {
 
     fn schema_2(&self, header: &Header<'a>) -> Event<'a> {
         let event = self.event.unwrap_or_else(|| self.document());
-        let kind = match self.read {
-            _ if !header.is_of_message() => kind_of(header.event_type, event),
-            Some(Content::Message) => EventKind::Message(self.message),
-            Some(Content::Nothing) => EventKind::Unknown(event),
-            None => message_of(event).map_or(EventKind::Unknown(event), EventKind::Message),
-        };
         Event {
             schema: Some("2.0"),
             event_id: header.event_id,
@@ -238,7 +232,12 @@ impl<'a> Envelope<'a> {
             app_id: header.app_id,
             token: header.token,
             create_time_ms: header.create_time_ms,
-            kind,
+            kind: match self.read {
+                _ if !header.is_of_message() => kind_of(header.event_type, event),
+                Some(Content::Message) => EventKind::Message(self.message),
+                Some(Content::Nothing) => EventKind::Unknown(event),
+                None => message_of(event).map_or(EventKind::Unknown(event), EventKind::Message),
+            },
         }
     }
 

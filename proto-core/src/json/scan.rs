@@ -4,6 +4,7 @@ use super::block::{plain_len, string_marks};
 use super::keys::Spelled;
 use super::text::{escape_len, short_escape};
 use super::{Json, JsonError, JsonErrorKind, JsonStr};
+use simdutf8::compat::from_utf8;
 
 /// How deep arrays and objects may nest: serde_json's bound. Events have about
 /// six levels, cards about twelve. [`Scanner::skip`] keeps a bit per level.
@@ -32,7 +33,7 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// [`JsonErrorKind::Utf8`].
     pub(crate) fn new(document: &'a [u8]) -> Result<Self, JsonError> {
-        match core::str::from_utf8(document) {
+        match from_utf8(document) {
             Ok(text) => Ok(Self::of_text(text)),
             Err(error) => Err(JsonError {
                 kind: JsonErrorKind::Utf8,
@@ -53,12 +54,13 @@ impl<'a> Scanner<'a> {
     /// is anything in it. A value of another kind is passed over.
     #[inline]
     pub(crate) fn open(&mut self, bracket: u8) -> Result<bool, JsonError> {
-        if self.token()? != bracket {
+        if !self.stands(bracket)? {
             self.skip()?;
             return Ok(false);
         }
         self.enter()?;
-        if self.token()? == closing(bracket) {
+        // A name stands here more often than the end.
+        if !self.stands(b'"')? && self.peek() == Some(closing(bracket)) {
             self.leave();
             return Ok(false);
         }
@@ -68,12 +70,11 @@ impl<'a> Scanner<'a> {
     /// Goes on behind a member or an item: false if `close` ends them.
     #[inline]
     pub(crate) fn more(&mut self, close: u8) -> Result<bool, JsonError> {
-        let token = self.token()?;
-        if token == b',' {
+        if self.stands(b',')? {
             self.at += 1;
             return Ok(true);
         }
-        if token == close {
+        if self.peek() == Some(close) {
             self.leave();
             return Ok(false);
         }
@@ -118,7 +119,7 @@ impl<'a> Scanner<'a> {
     /// The string that stands here, if it is one.
     #[inline(always)]
     pub(crate) fn string_value(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
-        if self.token()? == b'"' {
+        if self.stands(b'"')? {
             return self.string().map(Some);
         }
         self.skip()?;
@@ -136,7 +137,7 @@ impl<'a> Scanner<'a> {
     /// The whole number that stands here, or a string of digits: Feishu sends
     /// times as strings.
     pub(crate) fn integer(&mut self) -> Result<Option<i64>, JsonError> {
-        if self.token()? == b'"' {
+        if self.stands(b'"')? {
             return Ok(whole(self.string()?.raw()));
         }
         Ok(self.value()?.and_then(|value| whole(value.raw())))
@@ -172,10 +173,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Whether the first byte behind blanks is this one. Feishu writes no blanks.
+    #[inline]
+    fn stands(&mut self, byte: u8) -> Result<bool, JsonError> {
+        Ok(self.peek() == Some(byte) || self.token()? == byte)
+    }
+
     /// Passes over one value of any kind. Nesting costs a bit, not stack.
     #[inline(never)]
     pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
-        if self.token()? == b'"' {
+        if self.stands(b'"')? {
             return self.string().map(|_| ());
         }
         self.skip_any()
@@ -373,9 +380,63 @@ impl<'a> Scanner<'a> {
 
 /// The number that these digits are, with a sign at most.
 pub(super) fn whole(digits: &str) -> Option<i64> {
-    digits.parse().ok()
+    /// So many digits always fit. Times have thirteen.
+    const DIGITS_SURE: usize = 18;
+    let (eights, rest) = digits.as_bytes().as_chunks();
+    let mut number = 0;
+    for eight in eights {
+        let Some(low) = eight_digits(*eight).filter(|_| digits.len() <= DIGITS_SURE) else {
+            return digits.parse().ok();
+        };
+        number = number * 100_000_000 + low;
+    }
+    for byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return digits.parse().ok();
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    (!digits.is_empty()).then_some(number)
+}
+
+/// Joins digits to pairs, pairs to fours, fours to the number; `None` if one is
+/// no digit.
+const fn eight_digits(digits: [u8; 8]) -> Option<i64> {
+    let digits = u64::from_le_bytes(digits);
+    // '0' to '9' are 0x30 to 0x39, and six more than that are 0x3f at most.
+    let high = digits & 0xf0f0_f0f0_f0f0_f0f0;
+    let six_more = digits.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    if high != 0x3030_3030_3030_3030 || six_more != high {
+        return None;
+    }
+    let ones = digits & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some(((fours * 10_000 + (fours >> 32)) & 0xffff_ffff).cast_signed())
 }
 
 const fn closing(bracket: u8) -> u8 {
     if bracket == b'{' { b'}' } else { b']' }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::String;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_whole_number_is_what_it_says(digits in prop_oneof![
+            "[0-9]{0,20}",
+            "[+-]?[0-9]{1,12}",
+            "[0-9]{0,9}[*-?][0-9]{0,9}",
+        ]) {
+            let digits: String = digits;
+            prop_assert_eq!(whole(&digits), digits.parse().ok());
+        }
+    }
 }

@@ -94,6 +94,11 @@ impl<'a> JsonStr<'a> {
         }
     }
 
+    #[cold]
+    fn spells(self, text: &str) -> bool {
+        self.chars().eq(text.chars())
+    }
+
     /// The text for a `match` with names of at most [`NAME_BYTES_MAX`] bytes; a
     /// longer one that has escapes is none of them and is empty here.
     #[inline]
@@ -118,15 +123,17 @@ const NAME_BYTES_MAX: usize = 24;
 pub(crate) type Name = heapless::String<NAME_BYTES_MAX>;
 
 impl PartialEq<str> for JsonStr<'_> {
+    #[inline]
     fn eq(&self, text: &str) -> bool {
         match self.as_plain() {
             Some(plain) => plain == text,
-            None => self.chars().eq(text.chars()),
+            None => self.spells(text),
         }
     }
 }
 
 impl PartialEq<&str> for JsonStr<'_> {
+    #[inline]
     fn eq(&self, text: &&str) -> bool {
         self == *text
     }

@@ -7,6 +7,7 @@
 use super::words::{Blanks, Words, Writer, Written};
 use crate::json::{BLOCK, JsonStr, find, marks_of, short_escape, unescape};
 use crate::{BufferFull, TextBuffer};
+use simdutf8::basic::from_utf8;
 
 /// Writes the text of a content. False: it looks different, and what was
 /// written is to be taken back.
@@ -132,7 +133,7 @@ impl<'a> Pass<'a> {
     /// whole characters.
     fn piece(&self) -> &str {
         let bytes = self.piece.get(..self.len).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        from_utf8(bytes).unwrap_or_default()
     }
 
     #[inline]

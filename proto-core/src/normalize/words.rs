@@ -217,8 +217,8 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
     }
 
     pub(super) fn finish(mut self) -> Written {
-        let open = core::mem::take(&mut self.open);
-        if !open.is_empty() {
+        if !self.open.is_empty() {
+            let open = core::mem::take(&mut self.open);
             match Start::of_whole(&open) {
                 Start::Placeholder(_) => self.replace(&open)?,
                 Start::Open | Start::Other => self.plain(&open)?,
@@ -275,8 +275,11 @@ impl<'x, 'w, 'm, T: TextBuffer> Words<'x, 'w, 'm, T> {
     /// Text without placeholders.
     #[inline]
     fn plain(&mut self, text: &str) -> Written {
+        if text.is_empty() {
+            return Ok(());
+        }
         let mut text = text;
-        if self.bot_was_here && !text.is_empty() {
+        if self.bot_was_here {
             self.bot_was_here = false;
             match text.strip_prefix(' ') {
                 Some(rest) => text = rest,
