@@ -73,6 +73,7 @@ impl Stages {
             sends.clone(),
             no_sends.clone(),
         ));
+        tasks.spawn(ring(Arc::clone(&pipeline), no_sends.clone()));
         tasks.spawn(prune(Arc::clone(&pipeline), background.clone()));
         let link = link.map(|(options, status)| {
             tokio::spawn(link::run(
@@ -138,6 +139,22 @@ impl Stages {
         let _ = tokio::time::timeout_at(deadline, self.sends.wait()).await;
         self.tasks.close();
         let _ = tokio::time::timeout(LAST_SENDS, self.tasks.wait()).await;
+    }
+}
+
+/// Rings the bells when the store says that there may be work: this daemon's own, or
+/// on a shared store what another has taken in or left behind.
+async fn ring(pipeline: SharedPipeline, stop: CancellationToken) {
+    let mut changes = pipeline.store.changes();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            }
+        }
+        pipeline.lanes_bell.notify_one();
+        pipeline.outbox_bell.notify_one();
     }
 }
 

@@ -69,8 +69,9 @@ pub const HISTORY_KEPT: Duration = Duration::from_secs(90 * 24 * HOUR_SECS);
 
 /// How long a daemon's turns and sends are its own after it was last heard of, when
 /// several share a store on a server. It is heard of three times as often, so two
-/// messages may get lost; and people who wait for a dead one's answer wait so long.
-pub const LEASE: Duration = Duration::from_secs(15);
+/// messages may get lost. People who wait for a dead one's answer wait so long, and
+/// then until another looks: 15 s together.
+pub const LEASE: Duration = Duration::from_secs(12);
 
 /// Commands that may wait for the writer. Producers beyond this wait outside,
 /// which their deadline bounds.

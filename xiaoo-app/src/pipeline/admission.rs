@@ -207,7 +207,6 @@ impl Admission {
             Ok(Admitted::New(turn)) => {
                 info!(event_id, message_id, %turn, "message accepted");
                 Counters::count(&counters.admitted);
-                self.pipeline.lanes_bell.notify_one();
                 Verdict::Accepted
             }
             // There was no room for it, and its conversation knows.

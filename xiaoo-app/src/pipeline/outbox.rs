@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
-use xiaoo_store::{Body, OutboxRow, StoreError};
+use xiaoo_store::{Body, OutboxRow, Store};
 
 use super::lookup::{self, Fate, Ourselves, Sought, What};
 use super::{Counters, SharedPipeline};
@@ -38,6 +38,8 @@ pub const TRIED_FOR: Duration = Duration::from_secs(24 * 3600);
 const SIGN_TRIES_MAX: u32 = 8;
 /// How often the outbox is looked at without a bell.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// The wait before what became of a row is written down again.
+const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the store is asked, while the daemon stops, whether all is sent.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -217,6 +219,16 @@ async fn wait_for_next(pipeline: &SharedPipeline) -> Duration {
     }
 }
 
+/// What becomes of a row that was tried.
+enum End {
+    /// It is there, under this id.
+    Sent(String),
+    /// It is tried again then (Unix milliseconds), for this reason.
+    Later(i64, String),
+    /// It is given up, for this reason.
+    Dead(String),
+}
+
 /// Why a row was not sent.
 enum Unsent {
     /// The call failed.
@@ -234,7 +246,7 @@ impl From<ApiError> for Unsent {
 async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
     let store = &pipeline.store;
     let Ok(sending) = serde_json::from_slice::<Sending>(&row.body) else {
-        settle(store.outbox_dead(row.key, "the row cannot be read").await);
+        settle(store, row, End::Dead("the row cannot be read".into())).await;
         return;
     };
     let [taken, sent, settled] = sending.fail_points();
@@ -243,7 +255,7 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
         Ok(external_id) => {
             fail_point::pass(sent);
             info!(turn = %row.turn, kind = row.kind, "sent");
-            settle(store.outbox_done(row.key, &external_id).await);
+            settle(store, row, End::Sent(external_id)).await;
             fail_point::pass(settled);
         }
         Err(Unsent::Api(failure)) if is_tried_again(pipeline, row, &sending, &failure) => {
@@ -257,7 +269,7 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
             let wait = wait.max(backoff(row.key.attempt));
             let wait = i64::try_from(wait.as_millis()).unwrap_or(0);
             let due = pipeline.now_ms().saturating_add(wait);
-            settle(store.outbox_retry(row.key, due, &failure.to_string()).await);
+            settle(store, row, End::Later(due, failure.to_string())).await;
         }
         Err(unsent) => {
             let reason = match unsent {
@@ -266,7 +278,7 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
             };
             error!(turn = %row.turn, kind = row.kind, "given up: {reason}");
             Counters::count(&pipeline.counters.given_up);
-            settle(store.outbox_dead(row.key, &reason).await);
+            settle(store, row, End::Dead(reason)).await;
         }
     }
 }
@@ -463,8 +475,24 @@ fn backoff(attempt: u32) -> Duration {
     bound.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-fn settle<T>(settled: Result<T, StoreError>) {
-    if let Err(error) = settled {
-        error!("the outbox could not be updated; the row comes again: {error}");
+/// Writes down what became of a row. Until then it stands still, and its conversation
+/// with it; so what passes (a full disk, a server that is away) is waited for.
+async fn settle(store: &Store, row: &OutboxRow, end: End) {
+    loop {
+        let settled = match &end {
+            End::Sent(external_id) => store.outbox_done(row.key, external_id).await,
+            End::Later(due_ms, why) => store.outbox_retry(row.key, *due_ms, why).await,
+            End::Dead(reason) => store.outbox_dead(row.key, reason).await,
+        };
+        // Done, or it was another's already.
+        let Err(error) = settled else {
+            return;
+        };
+        if !error.is_retryable() {
+            error!("the outbox could not be updated; the row comes again: {error}");
+            return;
+        }
+        warn!("the outbox could not be updated, trying again: {error}");
+        tokio::time::sleep(SETTLE_AGAIN).await;
     }
 }

@@ -168,13 +168,10 @@ pub(super) async fn finish(
         let error = match pipeline.store.finish(turn.key, result.clone()).await {
             Ok(Fenced::Done) => {
                 fail_point::pass("finish.after_commit");
-                pipeline.outbox_bell.notify_one();
                 return;
             }
             Ok(Fenced::Replaced) => {
                 info!("the turn has ended already, or belongs to another run");
-                // An earlier try of this loop may be what ended it.
-                pipeline.outbox_bell.notify_one();
                 return;
             }
             Err(error) => error,

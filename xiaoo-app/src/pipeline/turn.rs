@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use proto_core::{Event, InboundMessage};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ use crate::render::notice::Notice;
 const ATTEMPTS_MAX: u32 = 5;
 /// Times below are not Unix milliseconds: as such they would be of 2001.
 const MILLISECONDS_SINCE: i64 = 1_000_000_000_000;
+/// The wait before a turn that could not be handed back is handed back again.
+const HAND_BACK_AGAIN: Duration = Duration::from_secs(1);
 /// Rows of history that are read; the agent fits them to the model.
 const HISTORY_ROWS_MAX: usize = 400;
 
@@ -101,12 +104,12 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
             (ending.answered(&outcome), Some(instead))
         }
         Err(Ended::HandedBack) => {
-            info!("the turn is handed back; it goes on after the next start");
-            if let Err(error) = pipeline.store.release(turn.key).await {
-                warn!(
-                    "the turn could not be handed back, it will be found at the next start: {error}"
-                );
-            }
+            info!("the turn is handed back and goes on later");
+            hand_back(pipeline, &turn, give_up).await;
+            return;
+        }
+        Err(Ended::Replaced) => {
+            info!("the turn belongs to another run now");
             return;
         }
         Err(Ended::Notice(notice, why)) => {
@@ -151,12 +154,50 @@ fn unanswered(
     Some((notice, format!("the message is older than {age_max:?}")))
 }
 
+/// Puts the turn back. One that is neither run nor handed back would stand still for
+/// as long as this process lives, so a store that is away is waited for.
+async fn hand_back(pipeline: &SharedPipeline, turn: &Turn, give_up: &CancellationToken) {
+    loop {
+        let error = match pipeline.store.release(turn.key).await {
+            Ok(Fenced::Done | Fenced::Replaced) => return,
+            Err(error) => error,
+        };
+        if give_up.is_cancelled() || !error.is_retryable() {
+            warn!("the turn could not be handed back, it will be found at the next start: {error}");
+            return;
+        }
+        tokio::select! {
+            () = give_up.cancelled() => {}
+            () = tokio::time::sleep(HAND_BACK_AGAIN) => {}
+        }
+    }
+}
+
 /// Why a turn has no answer.
 enum Ended {
-    /// The daemon stops.
+    /// The daemon stops, or the store is away: the turn goes on later.
     HandedBack,
+    /// Its lease ran out and somebody else has taken it over.
+    Replaced,
     /// The person gets this notice; the words are for the operator.
     Notice(Notice, String),
+}
+
+impl Ended {
+    /// What cannot be kept or read because the store's server is away goes on when it
+    /// is back; anything else would be no better then.
+    fn by_store(error: StoreError) -> Self {
+        let is_away = matches!(
+            error,
+            StoreError::Deadline { .. } | StoreError::Unreachable { .. }
+        );
+        if is_away {
+            warn!("the turn cannot go on now: {error}");
+            Self::HandedBack
+        } else {
+            Self::Notice(Notice::Failed, error.to_string())
+        }
+    }
 }
 
 /// The message, if it is still to be answered now that it is known who the
@@ -186,11 +227,10 @@ async fn answer(
         let why = format!("{} runs were cut off", turn.attempts - 1);
         return Err(Ended::Notice(Notice::Interrupted, why));
     }
-    let stored = |error: StoreError| {
-        Ended::Notice(Notice::Failed, format!("the store cannot be read: {error}"))
-    };
-    let history = history(pipeline, turn).await.map_err(stored)?;
-    let resume = resume(&pipeline.store, turn).await.map_err(stored)?;
+    let history = history(pipeline, turn).await.map_err(Ended::by_store)?;
+    let resume = resume(&pipeline.store, turn)
+        .await
+        .map_err(Ended::by_store)?;
     if !resume.is_empty() {
         info!(steps = resume.len(), "goes on from the last recorded step");
     }
@@ -206,15 +246,19 @@ async fn answer(
         store: &pipeline.store,
         turn: turn.key,
         board,
+        cut_off: None,
     };
     let running = run_turn(&pipeline.model, request, &mut recorder, give_up);
-    match tokio::time::timeout(pipeline.settings.turn_timeout, running).await {
+    let ran = tokio::time::timeout(pipeline.settings.turn_timeout, running).await;
+    match ran {
         Err(_) => {
             let why = format!("no answer within {:?}", pipeline.settings.turn_timeout);
             Err(Ended::Notice(Notice::TimedOut, why))
         }
         Ok(Err(TurnError::Cancelled)) => Err(Ended::HandedBack),
-        Ok(Err(error)) => Err(Ended::Notice(Notice::Failed, error.to_string())),
+        Ok(Err(error)) => Err(recorder
+            .cut_off
+            .unwrap_or_else(|| Ended::Notice(Notice::Failed, error.to_string()))),
         Ok(Ok(outcome)) => Ok(outcome),
     }
 }
@@ -263,6 +307,8 @@ struct Recorder<'a> {
     store: &'a Store,
     turn: TurnKey,
     board: &'a Board,
+    /// Why a step could not be kept.
+    cut_off: Option<Ended>,
 }
 
 impl Observer for Recorder<'_> {
@@ -282,13 +328,21 @@ impl Observer for Recorder<'_> {
             kind: "message".into(),
             body: body.into(),
         };
-        match self.store.note_step(self.turn, step).await {
+        let (ended, why) = match self.store.note_step(self.turn, step).await {
             Ok(Fenced::Done) => {
                 fail_point::pass("model.recorded");
-                Ok(())
+                return Ok(());
             }
-            Ok(Fenced::Replaced) => Err(RecordFailed("the turn belongs to another run now".into())),
-            Err(error) => Err(RecordFailed(error.to_string())),
-        }
+            Ok(Fenced::Replaced) => (
+                Ended::Replaced,
+                "the turn belongs to another run now".to_owned(),
+            ),
+            Err(error) => {
+                let why = error.to_string();
+                (Ended::by_store(error), why)
+            }
+        };
+        self.cut_off = Some(ended);
+        Err(RecordFailed(why))
     }
 }
