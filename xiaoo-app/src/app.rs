@@ -24,7 +24,7 @@ use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
 
 use crate::config::{Access, AccessConfig, Config, FeishuConfig, ProgressStyle, Transport};
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
+use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline, recovery};
 use crate::routes;
 use crate::routes::ready::Readiness;
 use crate::stages::Stages;
@@ -189,7 +189,7 @@ impl App {
         let stages = Stages::start(Arc::clone(&self.pipeline), self.identity, link);
         let readiness = Readiness {
             pipeline: Arc::clone(&self.pipeline),
-            link: link_status,
+            link: link_status.clone(),
             stopping: Arc::clone(&stopping),
         };
         let events = match self.verifier {
@@ -211,6 +211,17 @@ impl App {
             ServerLimits::default(),
             no_http.clone(),
         ));
+        if let Some(gap_max) = self.feishu.recover_after {
+            let (pipeline, admission) =
+                (Arc::clone(&self.pipeline), Arc::clone(stages.admission()));
+            tokio::spawn(recovery::run(
+                pipeline,
+                admission,
+                link_status,
+                gap_max,
+                stop.clone(),
+            ));
+        }
         info!(
             %address,
             transport = self.feishu.transport.name(),

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::types::{
     Admission, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow, Outcome, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult,
+    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// A write. Each is done whole or not at all.
@@ -64,6 +64,10 @@ pub(crate) enum Question {
     },
     OutboxNext,
     Stats,
+    Whereabouts {
+        app: String,
+        conversations_max: usize,
+    },
 }
 
 /// What comes back; each command and question has one kind.
@@ -78,6 +82,7 @@ pub(crate) enum Answer {
     Stats(StoreStats),
     Steps(Vec<Step>),
     Turns(Vec<Turn>),
+    Whereabouts(Whereabouts),
 }
 
 /// How much may wait.
@@ -170,7 +175,8 @@ impl Answer {
             | Self::History(_)
             | Self::Next(_)
             | Self::Stats(_)
-            | Self::Steps(_) => Vec::new(),
+            | Self::Steps(_)
+            | Self::Whereabouts(_) => Vec::new(),
         }
     }
 }

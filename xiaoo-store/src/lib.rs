@@ -165,6 +165,6 @@ pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
     Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,
     NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId, TurnKey,
-    TurnResult,
+    TurnResult, Whereabouts,
 };
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

@@ -18,7 +18,7 @@ use crate::postgres;
 use crate::sqlite;
 use crate::types::{
     Admission, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult,
+    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 use crate::url::StoreUrl;
 
@@ -349,6 +349,27 @@ impl Store {
             return Err(mixed_up());
         };
         Ok(stats)
+    }
+
+    /// Where the app's world was left, with so many conversations at most. Looks
+    /// at every conversation: a question for a start, not for every minute.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk, and [`StoreError::Closed`].
+    pub async fn whereabouts(
+        &self,
+        app: &str,
+        conversations_max: usize,
+    ) -> Result<Whereabouts, StoreError> {
+        let question = Question::Whereabouts {
+            app: app.to_owned(),
+            conversations_max,
+        };
+        let Answer::Whereabouts(whereabouts) = self.read(question).await? else {
+            return Err(mixed_up());
+        };
+        Ok(whereabouts)
     }
 
     /// Whether the store can be relied on.

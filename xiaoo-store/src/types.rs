@@ -343,3 +343,12 @@ pub enum Health {
         reason: String,
     },
 }
+
+/// Where the world was left: what to look at after an outage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// When the app's last event came in, Unix milliseconds.
+    pub last_received_ms: Option<i64>,
+    /// Conversations that remember something, the one that spoke last first.
+    pub conversations: Vec<String>,
+}

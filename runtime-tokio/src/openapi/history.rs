@@ -50,9 +50,18 @@ pub struct ListedMessage {
     /// The first message of its quotes or thread.
     #[serde(default)]
     pub root_id: Option<String>,
+    /// Its thread.
+    #[serde(default)]
+    pub thread_id: Option<String>,
+    /// Whether it was recalled.
+    #[serde(default)]
+    pub deleted: bool,
     /// Who wrote it.
     #[serde(default)]
     pub sender: Sender,
+    /// Who is mentioned: `key`, `name`, and in `id` the open_id itself.
+    #[serde(default)]
+    pub mentions: Vec<serde_json::Value>,
     /// What is in it; nothing if it was recalled.
     #[serde(default)]
     pub body: Option<ListedBody>,
@@ -64,6 +73,9 @@ pub struct Sender {
     /// An open_id, or an app's id.
     #[serde(default)]
     pub id: String,
+    /// `user` or `app`.
+    #[serde(default)]
+    pub sender_type: String,
 }
 
 /// A message's content.

@@ -115,6 +115,9 @@ pub struct FeishuConfig {
     pub reaction: Option<String>,
     /// What is shown of a turn while it runs.
     pub progress: ProgressStyle,
+    /// The length of an outage after which known chats are read back; `None` for
+    /// never.
+    pub recover_after: Option<Duration>,
     /// Further certificate authorities (PEM), for proxies with their own.
     pub ca_file: Option<PathBuf>,
     /// Where the long connection may go beside the vendor's own hosts.

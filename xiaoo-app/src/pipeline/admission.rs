@@ -21,6 +21,9 @@ const MESSAGE_EVENT: &str = "im.message.receive_v1";
 /// The kind of turn that a message asks for.
 pub const MESSAGE_TURN: &str = "message";
 
+/// The kind of turn for a message that was read back after an outage.
+pub const LATE_TURN: &str = "late_message";
+
 /// The kind of turn that only says that there is no room for the message.
 pub const BUSY_TURN: &str = "busy";
 /// What the lane of those is called: they don't wait behind the backlog that
@@ -58,7 +61,12 @@ impl Admission {
         self.closed.store(true, Ordering::Release);
     }
 
-    async fn admit(&self, payload: Bytes) -> Verdict {
+    /// Takes in an event that Feishu has given up pushing.
+    pub async fn take_in_late(&self, payload: Bytes) -> Verdict {
+        self.admit(payload, LATE_TURN).await
+    }
+
+    async fn admit(&self, payload: Bytes, turn_kind: &str) -> Verdict {
         let counters = &self.pipeline.counters;
         let event = match Event::parse(&payload) {
             Ok(event) => event,
@@ -108,7 +116,7 @@ impl Admission {
             return Verdict::Accepted;
         }
         let ids = (message.event_id.clone(), message.message_id.clone());
-        let event = self.new_event(message, payload);
+        let event = self.new_event(message, turn_kind, payload);
         fail_point::pass("admit.before_commit");
         let admitted = self.take_in(event).await;
         fail_point::pass("admit.after_commit");
@@ -175,7 +183,7 @@ impl Admission {
         bursts.remove(conversation);
     }
 
-    fn new_event(&self, message: InboundMessage, payload: Bytes) -> NewEvent {
+    fn new_event(&self, message: InboundMessage, turn_kind: &str, payload: Bytes) -> NewEvent {
         let conversation = conversation(&self.pipeline.settings.instance, &message);
         // An event without an id of its own is known by its message.
         let event_id = if message.event_id.is_empty() {
@@ -190,7 +198,7 @@ impl Admission {
             received_ms: self.pipeline.now_ms(),
             work: Some(NewTurn {
                 conversation,
-                kind: MESSAGE_TURN.into(),
+                kind: turn_kind.into(),
                 body: payload.into(),
             }),
         }
@@ -244,7 +252,7 @@ impl Ingress for Admission {
             Counters::count(&self.pipeline.counters.refused);
             return Verdict::Refused;
         }
-        self.admit(event.payload).await
+        self.admit(event.payload, MESSAGE_TURN).await
     }
 }
 

@@ -9,6 +9,7 @@
 //! | what is left of it | [`outcome`] | result, history and what to send: one transaction |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
+//! | what was missed in an outage? | [`recovery`] | chats are read back, if the operator wants it |
 //! | was it sent, an hour ago? | [`lookup`] | the chat is read back before anything is sent again |
 
 pub mod admission;
@@ -18,6 +19,7 @@ pub mod lookup;
 pub mod outbox;
 pub mod outcome;
 pub mod policy;
+pub mod recovery;
 pub mod signs;
 pub mod turn;
 

@@ -12,7 +12,7 @@ use xiaoo_agent::{
 };
 use xiaoo_store::{Fenced, Outcome, Step, Store, StoreError, Turn, TurnKey};
 
-use super::admission::BUSY_TURN;
+use super::admission::{BUSY_TURN, LATE_TURN};
 use super::outcome::{Ending, finish, keep_message, silent};
 use super::policy::Decision;
 use super::signs::{self, Board, Shown};
@@ -237,7 +237,7 @@ async fn answer(
     let request = TurnRequest {
         system: &pipeline.settings.system_prompt,
         history: &history,
-        user: Message::user(user_text(message)),
+        user: Message::user(user_text(turn, message, pipeline.now_ms())),
         resume,
         tools: &pipeline.tools,
         limits: pipeline.settings.turn_limits,
@@ -264,12 +264,20 @@ async fn answer(
 }
 
 /// What the model reads as the person's words.
-fn user_text(message: &InboundMessage) -> String {
-    if message.text.is_empty() {
-        "(the message has no text)".to_owned()
+fn user_text(turn: &Turn, message: &InboundMessage, now_ms: i64) -> String {
+    let text = if message.text.is_empty() {
+        "(the message has no text)"
     } else {
-        message.text.clone()
+        &message.text
+    };
+    if turn.kind != LATE_TURN {
+        return text.to_owned();
     }
+    let minutes = now_ms.saturating_sub(message.create_time_ms) / 60_000;
+    format!(
+        "(This message was sent {minutes} minutes ago, while you could not be reached. \
+         Say so if it matters for the answer.)\n{text}"
+    )
 }
 
 async fn history(pipeline: &SharedPipeline, turn: &Turn) -> Result<Vec<Message>, StoreError> {

@@ -13,3 +13,4 @@ mod conversations;
 mod faults;
 mod harness;
 mod life;
+mod recovery;

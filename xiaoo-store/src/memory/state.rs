@@ -13,7 +13,7 @@ use crate::limits::{
 };
 use crate::types::{
     Admission, Body, DuplicateKey, Fenced, HistoryRow, NewEvent, NewTurn, OutboxKey, OutboxRow,
-    Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult,
+    Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// `(app, event_id)` or `(app, message_id)`.
@@ -117,7 +117,32 @@ impl State {
             }
             Question::OutboxNext => Answer::Next(self.sends_ready.first().map(|(due, _)| *due)),
             Question::Stats => Answer::Stats(self.stats()),
+            Question::Whereabouts {
+                app,
+                conversations_max,
+            } => Answer::Whereabouts(self.whereabouts(app, *conversations_max)),
         })
+    }
+
+    fn whereabouts(&self, app: &str, conversations_max: usize) -> Whereabouts {
+        let mut last_first: Vec<_> = self
+            .history
+            .iter()
+            .map(|(name, rows)| {
+                let last = rows.iter().map(|row| row.created_ms).max();
+                (std::cmp::Reverse(last), name)
+            })
+            .collect();
+        last_first.sort_unstable();
+        let newest = self.events.iter().rev().find(|(_, key, _)| key.0 == app);
+        Whereabouts {
+            last_received_ms: newest.map(|(received_ms, ..)| *received_ms),
+            conversations: last_first
+                .into_iter()
+                .take(conversations_max)
+                .map(|(_, name)| name.clone())
+                .collect(),
+        }
     }
 
     /// What those had under way who are gone: nobody works on it any more.

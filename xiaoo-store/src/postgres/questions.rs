@@ -7,7 +7,7 @@ use super::link::Link;
 use crate::command::{Answer, Question, newest_that_fit, size};
 use crate::error::StoreError;
 use crate::limits::CONVERSATION_HISTORY_MAX;
-use crate::types::{HistoryRow, Step, StoreStats, TurnId};
+use crate::types::{HistoryRow, Step, StoreStats, TurnId, Whereabouts};
 
 pub(super) async fn ask(
     link: &Link,
@@ -61,7 +61,28 @@ pub(super) async fn ask(
             Answer::Next(link.row(sql, &[]).await?.get(0))
         }
         Question::Stats => Answer::Stats(stats(link).await?),
+        Question::Whereabouts {
+            app,
+            conversations_max,
+        } => Answer::Whereabouts(whereabouts(link, app, *conversations_max).await?),
     }))
+}
+
+async fn whereabouts(
+    link: &Link,
+    app: &str,
+    conversations_max: usize,
+) -> Result<Whereabouts, Error> {
+    let last = "SELECT received_ms FROM event WHERE app = $1 ORDER BY received_ms DESC LIMIT 1";
+    let last = link.rows(last, &[&app]).await?;
+    let conversations = "SELECT conversation FROM history GROUP BY conversation
+         ORDER BY max(created_ms) DESC, conversation COLLATE \"C\" LIMIT $1";
+    let limit = i64::try_from(conversations_max).unwrap_or(i64::MAX);
+    let conversations = link.rows(conversations, &[&limit]).await?;
+    Ok(Whereabouts {
+        last_received_ms: last.first().map(|row| row.get(0)),
+        conversations: conversations.iter().map(|row| row.get(0)).collect(),
+    })
 }
 
 async fn stats(link: &Link) -> Result<StoreStats, Error> {

@@ -1,12 +1,12 @@
 //! What a conversation remembers.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::turns::read_body;
 use crate::command::newest_that_fit;
 use crate::error::StoreError;
 use crate::limits::CONVERSATION_HISTORY_MAX;
-use crate::types::{HistoryRow, TurnId, TurnResult};
+use crate::types::{HistoryRow, TurnId, TurnResult, Whereabouts};
 
 /// The newest rows that fit both bounds, without a gap, oldest first.
 pub(super) fn history(
@@ -32,6 +32,26 @@ pub(super) fn history(
         newest_first.map(|row| row.map_err(StoreError::from)),
         bytes_max,
     )
+}
+
+/// The app's last event, and the conversations that spoke last.
+pub(super) fn whereabouts(
+    db: &Connection,
+    app: &str,
+    conversations_max: usize,
+) -> Result<Whereabouts, StoreError> {
+    let last = "SELECT received_ms FROM event WHERE app = ?1 ORDER BY received_ms DESC LIMIT 1";
+    let last_received_ms = db.query_row(last, [app], |row| row.get(0)).optional()?;
+    let mut statement = db.prepare(
+        "SELECT conversation FROM history GROUP BY conversation
+         ORDER BY max(created_ms) DESC, conversation LIMIT ?1",
+    )?;
+    let limit = i64::try_from(conversations_max).unwrap_or(i64::MAX);
+    let conversations = statement.query_map([limit], |row| row.get(0))?;
+    Ok(Whereabouts {
+        last_received_ms,
+        conversations: conversations.collect::<Result<_, _>>()?,
+    })
 }
 
 /// Adds what a turn leaves to be remembered; what is too old falls off.

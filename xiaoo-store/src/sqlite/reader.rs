@@ -29,5 +29,9 @@ fn ask(db: &Connection, counters: &Counters, question: &Question) -> Result<Answ
         } => Answer::History(history::history(db, conversation, *rows_max, *bytes_max)?),
         Question::OutboxNext => Answer::Next(outbox::outbox_next_ms(db)?),
         Question::Stats => Answer::Stats(counters.counted(upkeep::stats(db)?)),
+        Question::Whereabouts {
+            app,
+            conversations_max,
+        } => Answer::Whereabouts(history::whereabouts(db, app, *conversations_max)?),
     })
 }

@@ -61,6 +61,7 @@ macro_rules! suite {
                 turns::conversations_run_side_by_side_and_each_in_order,
                 turns::history_gives_the_newest_that_fit_without_a_gap,
                 turns::steps_are_kept_in_order_until_the_turn_ends,
+                turns::where_the_world_was_left_is_known_after_a_restart,
                 upkeep::each_thing_is_kept_for_its_time_and_no_longer,
                 upkeep::open_work_is_never_pruned,
                 upkeep::pruning_goes_by_small_batches,

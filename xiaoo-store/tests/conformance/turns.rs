@@ -1,9 +1,9 @@
 //! Turns: one at a time in a conversation, in order; ended once, all or nothing.
 
 use xiaoo_store::limits::{CONVERSATION_HISTORY_MAX, TURN_OUTBOX_MAX, TURN_STEPS_MAX};
-use xiaoo_store::{Fenced, Sign, Signs, Step, StoreError, TurnResult};
+use xiaoo_store::{Fenced, NewEvent, Sign, Signs, Step, StoreError, TurnResult, Whereabouts};
 
-use crate::rig::{Ground, Rig, ids, result, said, sending};
+use crate::rig::{Ground, Rig, ids, message, result, said, sending};
 
 pub(crate) async fn conversations_run_side_by_side_and_each_in_order<G: Ground>() {
     let rig = Rig::<G>::new().await;
@@ -193,4 +193,32 @@ pub(crate) async fn a_conversation_keeps_its_newest_rows_only<G: Ground>() {
         rig.store.clear_conversation("a").await,
         Ok(CONVERSATION_HISTORY_MAX)
     );
+}
+
+pub(crate) async fn where_the_world_was_left_is_known_after_a_restart<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
+    let app = message("x", 1).app;
+    assert_eq!(
+        rig.store.whereabouts(&app, 9).await,
+        Ok(Whereabouts::default())
+    );
+    for (n, (conversation, finished_ms)) in [("b", 1), ("a", 3), ("c", 2)].into_iter().enumerate() {
+        let event = NewEvent {
+            received_ms: 10 + i64::try_from(n).unwrap(),
+            ..message(conversation, n.try_into().unwrap())
+        };
+        rig.store.admit(event).await.unwrap();
+        let key = rig.store.claim(1).await.unwrap()[0].key;
+        let result = TurnResult {
+            history: vec![said("user", "hello")],
+            ..result(finished_ms, &[])
+        };
+        rig.store.finish(key, result).await.unwrap();
+    }
+    rig.reopen();
+    let left = rig.store.whereabouts(&app, 2).await.unwrap();
+    assert_eq!(left.last_received_ms, Some(12));
+    assert_eq!(left.conversations, ["a", "c"], "who spoke last comes first");
+    let elsewhere = rig.store.whereabouts("cli_elsewhere", 9).await.unwrap();
+    assert_eq!(elsewhere.last_received_ms, None);
 }

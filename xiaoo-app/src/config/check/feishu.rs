@@ -1,5 +1,7 @@
 //! `[channels.feishu]`.
 
+use std::time::Duration;
+
 use proto_core::{HOST_BYTES_MAX, SECRET_BYTES_MAX};
 use reqwest::Url;
 use secrecy::SecretString;
@@ -49,6 +51,9 @@ impl Checker<'_> {
             access,
             reaction,
             progress,
+            recover_after: section
+                .optional_count("recover_after_secs")
+                .map(Duration::from_secs),
             ca_file: self.path(section, "ca_file"),
             allowed_ws_hosts,
         }))

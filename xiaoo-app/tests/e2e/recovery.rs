@@ -1,0 +1,70 @@
+//! What was said while nobody was there, and what Feishu no longer pushes.
+
+use std::time::Duration;
+
+use feishu_sim::SimConfig;
+use model_sim::Script;
+
+use crate::harness::{Rig, Setup, Via, answers};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_in_an_outage_is_read_back_if_that_is_wanted() {
+    for (via, channel) in [
+        (Via::LongConnection, "recover_after_secs = 2"),
+        (Via::Webhook, "recover_after_secs = 2"),
+        (Via::LongConnection, ""),
+    ] {
+        let mut rig = Rig::start(Setup {
+            via,
+            channel,
+            // No push comes again before the test has ended.
+            sim: SimConfig {
+                time_scale: 100.0,
+                ..SimConfig::default()
+            },
+            ..Setup::default()
+        })
+        .await;
+        rig.model.script(Script::Answer("before".into()));
+        let before = rig.says("are you there?");
+        assert_eq!(rig.answer_to(&before).await, "before");
+
+        rig.daemon.kill();
+        let missed = [rig.says("and now?"), rig.says("anybody?")];
+        // The outage.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        for answer in ["first", "second", "after"] {
+            rig.model.script(Script::Answer(answer.into()));
+        }
+        rig.start_daemon().await;
+        if channel.is_empty() {
+            let after = rig.says("hello?");
+            assert_eq!(rig.answer_to(&after).await, "first");
+            for missed in &missed {
+                assert!(answers(&rig.sim, &rig.chat(), missed).is_empty());
+            }
+            continue;
+        }
+        assert_eq!(rig.answer_to(&missed[0]).await, "first");
+        assert_eq!(rig.answer_to(&missed[1]).await, "second");
+        let after = rig.says("hello?");
+        assert_eq!(rig.answer_to(&after).await, "after");
+        for asked in [&before, &missed[0], &missed[1], &after] {
+            assert_eq!(answers(&rig.sim, &rig.chat(), asked).len(), 1);
+        }
+        let told: Vec<bool> = rig
+            .model
+            .requests()
+            .iter()
+            .map(|request| {
+                let asked = request.body["messages"].as_array().unwrap().last();
+                asked.unwrap().to_string().contains("could not be reached")
+            })
+            .collect();
+        assert_eq!(told, [false, true, true, false]);
+        assert!(
+            rig.log()
+                .contains("reads back what was said during an outage")
+        );
+    }
+}
