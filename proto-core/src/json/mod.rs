@@ -115,8 +115,13 @@ impl<'a> Json<'a> {
     /// The string, if it is one.
     #[must_use]
     pub fn as_str(self) -> Option<JsonStr<'a>> {
-        let content = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        Some(JsonStr::new(content, content.contains('\\')))
+        let text = self.0.strip_suffix('"')?;
+        let content = text.strip_prefix('"')?;
+        Some(if content.contains('\\') {
+            JsonStr::escaped(text)
+        } else {
+            JsonStr::plain(content)
+        })
     }
 
     /// The boolean, if it is one.

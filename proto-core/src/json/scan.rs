@@ -246,7 +246,7 @@ impl<'a> Scanner<'a> {
             if self.text.as_bytes().get(at) == Some(&b'"') {
                 self.at = at + 1;
                 let raw = self.text.get(from..at).unwrap_or_default();
-                return Ok(JsonStr::new(raw, false));
+                return Ok(JsonStr::plain(raw));
             }
             break;
         }
@@ -265,8 +265,12 @@ impl<'a> Scanner<'a> {
             at += len;
             if rest.get(len) == Some(&b'"') {
                 self.at = at + 1;
-                let raw = self.text.get(from..at).unwrap_or_default();
-                return Ok(JsonStr::new(raw, escaped));
+                let text = |from: usize| self.text.get(from..at).unwrap_or_default();
+                return Ok(if escaped {
+                    JsonStr::escaped(text(from - 1))
+                } else {
+                    JsonStr::plain(text(from))
+                });
             }
             escaped = true;
             at += match (rest.get(len), rest.get(len + 1)) {

@@ -8,35 +8,44 @@ use crate::{Buffer, BufferFull, TextBuffer};
 ///
 /// Most strings of an event have no escapes and are compared and copied as
 /// they are; the others are unescaped while they are read.
+///
+/// One with escapes still has its opening quote, which tells it from one
+/// without: that way it takes no more room than a `str`.
 #[derive(Clone, Copy)]
-pub struct JsonStr<'a> {
-    raw: &'a str,
-    escaped: bool,
-}
+pub struct JsonStr<'a>(&'a str);
 
 impl<'a> JsonStr<'a> {
-    pub(crate) const EMPTY: Self = Self::new("", false);
+    pub(crate) const EMPTY: Self = Self("");
 
-    pub(super) const fn new(raw: &'a str, escaped: bool) -> Self {
-        Self { raw, escaped }
+    /// A string without escapes: all between its quotes.
+    pub(super) const fn plain(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// A string with escapes: its opening quote and all before the closing one.
+    pub(super) const fn escaped(text: &'a str) -> Self {
+        Self(text)
     }
 
     /// The text between the quotes, escapes and all.
     #[must_use]
-    pub const fn raw(self) -> &'a str {
-        self.raw
+    pub fn raw(self) -> &'a str {
+        self.0.strip_prefix('"').unwrap_or(self.0)
     }
 
     /// Whether it is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.raw.is_empty()
+        self.0.is_empty()
     }
 
     /// The text itself, if it stands there without escapes.
     #[must_use]
     pub const fn as_plain(self) -> Option<&'a str> {
-        if self.escaped { None } else { Some(self.raw) }
+        match self.0.as_bytes() {
+            [b'"', ..] => None,
+            _ => Some(self.0),
+        }
     }
 
     /// The characters. Half a surrogate pair becomes U+FFFD.
@@ -70,7 +79,7 @@ impl<'a> JsonStr<'a> {
     pub fn to_text(self) -> alloc::borrow::Cow<'a, str> {
         self.as_plain().map_or_else(
             || {
-                let mut text = alloc::string::String::with_capacity(self.raw.len());
+                let mut text = alloc::string::String::with_capacity(self.0.len());
                 // A String has no bound.
                 let _ = self.unescape(&mut text);
                 alloc::borrow::Cow::Owned(text)
@@ -87,10 +96,10 @@ impl<'a> JsonStr<'a> {
     }
 
     /// The text as runs without escapes and what the escapes between them mean.
-    pub(crate) const fn pieces(self) -> Pieces<'a> {
+    pub(crate) fn pieces(self) -> Pieces<'a> {
         Pieces {
-            rest: self.raw,
-            escaped: self.escaped,
+            rest: self.raw(),
+            escaped: self.as_plain().is_none(),
         }
     }
 
@@ -106,8 +115,8 @@ impl<'a> JsonStr<'a> {
     where
         'a: 's,
     {
-        if !self.escaped {
-            return self.raw;
+        if let Some(plain) = self.as_plain() {
+            return plain;
         }
         if self.unescape(scratch).is_err() {
             scratch.clear();
@@ -154,7 +163,7 @@ impl Eq for JsonStr<'_> {}
 impl fmt::Debug for JsonStr<'_> {
     /// What people write is not shown: only the length is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JsonStr({} bytes)", self.raw.len())
+        write!(f, "JsonStr({} bytes)", self.raw().len())
     }
 }
 
