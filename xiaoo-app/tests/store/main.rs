@@ -14,5 +14,4 @@ mod harness;
 
 mod commands;
 mod damage;
-mod full;
 mod run;
