@@ -246,7 +246,9 @@ impl App {
         info!("the daemon has stopped");
         if failed {
             let reason = match health {
-                Health::Failed { reason } | Health::Unreachable { reason } => reason,
+                Health::Failed { reason }
+                | Health::Full { reason }
+                | Health::Unreachable { reason } => reason,
                 Health::Good => "its disk failed".to_owned(),
             };
             bail!(

@@ -176,13 +176,42 @@ impl Told {
         });
     }
 
+    /// Says so until there is room again; a store that has failed stays so.
+    pub(crate) fn full(&self, error: &StoreError) {
+        self.health.send_if_modified(|health| {
+            let is_new = *health == Health::Good;
+            if is_new {
+                tracing::error!(%error, "the disk is full: events are refused until there is room");
+                *health = Health::Full {
+                    reason: error.to_string(),
+                };
+            }
+            is_new
+        });
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(&*self.health.borrow(), Health::Full { .. })
+    }
+
+    pub(crate) fn has_room(&self) {
+        self.health.send_if_modified(|health| {
+            let was_full = matches!(health, Health::Full { .. });
+            if was_full {
+                tracing::info!("the disk has room again");
+                *health = Health::Good;
+            }
+            was_full
+        });
+    }
+
     /// The error of every write once the store has failed.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         match &*self.health.borrow() {
             Health::Failed { reason } => Err(StoreError::Failed {
                 reason: reason.clone(),
             }),
-            Health::Good | Health::Unreachable { .. } => Ok(()),
+            Health::Good | Health::Full { .. } | Health::Unreachable { .. } => Ok(()),
         }
     }
 }

@@ -121,7 +121,8 @@
 //! third thread folds the log into the file, off the way of commits. A failed sync is
 //! final: [`Store::health`] says so, later writes are refused, and the process should
 //! end, since nobody knows what of the last commit is on disk. Both answers to that are
-//! safe: what was stored makes the redelivery a duplicate, what wasn't makes it new. A
+//! safe: what was stored makes the redelivery a duplicate, what wasn't makes it new. A full
+//! disk is not final: health is [`Health::Full`] until there is room again. A
 //! lock file beside the database (`PATH.lock`) keeps a second process out. A file that is
 //! there is looked through before anything is written to it, and refused if it is damaged;
 //! [`StoreReader`] gets out of it what can still be read.

@@ -330,6 +330,12 @@ pub enum Health {
         /// What happened.
         reason: String,
     },
+    /// The disk is full. What comes is refused meanwhile, and when there is room again
+    /// the store goes on by itself.
+    Full {
+        /// What happened.
+        reason: String,
+    },
     /// The database server can't be reached. Nothing is taken in meanwhile, and
     /// when it is there again the store goes on by itself.
     Unreachable {

@@ -111,7 +111,7 @@ async fn store(readiness: &Readiness, reasons: &mut Vec<String>) -> Value {
     match readiness.pipeline.store.health() {
         Health::Good => {}
         Health::Failed { reason } => reasons.push(format!("the store has failed: {reason}")),
-        Health::Unreachable { reason } => reasons.push(reason),
+        Health::Full { reason } | Health::Unreachable { reason } => reasons.push(reason),
     }
     match readiness.pipeline.store.stats().await {
         Ok(stats) => json!({

@@ -57,6 +57,8 @@ pub struct Rig {
     pub folder: TempDir,
     pub port: u16,
     pub daemon: Daemon,
+    /// A program, with its arguments, that starts the daemon; none by default.
+    pub wrapper: Vec<String>,
     http: reqwest::Client,
 }
 
@@ -133,6 +135,7 @@ impl Rig {
             folder,
             port,
             daemon: Daemon(None),
+            wrapper: Vec::new(),
             http,
         }
     }
@@ -154,7 +157,10 @@ impl Rig {
             .append(true)
             .open(self.log_path())
             .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xiaoo-app"));
+        let mut words = self.wrapper.iter().map(String::as_str).collect::<Vec<_>>();
+        words.push(env!("CARGO_BIN_EXE_xiaoo-app"));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         if let Some(name) = fail_point {
             command.env("XIAOO_FAIL_POINT", name);
         }
@@ -286,9 +292,13 @@ impl Daemon {
     }
 
     pub fn signal(&self, name: &str) {
-        let id = self.0.as_ref().unwrap().id().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
     }
 
     /// Waits for the end and gives the exit code.

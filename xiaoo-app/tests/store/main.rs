@@ -14,4 +14,5 @@ mod harness;
 
 mod commands;
 mod damage;
+mod full;
 mod run;

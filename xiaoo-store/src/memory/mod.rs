@@ -240,11 +240,14 @@ impl Disk {
             Fate::Fails(error) => {
                 if error.is_fatal() {
                     open.told.failed(&error);
+                } else if let StoreError::Full { .. } = &error {
+                    open.told.full(&error);
                 }
                 return Some((job, Err(error)));
             }
             Fate::Held => return None,
         };
+        open.told.has_room();
         open.told.committed(1);
         if command.makes_ready() {
             for open in self.open.values() {

@@ -4,13 +4,21 @@
 //! on a connection and a thread of its own, when the log has grown or when
 //! nothing has been written for a while. Only if it can't keep up does the writer
 //! stop for it: the log is bounded.
+//!
+//! When the disk is full this thread also looks now and then whether it still is.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Instant;
 
 use rusqlite::Connection;
+
+use crate::desk::Told;
 
 /// Pages in the log at which it is folded in: 4 MiB, what a start after a crash
 /// reads in a few milliseconds.
@@ -22,11 +30,21 @@ const PAGES_MAX: u32 = 16_000;
 /// Quiet after which even a small log is folded in.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// Between two looks at a disk that is full.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Room that a disk must have to be full no longer: as much as the log takes until it
+/// is folded in.
+const ROOM_BYTES: usize = 4 << 20;
+
 /// The checkpointer's thread; see the module.
 pub(super) struct Checkpointer {
     db: Connection,
     commits: Receiver<()>,
     pages: Arc<AtomicU32>,
+    told: Told,
+    /// A file that may be made to see whether there is room.
+    room: PathBuf,
 }
 
 /// The writer's end.
@@ -37,9 +55,16 @@ pub(super) struct Nudge {
 
 impl Checkpointer {
     /// Takes over the checkpoints of `writer`.
-    pub(super) fn new(db: Connection, writer: &mut Connection) -> rusqlite::Result<(Self, Nudge)> {
+    pub(super) fn new(
+        db: Connection,
+        writer: &mut Connection,
+        told: Told,
+        room: PathBuf,
+    ) -> rusqlite::Result<(Self, Nudge)> {
         let pages = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&pages);
+        // Of a process that was killed in the middle of a look.
+        drop(std::fs::remove_file(&room));
         // The pragma also clears the hook, so it comes first.
         writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.wal_hook(Some(move |_: &mut _, pages: i32| {
@@ -52,14 +77,21 @@ impl Checkpointer {
             commits: tell,
             pages: Arc::clone(&pages),
         };
-        Ok((Self { db, commits, pages }, nudge))
+        let checkpointer = Self {
+            db,
+            commits,
+            pages,
+            told,
+            room,
+        };
+        Ok((checkpointer, nudge))
     }
 
     /// Works until the writer is gone.
     pub(super) fn run(self) {
         while self.commits.recv().is_ok() {
             loop {
-                if self.pages.load(Ordering::Relaxed) >= PAGES_DUE {
+                if self.pages.load(Ordering::Relaxed) >= PAGES_DUE || self.told.is_full() {
                     break;
                 }
                 match self.commits.recv_timeout(IDLE) {
@@ -70,6 +102,29 @@ impl Checkpointer {
                 }
             }
             checkpoint(&self.db, "PASSIVE");
+            while self.told.is_full() {
+                if self.is_closed_within(LOOK_AGAIN) {
+                    return;
+                }
+                // Makes room in the log, if not on the disk.
+                checkpoint(&self.db, "PASSIVE");
+                if has_room(&self.room).is_ok() {
+                    self.told.has_room();
+                }
+            }
+        }
+    }
+
+    /// Waits, whatever is tried to be committed meanwhile.
+    fn is_closed_within(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.commits.recv_timeout(left) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
         }
     }
 }
@@ -83,6 +138,16 @@ impl Nudge {
         // Full means that a nudge waits already; closed, that nobody needs it.
         let _ = self.commits.try_send(());
     }
+}
+
+/// Whether a file of that size can be made, on the disk and not in a cache alone.
+fn has_room(path: &Path) -> io::Result<()> {
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(&vec![0; ROOM_BYTES])?;
+        file.sync_data()
+    });
+    std::fs::remove_file(path)?;
+    written
 }
 
 fn checkpoint(db: &Connection, mode: &str) {

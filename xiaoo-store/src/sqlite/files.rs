@@ -141,7 +141,7 @@ fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// The file whose name is longer by this.
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)

@@ -82,7 +82,6 @@ pub(crate) fn open(path: &Path, bounds: Bounds) -> Result<(Desk, Threads), OpenE
         .pragma_update(None, "query_only", true)
         .map_err(sqlite)?;
     let checkpoint_db = connect(path).map_err(sqlite)?;
-    let (checkpointer, nudge) = Checkpointer::new(checkpoint_db, &mut db).map_err(sqlite)?;
 
     let (desk, mut threads, behind) = desk::open(Some(Box::new(closing)));
     let Behind {
@@ -92,6 +91,9 @@ pub(crate) fn open(path: &Path, bounds: Bounds) -> Result<(Desk, Threads), OpenE
         told,
     } = behind;
     let counters = Arc::clone(&told.counters);
+    let room = files::beside(path, ".room");
+    let (checkpointer, nudge) =
+        Checkpointer::new(checkpoint_db, &mut db, told.clone(), room).map_err(sqlite)?;
     let writer = Writer {
         db,
         queue: commands,

@@ -89,6 +89,8 @@ impl Writer {
                 self.gauges = before;
                 if error.is_fatal() {
                     self.told.failed(&error);
+                } else if let StoreError::Full { .. } = &error {
+                    self.told.full(&error);
                 }
                 for job in batch {
                     job.answer(Err(error.clone()));

@@ -75,9 +75,11 @@ async fn a_commit_that_fails_stores_nothing_and_some_failures_are_final() {
     ];
     let (_disk, store, _guard) =
         on_a_disk(move |commit| fates[usize::try_from(commit.number - 1).unwrap()].clone());
-    assert_eq!(admit(&store, 1).await, Err(full));
-    assert_eq!(store.health(), Health::Good);
+    assert_eq!(admit(&store, 1).await, Err(full.clone()));
+    let reason = full.to_string();
+    assert_eq!(store.health(), Health::Full { reason });
     assert!(matches!(admit(&store, 1).await, Ok(Admission::New(_))));
+    assert_eq!(store.health(), Health::Good);
     assert_eq!(admit(&store, 2).await, Err(io.clone()));
     let reason = io.to_string();
     assert_eq!(
