@@ -239,7 +239,13 @@ impl App {
         };
 
         stopping.store(true, Ordering::Release);
-        stages.stop(self.shutdown_grace).await;
+        // Nothing that a turn still does could be kept.
+        let grace = if failed {
+            Duration::ZERO
+        } else {
+            self.shutdown_grace
+        };
+        stages.stop(grace).await;
         no_http.cancel();
         let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;
         let health = self.guard.close();

@@ -12,6 +12,7 @@
 #[path = "../e2e/harness.rs"]
 mod harness;
 
+mod bad_disk;
 mod commands;
 mod damage;
 mod full;
