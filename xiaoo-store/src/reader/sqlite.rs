@@ -57,6 +57,7 @@ impl SqliteReader {
                 let sql = format!("PRAGMA integrity_check({COMPLAINTS_MAX})");
                 let mut complaints = self.column(&sql, COMPLAINTS_MAX)?;
                 complaints.retain(|complaint| complaint != "ok");
+                complaints.extend(sqlite::cut_off(&self.db)?);
                 Ok(finding(complaints.len(), complaints))
             }
             How::Schema => {

@@ -13,6 +13,7 @@ mod outbox;
 mod reader;
 mod salvage;
 mod schema;
+mod tail;
 mod turns;
 mod upkeep;
 mod whole;
@@ -37,6 +38,7 @@ pub(crate) use writer::Gauges;
 
 pub(crate) use salvage::copy as salvage;
 pub(crate) use schema::differences as schema_differences;
+pub(crate) use whole::cut_off;
 
 use checkpoint::Checkpointer;
 use writer::Writer;

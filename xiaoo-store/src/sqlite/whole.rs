@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::open_read_only;
+use super::{open_read_only, tail};
 use crate::error::OpenError;
 
 /// How long a start may take for this: some 100 MB are looked through in it, more than
@@ -23,6 +23,13 @@ const STEPS: std::ffi::c_int = 10_000;
 /// are for whoever wants to save something.
 pub(super) fn verify(path: &Path) -> Result<(), OpenError> {
     let (mut db, _) = open_read_only(path)?;
+    let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
+    if let Some(detail) = cut_off(&db).map_err(sqlite)? {
+        return Err(OpenError::Corrupt {
+            path: path.to_path_buf(),
+            detail,
+        });
+    }
     match complaint(&mut db, PATIENCE) {
         Ok(None) => Ok(()),
         Ok(Some(detail)) => Err(OpenError::Corrupt {
@@ -36,8 +43,24 @@ pub(super) fn verify(path: &Path) -> Result<(), OpenError> {
             );
             Ok(())
         }
-        Err(error) => Err(OpenError::from_sqlite(path, &error)),
+        Err(error) => Err(sqlite(error)),
     }
+}
+
+/// What is missing at the file's end, if anything is.
+pub(crate) fn cut_off(db: &Connection) -> rusqlite::Result<Option<String>> {
+    // While it is open the log is not begun anew.
+    let tx = db.unchecked_transaction()?;
+    let pages = tx.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+    let page_bytes: u32 = tx.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let path = tx.path().unwrap_or_default();
+    Ok(
+        match tail::missing_page(Path::new(path), pages, page_bytes.into()) {
+            Ok(None) => None,
+            Ok(Some(page)) => Some(format!("it was cut off: page {page} of {pages} is missing")),
+            Err(error) => Some(format!("its length can't be checked: {error}")),
+        },
+    )
 }
 
 /// SQLite's first complaint about the file.

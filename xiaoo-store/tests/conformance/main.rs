@@ -25,6 +25,7 @@ mod postgres {
 }
 
 mod sqlite {
+    mod cuts;
     mod files;
     mod kill;
     mod open;
