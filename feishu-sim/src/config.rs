@@ -27,9 +27,12 @@ pub struct SimConfig {
     /// Its English name.
     pub bot_en_name: String,
     /// Multiplies the platform's long waits: redeliveries (15 s, 5 min, 1 h,
-    /// 6 h), the uuid window (1 h), streaming (10 min), card life (14 days).
+    /// 6 h), the uuid window, streaming (10 min), card life (14 days).
     /// 1.0 is real time, 0.01 a hundred times as fast.
     pub time_scale: f64,
+    /// How long a uuid is known: the platform's hour, at this simulation's speed.
+    /// Longer for a client whose own waits are not sped up.
+    pub uuid_window: Duration,
     /// How long a push may stay without an ack. The platform's is 3 s.
     pub ack_within: Duration,
     /// Life of a tenant token; the same one is handed out while a quarter of
@@ -68,6 +71,7 @@ impl Default for SimConfig {
             bot_name: "小欧".into(),
             bot_en_name: "xiaoO".into(),
             time_scale: 1.0,
+            uuid_window: Duration::from_secs(3600),
             ack_within: Duration::from_secs(3),
             token_lifetime: Duration::from_secs(7200),
             client_config: ClientConfig::default(),

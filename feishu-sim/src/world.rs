@@ -77,7 +77,7 @@ impl World {
             action_tokens: HashMap::new(),
             uuids: HashMap::new(),
             uuid_order: VecDeque::new(),
-            uuid_window: config.scaled(UUID_WINDOW),
+            uuid_window: config.scaled(config.uuid_window),
             bot: config.bot_open_id.clone(),
             chat_count: 0,
             rng,
@@ -249,9 +249,6 @@ impl Names for World {
     }
 }
 
-/// The platform makes at most one message of one uuid within this time.
-const UUID_WINDOW: Duration = Duration::from_secs(3600);
-
 #[cfg(test)]
 mod tests {
     use tokio::time::advance;
@@ -267,7 +264,7 @@ mod tests {
         let rng = fastrand::Rng::with_seed(1);
         let mut world = World::new(&config, rng, Arc::new(Changes::new()));
         world.remember_uuid("u", "om_1");
-        advance(UUID_WINDOW / 2).await;
+        advance(config.uuid_window / 2).await;
         assert_eq!(world.by_uuid("u").as_deref(), Some("om_1"));
         advance(Duration::from_millis(1)).await;
         assert_eq!(world.by_uuid("u"), None);

@@ -52,6 +52,9 @@ pub struct InvalidFilter {
 
 /// Link up or down, the life of the daemon, and what an operator may care about.
 const DEFAULT: &str = "info";
+/// What logs people's words when it is asked for details: the database client each
+/// value that it sends. Only whoever names it gets that.
+const TALKATIVE: &str = "tokio_postgres";
 
 fn filter(env: &dyn Env) -> Result<EnvFilter, InvalidFilter> {
     let set = ["XIAOO_LOG", "RUST_LOG"].into_iter().find_map(|variable| {
@@ -61,7 +64,12 @@ fn filter(env: &dyn Env) -> Result<EnvFilter, InvalidFilter> {
     let Some((variable, value)) = set else {
         return Ok(EnvFilter::new(DEFAULT));
     };
-    EnvFilter::try_new(&value).map_err(|why| InvalidFilter {
+    let filter = if value.contains(TALKATIVE) {
+        value
+    } else {
+        format!("{TALKATIVE}={DEFAULT},{value}")
+    };
+    EnvFilter::try_new(&filter).map_err(|why| InvalidFilter {
         variable,
         why: why.to_string(),
     })
@@ -93,9 +101,19 @@ mod tests {
     fn the_filter_comes_from_our_variable_then_rusts_then_the_default() {
         for (pairs, expected) in [
             (&[][..], "info"),
-            (&[("RUST_LOG", "warn")][..], "warn"),
-            (&[("XIAOO_LOG", "debug"), ("RUST_LOG", "warn")][..], "debug"),
-            (&[("XIAOO_LOG", " "), ("RUST_LOG", "warn")][..], "warn"),
+            (&[("RUST_LOG", "warn")][..], "tokio_postgres=info,warn"),
+            (
+                &[("XIAOO_LOG", "debug"), ("RUST_LOG", "warn")][..],
+                "tokio_postgres=info,debug",
+            ),
+            (
+                &[("XIAOO_LOG", " "), ("RUST_LOG", "warn")][..],
+                "tokio_postgres=info,warn",
+            ),
+            (
+                &[("XIAOO_LOG", "info,tokio_postgres=debug")][..],
+                "tokio_postgres=debug,info",
+            ),
         ] {
             assert_eq!(filter(&env(pairs)).unwrap().to_string(), expected);
         }

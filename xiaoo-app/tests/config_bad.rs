@@ -263,12 +263,27 @@ fn each_mistake_is_named_with_its_place() {
         (
             "[agents]",
             "[store]\nurl = \"mysql://x\"\n[agents]",
-            "config.toml:13: store.url: unknown kind of store: write sqlite:PATH",
+            "config.toml:13: store.url: unknown kind of store: write sqlite:PATH, or postgres://USER@HOST:PORT/DATABASE",
         ),
         (
             "[agents]",
             "[store]\nurl = \"postgres://u:planted@h\"\n[agents]",
             "config.toml:13: store.url: the host or the database is missing: write postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        ),
+        (
+            "[agents]",
+            "[store]\nurl = \"postgres://u:planted@h/db\"\npassword_env = \"PASSWORD\"\n[agents]",
+            "config.toml:14: store.password_env: the url holds a password already: take one away",
+        ),
+        (
+            "[agents]",
+            "[store]\nurl = \"postgres://u@h/db\"\npassword_env = \"UNSET\"\n[agents]",
+            "config.toml:14: store.password_env: the environment variable UNSET is not set",
+        ),
+        (
+            "[agents]",
+            "[store]\npassword_env = \"PASSWORD\"\n[agents]",
+            "config.toml:13: store.password_env: only a server wants a password: a url that begins with postgres://",
         ),
         (
             "[agents]",

@@ -8,6 +8,7 @@ use xiaoo_agent::Provider;
 use xiaoo_app::config::{
     Access, AgentConfig, ChatConfig, Config, ProgressStyle, Transport, Warning,
 };
+use xiaoo_store::StoreUrl;
 
 fn env(name: &str) -> Option<String> {
     let value = match name {
@@ -256,6 +257,54 @@ dashboard = false
     assert!(hosts.allows("ws://127.0.0.1:9000/ws"));
     assert!(hosts.allows("wss://a.gateway.example.com/ws"));
     assert!(!hosts.allows("wss://a.example.com/ws"));
+}
+
+#[test]
+fn a_servers_password_comes_from_the_url_or_the_environment() {
+    for (store, usual, means) in [
+        ("url = \"postgres://u:in-url@h/db\"", None, Some("in-url")),
+        (
+            "url = \"postgres://u:in-url@h/db\"",
+            Some("usual"),
+            Some("in-url"),
+        ),
+        ("url = \"postgres://u@h/db\"", Some("usual"), Some("usual")),
+        ("url = \"postgres://u@h/db\"", Some(""), None),
+        ("url = \"postgres://u@h/db\"", None, None),
+        (
+            "url = \"postgres://u@h/db\"\npassword_env = \"KEY\"",
+            Some("usual"),
+            Some("sk-planted"),
+        ),
+    ] {
+        let env = |name: &str| match name {
+            "PGPASSWORD" => usual.map(str::to_owned),
+            "KEY" => Some("sk-planted".to_owned()),
+            _ => env(name),
+        };
+        let text = format!("{LEAST}\n[store]\n{store}\n");
+        let path = Path::new("/etc/xiaoo/config.toml");
+        let (config, _) = Config::parse(path, &text, &env).unwrap();
+        let StoreUrl::Postgres(url) = config.store.url else {
+            panic!("{store}");
+        };
+        let bare: StoreUrl = "postgres://u@h/db".parse().unwrap();
+        let StoreUrl::Postgres(bare) = bare else {
+            panic!("{store}");
+        };
+        let expected = match means {
+            Some(password) => bare.with_password(password),
+            None => bare,
+        };
+        assert!(url == expected, "{store} with {usual:?}");
+        // None of it is ever shown.
+        assert_eq!(url.to_string(), "postgres://h:5432/db");
+        let shown = format!("{url:?}");
+        assert!(
+            !shown.contains("planted") && !shown.contains("usual"),
+            "{shown}"
+        );
+    }
 }
 
 #[test]

@@ -103,15 +103,15 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The database server can't be reached, or refuses what the store needs.
-    #[error(
-        "the store {server} can't be opened: {detail}; check that the server runs, and the address, database and user in [store] url"
-    )]
+    /// The database server can't be reached, or refuses us or what the store needs.
+    #[error("the store {server} can't be opened: {detail}; {to_do}")]
     Server {
         /// Where it is, without the password.
         server: String,
         /// What it or the system said.
         detail: String,
+        /// The next step.
+        to_do: &'static str,
     },
     /// SQLite said something that has no case of its own.
     #[error(

@@ -49,7 +49,7 @@ pub enum StoreUrlError {
     )]
     PostgresTls,
     /// No scheme, or one that nobody knows.
-    #[error("unknown kind of store: write sqlite:PATH")]
+    #[error("unknown kind of store: write sqlite:PATH, or postgres://USER@HOST:PORT/DATABASE")]
     SchemeUnknown,
 }
 
@@ -101,6 +101,19 @@ fn postgres(url: &str) -> Result<PostgresUrl, StoreUrlError> {
 }
 
 impl PostgresUrl {
+    /// Whether it holds a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.0.get_password().is_some()
+    }
+
+    /// The same with this password.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.0.password(password);
+        self
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0
     }
@@ -196,5 +209,19 @@ mod tests {
             assert_eq!(parsed.to_string(), shown);
             assert!(!format!("{parsed:?}").contains("planted"), "{parsed:?}");
         }
+    }
+
+    #[test]
+    fn a_password_can_come_from_elsewhere() {
+        let Ok(StoreUrl::Postgres(bare)) = "postgres://u@h/db".parse() else {
+            panic!("a server's url");
+        };
+        assert!(!bare.has_password());
+        let whole = bare.with_password("planted");
+        assert!(whole.has_password());
+        assert_eq!(
+            Ok(StoreUrl::Postgres(whole)),
+            "postgres://u:planted@h/db".parse()
+        );
     }
 }

@@ -53,6 +53,8 @@ trap 'exit 1' INT TERM HUP
 as "$bin/initdb" -D "$dir/data" -A trust -U xiaoo -E UTF8 --locale=C --no-sync \
     >"$dir.log" 2>&1 || die "initdb: $(tail -n 3 "$dir.log")"
 rm -f "$dir.log"
+# One user needs a password.
+as sh -c "sed -i '1i local all guarded scram-sha-256' '$dir/data/pg_hba.conf'"
 # No test here is about the server's own durability.
 as sh -c "cat >>'$dir/data/postgresql.conf'" <<EOF
 listen_addresses = ''

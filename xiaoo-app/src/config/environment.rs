@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use xiaoo_store::PostgresUrl;
+
 /// Where variables are looked up; tests pass a closure.
 pub trait Env {
     /// The variable's value; `None` when it is not set or not Unicode.
@@ -42,6 +44,16 @@ pub fn locate(flag: Option<&Path>, env: &dyn Env) -> PathBuf {
 /// Where the store is when nobody says: `~/.local/state/xiaoo/xiaoo.db`.
 pub(super) fn default_store(env: &dyn Env) -> Option<PathBuf> {
     base_directory(env, "XDG_STATE_HOME", ".local/state").map(|state| state.join("xiaoo/xiaoo.db"))
+}
+
+/// The url with the password that PostgreSQL's own programs would use, unless it has
+/// one.
+#[must_use]
+pub fn with_usual_password(url: PostgresUrl, env: &dyn Env) -> PostgresUrl {
+    match not_empty(env, "PGPASSWORD") {
+        Some(password) if !url.has_password() => url.with_password(&password),
+        Some(_) | None => url,
+    }
 }
 
 /// `written` as an absolute path, if `directory` is one.

@@ -39,7 +39,7 @@ use serde_json::{Map, Value};
 use xiaoo_agent::{ModelConfig, Provider, TurnLimits};
 use xiaoo_store::StoreUrl;
 
-pub use environment::{Env, ProcessEnv, locate};
+pub use environment::{Env, ProcessEnv, locate, with_usual_password};
 pub use problem::{ConfigErrors, Problem, Warning};
 
 use source::Source;

@@ -234,7 +234,10 @@ async fn what_is_authentic_and_not_understood_is_acknowledged_and_counted() {
     let rig = Rig::via(Via::Webhook).await;
     let token = rig.sim.config().verification_token.clone();
     let client = runtime_tokio::http::loopback_client().unwrap();
-    let url = format!("http://127.0.0.1:{}/api/v1/channels/xiaoo/events", rig.port);
+    let url = format!(
+        "http://127.0.0.1:{}/api/v1/channels/xiaoo/events",
+        rig.daemon.port
+    );
     for (body, status) in [
         (format!(r#"{{"token":"{token}","something":"else"}}"#), 200),
         (

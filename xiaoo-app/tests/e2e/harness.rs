@@ -1,6 +1,5 @@
 //! The real binary between a local Feishu and a scripted model.
 
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use feishu_sim::view::Message;
@@ -9,8 +8,10 @@ use model_sim::{ModelSim, ModelSimConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+#[path = "daemon.rs"]
+pub mod daemon;
+
+pub use daemon::{Daemon, PATIENCE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -27,6 +28,10 @@ pub struct Setup {
     /// Further sections.
     pub more: &'static str,
     pub sim: SimConfig,
+    /// The store's url; a file of the daemon's own when absent.
+    pub store: Option<String>,
+    /// Where Feishu posts events, if not to the daemon itself.
+    pub webhook_port: Option<u16>,
     /// Between two pieces of what the model says.
     pub model_pause: Duration,
 }
@@ -46,6 +51,8 @@ impl Default for Setup {
                 },
                 ..SimConfig::default()
             },
+            store: None,
+            webhook_port: None,
             model_pause: Duration::ZERO,
         }
     }
@@ -55,15 +62,8 @@ pub struct Rig {
     pub sim: Sim,
     pub model: ModelSim,
     pub folder: TempDir,
-    pub port: u16,
     pub daemon: Daemon,
-    /// A program, with its arguments, that starts the daemon; none by default.
-    pub wrapper: Vec<String>,
-    http: reqwest::Client,
 }
-
-/// A daemon process; killed when dropped.
-pub struct Daemon(Option<Child>);
 
 impl Rig {
     pub async fn start(setup: Setup) -> Self {
@@ -81,12 +81,14 @@ impl Rig {
     }
 
     pub async fn without_daemon(setup: Setup) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let folder = tempfile::tempdir().unwrap();
         let mut config = setup.sim;
+        let daemon = Daemon::new(
+            folder.path().join("config.toml"),
+            folder.path().join("daemon.log"),
+            &config.app_secret,
+        );
+        let port = setup.webhook_port.unwrap_or(daemon.port);
         if setup.via != Via::LongConnection {
             config.webhook_url = Some(format!(
                 "http://127.0.0.1:{port}/api/v1/channels/xiaoo/events"
@@ -101,7 +103,6 @@ impl Rig {
             config.chunk_delay = setup.model_pause;
             ModelSim::start(config).await.unwrap()
         };
-        let folder = tempfile::tempdir().unwrap();
         let transport = if setup.via == Via::LongConnection {
             "websocket"
         } else {
@@ -112,12 +113,16 @@ impl Rig {
         } else {
             ""
         };
+        let store = match setup.store {
+            Some(url) => format!("[store]\nurl = \"{url}\"\n"),
+            None => String::new(),
+        };
         let text = format!(
             "[llm]\nprovider = \"openai\"\napi_base = \"{model}\"\nmodel = \"scripted\"\napi_key_env = \"E2E_MODEL_KEY\"\n\
              [channels.feishu]\nenabled = true\ntransport = \"{transport}\"\napp_id = \"{app}\"\n\
              app_secret_env = \"E2E_SECRET\"\nverification_token = \"{token}\"\nbase_url = \"{base}\"\n{key}{channel}\n\
              [agents]\ndefault_agent_id = \"main\"\n[[agents.list]]\nid = \"main\"\ndefault = true\n\
-             workspace = \"{folder}\"\nagent_dir = \"{folder}\"\n{more}\n",
+             workspace = \"{folder}\"\nagent_dir = \"{folder}\"\n{store}{more}\n",
             model = model.base_url(),
             app = sim.config().app_id,
             token = sim.config().verification_token,
@@ -127,16 +132,11 @@ impl Rig {
             folder = folder.path().display(),
         );
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
-        runtime_tokio::http::install_crypto_provider();
-        let http = runtime_tokio::http::loopback_client().unwrap();
         Self {
             sim,
             model,
             folder,
-            port,
-            daemon: Daemon(None),
-            wrapper: Vec::new(),
-            http,
+            daemon,
         }
     }
 
@@ -147,70 +147,31 @@ impl Rig {
     }
 
     pub fn spawn(&mut self) {
-        self.spawn_to_die_at(None);
+        self.daemon.spawn();
     }
 
     /// Starts the daemon so that it dies at this fail point, if any.
     pub fn spawn_to_die_at(&mut self, fail_point: Option<&str>) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_path())
-            .unwrap();
-        let mut words = self.wrapper.iter().map(String::as_str).collect::<Vec<_>>();
-        words.push(env!("CARGO_BIN_EXE_xiaoo-app"));
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]);
-        if let Some(name) = fail_point {
-            command.env("XIAOO_FAIL_POINT", name);
-        }
-        let child = command
-            .args([
-                "daemon",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                &self.port.to_string(),
-                "--config",
-            ])
-            .arg(self.folder.path().join("config.toml"))
-            .env("E2E_MODEL_KEY", "planted-model-key")
-            .env("E2E_SECRET", &self.sim.config().app_secret)
-            .env("E2E_KEY", "an encrypt key")
-            .env("XIAOO_LOG", "debug")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.daemon = Daemon(Some(child));
+        self.daemon.spawn_to_die_at(fail_point);
+    }
+
+    /// Another daemon with the same configuration, not started yet.
+    pub fn another_daemon(&self) -> Daemon {
+        let folder = self.folder.path();
+        let secret = &self.sim.config().app_secret;
+        Daemon::new(folder.join("config.toml"), folder.join("other.log"), secret)
     }
 
     pub async fn until_ready(&self) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.get("/api/v1/ready").await.map(|(status, _)| status) != Some(200) {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "never ready; log:\n{}",
-                self.log()
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.daemon.until_ready().await;
     }
 
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let answer = self
-            .http
-            .get(format!("http://127.0.0.1:{}{path}", self.port))
-            .send()
-            .await
-            .ok()?;
-        let status = answer.status().as_u16();
-        Some((status, answer.text().await.ok()?))
+        self.daemon.get(path).await
     }
 
     pub async fn ready(&self) -> (u16, Value) {
-        let (status, body) = self.get("/api/v1/ready").await.expect("the daemon answers");
-        (status, serde_json::from_str(&body).unwrap())
+        self.daemon.ready().await
     }
 
     pub fn says(&self, text: &str) -> String {
@@ -262,12 +223,12 @@ impl Rig {
         cards.remove(0)
     }
 
-    fn log_path(&self) -> std::path::PathBuf {
-        self.folder.path().join("daemon.log")
-    }
-
+    /// Of all its daemons.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        let read = |name| std::fs::read_to_string(self.folder.path().join(name));
+        ["daemon.log", "other.log"]
+            .map(|name| read(name).unwrap_or_default())
+            .concat()
     }
 }
 
@@ -281,38 +242,4 @@ pub fn answers(sim: &Sim, chat: &str, message_id: &str) -> Vec<Message> {
 
 pub fn is_card(message: &Message, parent: &str) -> bool {
     message.sender.is_self && message.card.is_some() && message.parent_id.as_deref() == Some(parent)
-}
-
-impl Daemon {
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.0.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    pub fn signal(&self, name: &str) {
-        let id = self.id().to_string();
-        let sent = Command::new("kill").args([name, &id]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    pub fn id(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
-    }
-
-    /// Waits for the end and gives the exit code.
-    pub async fn ended(&mut self) -> Option<i32> {
-        let mut child = self.0.take().unwrap();
-        let waited = tokio::task::spawn_blocking(move || child.wait())
-            .await
-            .unwrap();
-        waited.unwrap().code()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }

@@ -26,7 +26,7 @@ async fn health_is_exactly_what_the_guide_prints_and_ready_tells_the_truth() {
     let posted = client
         .post(format!(
             "http://127.0.0.1:{}/api/v1/channels/feishu/events",
-            rig.port
+            rig.daemon.port
         ))
         .body("{}")
         .send()

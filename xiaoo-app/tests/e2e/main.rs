@@ -4,13 +4,21 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
+    clippy::print_stderr,
     unreachable_pub,
-    reason = "a test fails by panicking, and its harness has no users outside"
+    dead_code,
+    reason = "a test fails by panicking; its harness is shared with others, and has no users outside"
 )]
 
+mod balancer;
 mod bounds;
 mod conversations;
 mod faults;
 mod harness;
 mod life;
+mod no_server;
 mod recovery;
+mod several;
+
+#[path = "../../../xiaoo-store/tests/conformance/postgres/server.rs"]
+mod server;

@@ -65,21 +65,27 @@ impl Crowd {
         });
     }
 
-    /// Waits until nothing is owed any more, or `patience` ends. A look at
-    /// everything is not cheap, and what is looked at needs the machine.
+    /// Waits until nothing is owed any more, or nothing has changed for as long as
+    /// `patience`. A look at everything is not cheap, and what is looked at needs the
+    /// machine.
     pub async fn settles(&self, sim: &Sim, patience: Duration) {
-        let ends = Instant::now() + patience;
+        let mut ends = Instant::now() + patience;
+        let mut seen = Vec::new();
         while Instant::now() < ends {
             let is_open = |said: &Said| {
                 let message = sim.message(&said.message_id).unwrap();
                 let state = message.delivery.unwrap().state;
                 matches!(state, DeliveryState::Waiting | DeliveryState::Failed)
             };
-            if !self.said.iter().any(is_open) {
-                let tally = self.tally(sim, None);
-                if tally.lost.is_empty() && tally.unfinished.is_empty() {
-                    return;
-                }
+            let tally = self.tally(sim, None);
+            let is_settled = tally.lost.is_empty() && tally.unfinished.is_empty();
+            if is_settled && !self.said.iter().any(is_open) {
+                return;
+            }
+            let sees = vec![tally.acknowledged, tally.answered, tally.unfinished.len()];
+            if sees != seen {
+                seen = sees;
+                ends = Instant::now() + patience;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -96,7 +96,7 @@ async fn on_a_bad_disk(via: Via) -> Rig {
     .await;
     let shim = rig.folder.path().join("bad_disk.so");
     compile(&shim);
-    rig.wrapper = vec![
+    rig.daemon.wrapper = vec![
         "env".to_owned(),
         format!("LD_PRELOAD={}", shim.display()),
         format!("XIAOO_BAD_DISK={}", rig.folder.path().display()),

@@ -38,7 +38,7 @@ async fn fills_up(via: Via) {
     .await;
     let disk = rig.folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
-    rig.wrapper = on_a_small_disk(&disk.display().to_string());
+    rig.daemon.wrapper = on_a_small_disk(&disk.display().to_string());
     rig.start_daemon().await;
     let before = rig.says("before");
     rig.answer_to(&before).await;

@@ -15,6 +15,7 @@ mod keeper;
 mod link;
 mod outbox;
 mod questions;
+mod refused;
 mod schema;
 mod writer;
 
@@ -35,6 +36,7 @@ use crate::error::{OpenError, StoreError};
 use crate::types::Health;
 use crate::url::PostgresUrl;
 
+pub(crate) use refused::{refused, silent};
 pub(crate) use schema::{identify, objects};
 
 use batch::Queued;
@@ -87,10 +89,7 @@ pub(crate) fn open(
             let runtime = match runtime {
                 Ok(runtime) => runtime,
                 Err(error) => {
-                    drop(opened.send(Err(OpenError::Server {
-                        server,
-                        detail: error.to_string(),
-                    })));
+                    drop(opened.send(Err(silent(&server, error))));
                     return;
                 }
             };
@@ -103,10 +102,7 @@ pub(crate) fn open(
                             started.run().await;
                         }
                         Ok(Err(error)) => drop(opened.send(Err(error))),
-                        Err(_) => drop(opened.send(Err(OpenError::Server {
-                            server,
-                            detail: "no answer in time".to_owned(),
-                        }))),
+                        Err(_) => drop(opened.send(Err(silent(&server, "no answer in time")))),
                     }
                 };
                 tokio::select! {
@@ -116,15 +112,11 @@ pub(crate) fn open(
                 }
             });
         });
-    let failed = |detail: String| OpenError::Server {
-        server: name.clone(),
-        detail,
-    };
-    threads.add(handle.map_err(|error| failed(error.to_string()))?);
+    threads.add(handle.map_err(|error| silent(&name, error))?);
     threads.die_by(die);
     is_open
         .recv()
-        .map_err(|_| failed("the engine stopped by a mistake of the program".to_owned()))??;
+        .map_err(|_| silent(&name, "the engine stopped by a mistake of the program"))??;
     Ok((desk, threads))
 }
 
@@ -142,7 +134,7 @@ async fn start(
     lease: Duration,
     behind: Behind,
 ) -> Result<Started, OpenError> {
-    let failed = |error: Error| failed(name, &error);
+    let failed = |error: Error| refused(name, &error);
     let link = Link::open(&config, &behind.told).await.map_err(failed)?;
     schema::prepare(name, link.client()).await?;
     link.set_up().await.map_err(failed)?;
@@ -267,14 +259,6 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
     match Trouble::of(error) {
         Trouble::Lost(why) => writer::unreachable(&why),
         Trouble::Refused(error) => error,
-    }
-}
-
-/// What could not be done while the store was opened.
-pub(crate) fn failed(server: &str, error: &Error) -> OpenError {
-    OpenError::Server {
-        server: server.to_owned(),
-        detail: link::detail(error),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 
 use crate::error::OpenError;
 
-use super::failed;
+use super::refused;
 
 /// The steps from each version to the next. A step that was released never
 /// changes: add another, which daemons of the version before can live with.
@@ -114,7 +114,7 @@ CREATE INDEX outbox_dead ON outbox (created_ms) WHERE state = 'dead';
 /// Brings the tables to the newest version. Of daemons that start together one
 /// does it and the others wait; a crash in the middle leaves what was there.
 pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenError> {
-    let failed = |error: tokio_postgres::Error| failed(server, &error);
+    let failed = |error: tokio_postgres::Error| refused(server, &error);
     // No transaction object: its drop would need the client for itself alone. On an
     // error the connection is closed, which rolls back.
     let begin = format!(
@@ -157,7 +157,7 @@ pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenErr
 
 /// The version of the tables, if there are any and we know them.
 pub(crate) async fn identify(server: &str, client: &Client) -> Result<i64, OpenError> {
-    let failed = |error: tokio_postgres::Error| failed(server, &error);
+    let failed = |error: tokio_postgres::Error| refused(server, &error);
     let sql = "SELECT to_regclass('xiaoo.version') IS NOT NULL";
     let exists: bool = client.query_one(sql, &[]).await.map_err(failed)?.get(0);
     if !exists {

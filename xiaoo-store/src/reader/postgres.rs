@@ -43,16 +43,12 @@ pub(super) struct PostgresReader {
 impl PostgresReader {
     pub(super) fn open(url: &PostgresUrl) -> Result<Self, OpenError> {
         let server = url.to_string();
-        let failed = |detail: String| OpenError::Server {
-            server: server.clone(),
-            detail,
-        };
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| postgres::silent(&server, error))?;
         let open = async {
-            let refused = |error: Error| postgres::failed(&server, &error);
+            let refused = |error: Error| postgres::refused(&server, &error);
             let connected = url.config().connect(NoTls).await;
             let (client, connection) = connected.map_err(refused)?;
             tokio::spawn(connection);
@@ -62,7 +58,7 @@ impl PostgresReader {
         };
         let (client, schema) = runtime
             .block_on(async { timeout(OPEN_TIMEOUT, open).await })
-            .map_err(|_| failed("no answer in time".to_owned()))??;
+            .map_err(|_| postgres::silent(&server, "no answer in time"))??;
         Ok(Self {
             client,
             runtime,

@@ -9,7 +9,7 @@ use std::io::Write;
 use xiaoo_store::{StoreReader, StoreUrl};
 
 use crate::cli::{StoreArgs, StoreCommand};
-use crate::config::{Config, ConfigErrors, Env, locate};
+use crate::config::{Config, ConfigErrors, Env, locate, with_usual_password};
 use crate::store::explain;
 
 /// Which store is meant.
@@ -18,6 +18,9 @@ use crate::store::explain;
 /// What is wrong with the configuration that should say so.
 pub fn url(args: &StoreArgs, env: &dyn Env) -> Result<StoreUrl, ConfigErrors> {
     match &args.store {
+        Some(StoreUrl::Postgres(url)) => {
+            Ok(StoreUrl::Postgres(with_usual_password(url.clone(), env)))
+        }
         Some(url) => Ok(url.clone()),
         None => Config::store_url(&locate(args.config.as_deref(), env), env),
     }

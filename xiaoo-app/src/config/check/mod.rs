@@ -6,6 +6,7 @@
 mod agents;
 mod feishu;
 mod llm;
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::environment::{self, Env};
 use super::problem::{ConfigErrors, Report, Warning};
 use super::section::{Section, Spot};
 use super::source::Source;
-use super::{AgentConfig, Config, HttpConfig, LimitsConfig, SkillsConfig, StoreConfig};
+use super::{Config, HttpConfig, LimitsConfig, SkillsConfig};
 
 pub(super) fn check(
     source: &Source<'_>,
@@ -108,34 +109,6 @@ impl<'a> Checker<'a> {
         SkillsConfig {
             dirs: written.iter().map(|dir| self.resolve(dir.value)).collect(),
         }
-    }
-
-    fn store(&mut self, section: &Section<'_>, agent: Option<&AgentConfig>) -> Option<StoreConfig> {
-        if let Some(written) = section.text("url") {
-            return match written.value.parse() {
-                Ok(StoreUrl::Sqlite(path)) => Some(StoreConfig {
-                    url: StoreUrl::Sqlite(self.resolve(&path.to_string_lossy())),
-                }),
-                // An engine that knows no files has nothing to resolve.
-                Ok(url) => Some(StoreConfig { url }),
-                Err(why) => {
-                    self.error(&written, why.to_string());
-                    None
-                }
-            };
-        }
-        let path = match agent?.agent_dir.as_ref() {
-            Some(directory) => Some(directory.join("xiaoo.db")),
-            None => environment::default_store(self.env),
-        };
-        if path.is_none() {
-            let message = "missing; without `agent_dir` and without HOME there is no usual place: \
-                           for example `url = \"sqlite:/var/lib/xiaoo/xiaoo.db\"`";
-            self.error(&section.missing("url"), message);
-        }
-        Some(StoreConfig {
-            url: StoreUrl::Sqlite(path?),
-        })
     }
 
     fn http(&mut self, section: &Section<'_>) -> HttpConfig {

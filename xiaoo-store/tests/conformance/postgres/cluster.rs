@@ -1,92 +1,18 @@
-//! A private server for the tests of this run, and a database for each test.
+//! A database for each test, on the server of this run.
 
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
-
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use xiaoo_store::{Store, StoreGuard, StoreOptions, StoreUrl};
 
+pub(crate) use super::server::Cluster;
+
+use super::server::connect;
 use crate::rig::{Ground, Outside};
 
-/// A server that this process has started, and that ends with it: it sees the end of
-/// its input.
-pub(crate) struct Cluster {
-    directory: String,
-    talk: Mutex<Talk>,
-    databases: AtomicU32,
-}
-
-struct Talk {
-    _child: Child,
-    words: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
 impl Cluster {
-    pub(crate) fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres.sh");
-        let mut child = Command::new(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut talk = Talk {
-            words: child.stdin.take().unwrap(),
-            answers: BufReader::new(child.stdout.take().unwrap()).lines(),
-            _child: child,
-        };
-        let answer = talk.hear();
-        let Some(directory) = answer.strip_prefix("ready ") else {
-            panic!("these tests need a PostgreSQL server: {answer}");
-        };
-        Self {
-            directory: directory.to_owned(),
-            talk: Mutex::new(talk),
-            databases: AtomicU32::new(0),
-        }
-    }
-
-    /// The one for all tests that don't stop it.
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
-    }
-
-    /// "stop", "start", "freeze", "thaw".
-    pub(crate) fn tell(&self, word: &str) {
-        let mut talk = self.talk.lock().unwrap();
-        writeln!(talk.words, "{word}").unwrap();
-        assert_eq!(talk.hear(), "done");
-    }
-
     pub(crate) async fn new_database(&self) -> Database {
-        let n = self.databases.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test_{n}");
-        self.client("postgres")
-            .await
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
         Database {
-            url: self.url(&name),
+            url: self.new_url().await,
         }
-    }
-
-    fn url(&self, database: &str) -> String {
-        let host = self.directory.replace('/', "%2F");
-        format!("postgres://xiaoo@{host}/{database}")
-    }
-
-    async fn client(&self, database: &str) -> Client {
-        connect(&self.url(database)).await
-    }
-}
-
-impl Talk {
-    fn hear(&mut self) -> String {
-        self.answers.next().unwrap().unwrap()
     }
 }
 
@@ -120,12 +46,6 @@ impl Database {
         let sql = "UPDATE owner SET until = now() - interval '1 second'";
         self.client().await.batch_execute(sql).await.unwrap();
     }
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 impl Ground for Database {

@@ -1,0 +1,314 @@
+//! Several daemons on one PostgreSQL store.
+
+use std::time::{Duration, Instant};
+
+use feishu_sim::view::DeliveryState;
+use feishu_sim::{Fault, FaultKind, SimConfig, UserMessage};
+use model_sim::Script;
+
+use crate::balancer::Balancer;
+use crate::harness::{Daemon, PATIENCE, Rig, Setup, Via, answers};
+use crate::server::{Cluster, connect};
+
+/// From a daemon's death until another has taken its work up.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(15);
+
+/// A rig with a server, its store's URL, and a way to the daemons.
+async fn rig(via: Via, cluster: &Cluster, channel: &'static str) -> (Rig, String, Balancer) {
+    let url = cluster.new_url().await;
+    let balancer = Balancer::start().await;
+    let defaults = Setup::default();
+    let rig = Rig::without_daemon(Setup {
+        via,
+        store: Some(url.clone()),
+        webhook_port: Some(balancer.port),
+        channel,
+        sim: SimConfig {
+            // The daemon's own waits are as long as ever.
+            uuid_window: Duration::from_secs(3600 * 100),
+            ..defaults.sim
+        },
+        ..defaults
+    })
+    .await;
+    balancer.leads_to([rig.daemon.port]);
+    (rig, url, balancer)
+}
+
+/// Another daemon, that is ready.
+async fn another(rig: &Rig, balancer: &Balancer) -> Daemon {
+    let mut other = rig.another_daemon();
+    other.start().await;
+    balancer.leads_to([other.port]);
+    other
+}
+
+fn slow(text: &str) -> Script {
+    Script::Slow {
+        text: text.into(),
+        chunk_delay: Duration::from_millis(150),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_start_at_once_share_the_work_and_answer_once() {
+    const CHATS: usize = 8;
+    const EACH: usize = 4;
+    for via in [Via::LongConnection, Via::Webhook] {
+        let (mut rig, _, balancer) = rig(via, Cluster::shared(), "").await;
+        let mut other = rig.another_daemon();
+        balancer.leads_to([other.port]);
+        rig.spawn();
+        other.spawn();
+        rig.until_ready().await;
+        other.until_ready().await;
+        // Every event comes twice, each time to whom Feishu or nginx likes.
+        rig.sim
+            .faults()
+            .add(FaultKind::DuplicatePush.on("im.message"));
+        for talk in talks(&rig, CHATS, EACH).await {
+            talk.is_answered(&rig).await;
+        }
+        assert_eq!(rig.model.requests().len(), CHATS * EACH, "{via:?}: turns");
+        let mut duplicates = 0;
+        for daemon in [&rig.daemon, &other] {
+            let (_, ready) = daemon.ready().await;
+            let events = &ready["channels"]["feishu"]["events"];
+            assert!(events["received"].as_u64() > Some(0), "{via:?}: {ready}");
+            duplicates += events["duplicates"].as_u64().unwrap();
+        }
+        assert!(duplicates >= (CHATS * EACH) as u64, "{via:?}: {duplicates}");
+        assert!(
+            rig.sim.violations().is_empty(),
+            "{:?}",
+            rig.sim.violations()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_of_turns_the_other_goes_on_in_time_and_in_order() {
+    tokio::join!(takes_over(Via::LongConnection), takes_over(Via::Webhook));
+}
+
+async fn takes_over(via: Via) {
+    const CHATS: usize = 6;
+    let (mut rig, _, balancer) = rig(via, Cluster::shared(), "").await;
+    rig.start_daemon().await;
+    for _ in 0..CHATS {
+        rig.model
+            .script(slow("this one is cut off by the kill of its daemon"));
+    }
+    let talks = talks(&rig, CHATS, 2).await;
+    rig.model.wait_for_requests(CHATS as u64).await;
+    let other = another(&rig, &balancer).await;
+    rig.daemon.kill();
+    let died = Instant::now();
+    for talk in &talks {
+        rig.answer_to(&talk.asked[0]).await;
+    }
+    let took = died.elapsed();
+    eprintln!("{via:?}: {CHATS} turns taken over and answered {took:.1?} after the death");
+    assert!(took < TAKEN_OVER_WITHIN, "{via:?}: {took:?}");
+    for talk in &talks {
+        talk.is_answered(&rig).await;
+    }
+    let (_, ready) = other.ready().await;
+    assert_eq!(ready["channels"]["feishu"]["events"]["answered"], 2 * CHATS);
+    assert_eq!(ready["store"]["dead"], 0, "{ready}");
+}
+
+/// What somebody said in a chat, in the order in which it arrived.
+struct Talk {
+    chat: String,
+    asked: Vec<String>,
+}
+
+/// People say so many things each, one after another and all at the same time.
+async fn talks(rig: &Rig, people: usize, each: usize) -> Vec<Talk> {
+    let begun = |person| Talk {
+        chat: rig.sim.add_p2p_chat(&format!("person {person}")).unwrap(),
+        asked: Vec::new(),
+    };
+    let mut talks: Vec<_> = (0..people).map(begun).collect();
+    for number in 0..each {
+        for talk in &mut talks {
+            let says = UserMessage::text(format!("number {number}")).in_chat(&talk.chat);
+            talk.asked.push(rig.sim.user_says(says).unwrap().message_id);
+        }
+        let arrived = rig.sim.until(PATIENCE, |sim| {
+            let mut said = talks.iter().flat_map(|talk| &talk.asked);
+            let is_acked = |said: &String| {
+                let delivery = sim.message(said).unwrap().delivery.unwrap();
+                delivery.state == DeliveryState::Acked
+            };
+            said.all(is_acked).then_some(())
+        });
+        arrived.await.unwrap();
+    }
+    talks
+}
+
+impl Talk {
+    /// Each message has one answer and one card, and they came in order.
+    async fn is_answered(&self, rig: &Rig) {
+        for asked in &self.asked {
+            assert!(!rig.answer_to(asked).await.starts_with("Sorry"));
+            rig.card_of(asked);
+        }
+        let shown = rig.sim.messages(&self.chat);
+        let answered: Vec<_> = shown
+            .iter()
+            .filter(|message| message.sender.is_self && message.card.is_none())
+            .filter_map(|message| message.parent_id.clone())
+            .collect();
+        assert_eq!(answered, self.asked);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_stopped_and_replaced_changes_nothing_when_it_goes_on() {
+    tokio::join!(replaced_in_a_turn(), replaced_while_sending());
+}
+
+async fn replaced_in_a_turn() {
+    let (mut rig, url, balancer) = rig(Via::LongConnection, Cluster::shared(), "").await;
+    rig.start_daemon().await;
+    rig.model
+        .script(slow("this run is stopped and goes on much later"));
+    let asked = rig.says("hello");
+    rig.model.wait_for_requests(1).await;
+    rig.daemon.signal("-STOP");
+    rig.model.script(Script::Answer("from the other".into()));
+    let _other = another(&rig, &balancer).await;
+    assert_eq!(rig.answer_to(&asked).await, "from the other");
+    let before = tables(&url).await;
+    rig.daemon.signal("-CONT");
+    said(&rig.daemon, &["the turn belongs to another run now"]).await;
+    assert_eq!(tables(&url).await, before);
+    assert_eq!(rig.answer_to(&asked).await, "from the other");
+    assert_eq!(rig.card_of(&asked).card.unwrap().template, "green");
+    // It is one of two again.
+    rig.until_ready().await;
+    rig.model.script(Script::Answer("next".into()));
+    let next = rig.says("and now?");
+    assert_eq!(rig.answer_to(&next).await, "next");
+    assert_eq!(rig.model.requests().len(), 3);
+}
+
+async fn replaced_while_sending() {
+    let quiet = "progress = \"off\"\nreaction = \"off\"";
+    let (mut rig, url, balancer) = rig(Via::Webhook, Cluster::shared(), quiet).await;
+    rig.start_daemon().await;
+    // On its way when its sender is stopped.
+    rig.sim.faults().add(Fault {
+        target: Some("POST /open-apis/im/v1/messages".into()),
+        ..FaultKind::ApiLatency { ms: 2_000 }.times(1)
+    });
+    let asked = rig.says("hello");
+    let client = connect(&url).await;
+    let deadline = Instant::now() + PATIENCE;
+    let sql = "SELECT id FROM xiaoo.outbox WHERE state = 'sending'";
+    while !matches!(client.query_opt(sql, &[]).await, Ok(Some(_))) {
+        assert!(Instant::now() < deadline, "{}", rig.log());
+    }
+    rig.daemon.signal("-STOP");
+    let other = another(&rig, &balancer).await;
+    said(&other, &["sent turn="]).await;
+    let before = tables(&url).await;
+    rig.daemon.signal("-CONT");
+    // In time or too late: that is its client's affair.
+    said(&rig.daemon, &["sent turn=", "not sent yet turn="]).await;
+    rig.until_ready().await;
+    // Whatever it has to write down is behind this.
+    let next = rig.says("and now?");
+    let answered = rig.sim.until(PATIENCE, |sim| {
+        (answers(sim, &rig.chat(), &next).len() == 1).then_some(())
+    });
+    answered.await.unwrap();
+    let after = tables(&url).await;
+    let [of_turn, of_send] =
+        [0, 1].map(|table| (before[table].lines().next(), after[table].lines().next()));
+    assert_eq!(of_turn.0, of_turn.1);
+    assert_eq!(of_send.0, of_send.1);
+    assert_eq!(answers(&rig.sim, &rig.chat(), &asked).len(), 1);
+}
+
+/// What is in the store's tables, a row a line.
+async fn tables(url: &str) -> [String; 4] {
+    let client = connect(url).await;
+    let mut tables = Vec::new();
+    for table in ["turn", "outbox", "history", "step"] {
+        let sql =
+            format!("SELECT string_agg(row::text, E'\\n' ORDER BY id) FROM xiaoo.{table} AS row");
+        let rows: Option<String> = client.query_one(&sql, &[]).await.unwrap().get(0);
+        tables.push(rows.unwrap_or_default());
+    }
+    tables.try_into().unwrap()
+}
+
+/// Waits until a daemon's log has one of these.
+async fn said(daemon: &Daemon, words: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    while !words.iter().any(|words| daemon.log().contains(words)) {
+        assert!(
+            Instant::now() < deadline,
+            "never said {words:?}:\n{}",
+            daemon.log()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_server_events_are_refused_and_all_goes_on_when_it_is_back() {
+    tokio::join!(
+        survives_an_outage(Via::LongConnection),
+        survives_an_outage(Via::Webhook)
+    );
+}
+
+async fn survives_an_outage(via: Via) {
+    let cluster = Cluster::start();
+    let (mut rig, _, balancer) = rig(via, &cluster, "").await;
+    rig.start_daemon().await;
+    let other = another(&rig, &balancer).await;
+    rig.model
+        .script(slow("this takes longer than the server is away"));
+    let running = rig.says("hello");
+    rig.model.wait_for_requests(1).await;
+    cluster.tell("stop");
+    for daemon in [&rig.daemon, &other] {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (status, ready) = daemon.ready().await;
+            if status == 503 {
+                let reasons = ready["reasons"].to_string();
+                assert!(reasons.contains("database can't be reached"), "{ready}");
+                break;
+            }
+            assert!(Instant::now() < deadline, "{ready}");
+        }
+        assert_eq!(daemon.get("/api/v1/health").await.unwrap().0, 200);
+    }
+    let refused = rig.says("can you hear me?");
+    let code = if via == Via::LongConnection { 500 } else { 503 };
+    let was_refused = rig.sim.until(PATIENCE, |sim| {
+        sim.acks().iter().any(|ack| ack.code == code).then_some(())
+    });
+    was_refused
+        .await
+        .unwrap_or_else(|| panic!("{via:?}: {:?}", rig.sim.acks()));
+    cluster.tell("start");
+    rig.until_ready().await;
+    other.until_ready().await;
+    assert_eq!(
+        rig.answer_to(&running).await,
+        "this takes longer than the server is away"
+    );
+    assert!(!rig.answer_to(&refused).await.starts_with("Sorry"));
+    for asked in [&running, &refused] {
+        assert_eq!(rig.card_of(asked).card.unwrap().template, "green");
+    }
+    assert_eq!(rig.model.requests().len(), 2, "{via:?}: turns");
+}
