@@ -169,7 +169,7 @@ static FEISHU: Table = Table {
         Key::new("domain", Kind::Choice { of: &["feishu", "lark"], default: "feishu" }, "Whose cloud: open.feishu.cn or open.larksuite.com."),
         Key::new("base_url", TEXT, "Where the OpenAPI is, if not at the domain's own address: a private deployment, or a simulator on this machine.")
             .example("\"https://open.feishu.cn\""),
-        Key::new("channel_instance_id", Kind::Text { default: Some("feishu") }, "The first part of every conversation's id; tells two bots in one store apart."),
+        Key::new("channel_instance_id", Kind::Text { default: Some("feishu") }, "The first part of every conversation's id. Daemons that share a store have the same."),
         Key::new("reaction", Kind::Text { default: Some("Get") }, "The reaction on a message while it is worked on, one of Feishu's emoji names; \"off\" for none."),
         Key::new("progress", Kind::Choice { of: &["card", "stream", "off"], default: "card" }, "What is shown while a turn runs: a card, the growing answer (a card, for now), or nothing."),
         Key::new("recover_after_secs", Kind::Count { min: 1, max: 31_536_000, default: None }, "After an outage of so many seconds the chats that are known are read back, and what was missed is answered late. Feishu itself pushes again for 7 h 22 min (26520). In groups this needs the permission im:message.group_msg. Off when absent.")
