@@ -8,7 +8,7 @@ use serde_json::Value;
 use xiaoo_store::{NewEvent, NewTurn, Outcome, Store, StoreOptions, StoreUrl, TurnResult};
 
 use crate::harness::{Rig, Via};
-use crate::run::{store, xiaoo};
+use crate::run::{Ended, in_a_namespace, store, xiaoo};
 
 fn file(rig: &Rig) -> PathBuf {
     rig.folder.path().join("xiaoo.db")
@@ -167,6 +167,25 @@ fn a_store_that_is_not_there_and_a_configuration_that_is_wrong_are_told_apart() 
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.err.contains(told), "{ended:?}");
     }
+}
+
+/// A disk that fails is often mounted anew, for reading alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_on_a_disk_that_can_not_be_written_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("xiaoo.db");
+    an_old_dead_letter(&path).await;
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let script = "mount -t tmpfs tmpfs \"$0\" && cp \"$1\" \"$0/a b.db\" &&
+        mount -o remount,ro \"$0\" && \"$2\" store check --store \"sqlite:$0/a b.db\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(in_a_namespace()).args(["sh", "-c", script]);
+    command.args([&disk, &path]);
+    command.arg(env!("CARGO_BIN_EXE_xiaoo-app"));
+    let ended = Ended::from(command.output().unwrap());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("1 dead"), "{ended:?}");
 }
 
 /// A turn from long ago whose only send was given up.

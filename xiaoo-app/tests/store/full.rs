@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use model_sim::Script;
 use serde_json::Value;
 
 use crate::harness::{PATIENCE, Rig, Setup, Via, answers};
+use crate::run::in_a_namespace;
 
 /// Room for the store and its log, and for the answers after the flood.
 const DISK: &str = "24m";
@@ -106,8 +106,7 @@ async fn fills_up(via: Via) {
 
 /// Mounts a file system of that size for the daemon alone; it goes when the daemon goes.
 fn on_a_small_disk(directory: &str) -> Vec<String> {
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    let alone = if is_root { "-m" } else { "-rm" };
+    let [alone] = in_a_namespace();
     let mount = format!("mount -t tmpfs -o size={DISK} tmpfs \"$0\" && exec \"$@\"");
     ["unshare", alone, "sh", "-c", &mount, directory]
         .map(str::to_owned)

@@ -147,6 +147,20 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The file for SQLite, as one that nobody can change.
+pub(super) fn immutable_uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(*byte));
+            }
+            other => uri.push_str(&format!("%{other:02x}")),
+        }
+    }
+    uri + "?immutable=1"
+}
+
 fn read_pid(file: &File) -> Option<u32> {
     let mut text = String::new();
     file.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
@@ -200,6 +214,12 @@ fn files_error(path: &Path, source: io::Error) -> OpenError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_in_a_uri_is_the_path() {
+        let uri = immutable_uri(Path::new("/a b/50%?/欧.db"));
+        assert_eq!(uri, "file:/a%20b/50%25%3f/%e6%ac%a7.db?immutable=1");
+    }
 
     #[test]
     fn what_can_not_be_written_is_told_apart_from_what_is_not_there() {

@@ -144,9 +144,21 @@ impl Drop for Closing {
 /// Opens a file beside whoever has it open, and says which version its tables have.
 pub(crate) fn open_read_only(path: &Path) -> Result<(Connection, i64), OpenError> {
     files::look_for(path)?;
-    let sqlite = |error: rusqlite::Error| OpenError::from_sqlite(path, &error);
-    let db = connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite)?;
-    let found = schema::identify(path, &db)?;
+    let open = |name: &Path, flags: OpenFlags| {
+        let db = connect_with(name, flags | OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let db = db.map_err(|error| OpenError::from_sqlite(path, &error))?;
+        let found = schema::identify(path, &db)?;
+        Ok((db, found))
+    };
+    let (db, found) = match open(path, OpenFlags::empty()) {
+        // SQLite makes a log even to read. Where none can be made nobody writes either,
+        // and the file is whole without one.
+        Err(OpenError::Sqlite { .. }) if !files::beside(path, "-wal").exists() => {
+            let uri = files::immutable_uri(path);
+            open(Path::new(&uri), OpenFlags::SQLITE_OPEN_URI)?
+        }
+        opened => opened?,
+    };
     if found.is_new {
         return Err(OpenError::no_store(path.display()));
     }
@@ -164,8 +176,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn connect_with(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // No URI: a path with a question mark is a path. No mutex: each connection stays
-    // in one thread.
+    // No URI unless it is one: a path with a question mark is a path. No mutex: each
+    // connection stays in one thread.
     let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     db.pragma_update(None, "busy_timeout", BUSY_TIMEOUT_MS)?;
