@@ -1,6 +1,5 @@
 //! A message with everything in it owned.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -95,10 +94,12 @@ impl InboundMessage {
             return None;
         };
         let (mut scratch, mut text) = (String::new(), String::new());
-        let (mut resources, mut seen) = (Vec::new(), BTreeSet::new());
+        let (mut resources, mut seen) = (Vec::new(), Vec::new());
         let mut keep = |resource: Resource<'_>| {
-            // The same resource twice is one to download.
-            if seen.insert((resource.kind, resource.file_key.to_owned_text())) {
+            // The same resource twice is one to download. `seen` is sorted.
+            let one = (resource.kind, resource.file_key.to_owned_text());
+            if let Err(place) = seen.binary_search(&one) {
+                seen.insert(place, one);
                 resources.push(InboundResource::from(resource));
             }
         };

@@ -53,24 +53,16 @@ fn write_event(event: &Event<'_>, identity: Identity<'_>, out: &mut Object) {
         }
         EventKind::MessageRead(object) => {
             out.value("message_ids", object.get("message_id_list"));
-            let reader = object
-                .get("reader")
-                .and_then(|reader| reader.get("reader_id"));
             out.string(
                 "reader_open_id",
-                reader.and_then(|id| id.get_str("open_id")),
+                at(object, &["reader", "reader_id", "open_id"]),
             );
             not_a_message(out);
         }
         EventKind::Menu(object) => {
             out.string("event_key", object.get_str("event_key"));
-            let operator = object
-                .get("operator")
-                .and_then(|operator| operator.get("operator_id"));
-            out.string(
-                "operator_open_id",
-                operator.and_then(|id| id.get_str("open_id")),
-            );
+            let operator = at(object, &["operator", "operator_id", "open_id"]);
+            out.string("operator_open_id", operator);
             not_a_message(out);
         }
         EventKind::BotAdded(object)
@@ -83,11 +75,8 @@ fn write_event(event: &Event<'_>, identity: Identity<'_>, out: &mut Object) {
         | EventKind::Unknown(object) => {
             out.string("message_id", object.get_str("message_id"));
             out.string("chat_id", object.get_str("chat_id"));
-            let operator = object.get("operator_id");
-            out.string(
-                "operator_open_id",
-                operator.and_then(|id| id.get_str("open_id")),
-            );
+            let operator = at(object, &["operator_id", "open_id"]);
+            out.string("operator_open_id", operator);
             out.string("chat_name", object.get_str("name"));
             out.string("recall_type", object.get_str("recall_type"));
             not_a_message(out);
@@ -153,9 +142,13 @@ fn write_card_action(object: Json<'_>, out: &mut Object) {
     out.string("operator_open_id", operator.get_str("open_id"));
     let action = object.get("action");
     let member = |key: &str| action.and_then(|action| action.get(key));
-    out.string("action_tag", member("tag").and_then(Json::as_str));
-    out.string("action_name", member("name").and_then(Json::as_str));
-    out.string("action_option", member("option").and_then(Json::as_str));
+    for (key, name) in [
+        ("action_tag", "tag"),
+        ("action_name", "name"),
+        ("action_option", "option"),
+    ] {
+        out.string(key, member(name).and_then(Json::as_str));
+    }
     // Some clients send the value with the behaviour that was triggered.
     let behaviour = member("behaviors").and_then(|list| list.items().next()?.get("value"));
     out.value("action_value", member("value").or(behaviour));
@@ -166,12 +159,9 @@ fn write_card_action(object: Json<'_>, out: &mut Object) {
 
 fn write_reaction(object: Json<'_>, identity: Identity<'_>, out: &mut Object) {
     out.string("message_id", object.get_str("message_id"));
-    let emoji = object
-        .get("reaction_type")
-        .and_then(|kind| kind.get_str("emoji_type"));
-    out.string("emoji_type", emoji);
+    out.string("emoji_type", at(object, &["reaction_type", "emoji_type"]));
     out.string("operator_type", object.get_str("operator_type"));
-    let operator = object.get("user_id").and_then(|id| id.get_str("open_id"));
+    let operator = at(object, &["user_id", "open_id"]);
     out.string("operator_open_id", operator);
     let app = object.get_str("app_id");
     out.string("operator_app_id", app);
@@ -187,6 +177,13 @@ fn write_reaction(object: Json<'_>, identity: Identity<'_>, out: &mut Object) {
 fn not_a_message(out: &mut Object) {
     out.flag("self_sent", false);
     out.flag("mentions_bot", false);
+}
+
+/// The string at the end of a path of members.
+fn at<'a>(object: Json<'a>, path: &[&str]) -> Option<JsonStr<'a>> {
+    path.iter()
+        .try_fold(object, |object, key| object.get(key))?
+        .as_str()
 }
 
 const fn kind_name(kind: &EventKind<'_>) -> &'static str {
@@ -216,7 +213,7 @@ struct Object(Vec<u8>);
 impl Object {
     fn key(&mut self, key: &str) {
         self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        self.0.extend_from_slice(quoted(key).as_bytes());
+        self.quote(key);
         self.0.push(b':');
     }
 
@@ -226,7 +223,18 @@ impl Object {
     }
 
     fn text(&mut self, key: &str, value: Option<&str>) {
-        self.raw(key, &value.map_or_else(|| "null".into(), quoted));
+        match value {
+            Some(text) => {
+                self.key(key);
+                self.quote(text);
+            }
+            None => self.raw(key, "null"),
+        }
+    }
+
+    fn quote(&mut self, text: &str) {
+        // A Vec has no bound.
+        let _ = write_escaped(text.chars(), &mut self.0);
     }
 
     fn string(&mut self, key: &str, value: Option<JsonStr<'_>>) {
