@@ -744,7 +744,10 @@ async fn a_chat_is_read_back_newest_first_and_page_by_page() {
 /// Ids come from events: whatever they say, the call stays the same.
 async fn assert_id_stays_one_segment(id: &str) {
     let rig = Setup::default().start().await;
-    let _ = rig.api.reply_message(id, "text", "{}", "u", false).await;
+    let _ = rig
+        .api
+        .reply_message((id, ""), "text", "{}", "u", false)
+        .await;
     let _ = rig.api.patch_card(id, "{}").await;
     let _ = rig.api.add_reaction(id, "OK").await;
     let _ = rig.api.delete_reaction(id, id).await;

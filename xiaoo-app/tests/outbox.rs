@@ -440,9 +440,15 @@ async fn a_card_of_unknown_fate_is_finished_and_never_doubled() {
         };
         let api = &rig.pipeline.api;
         if exists {
-            api.reply_message(&asked.message_id, "interactive", &card("works"), "u", false)
-                .await
-                .unwrap();
+            api.reply_message(
+                (&asked.message_id, ""),
+                "interactive",
+                &card("works"),
+                "u",
+                false,
+            )
+            .await
+            .unwrap();
         }
         let finish = Sending::FinishCard {
             card: None,
@@ -452,6 +458,7 @@ async fn a_card_of_unknown_fate_is_finished_and_never_doubled() {
             chat_id: asked.chat_id.clone(),
             thread_id: None,
             asked_ms: now_ms() - i64::try_from(since.as_millis()).unwrap(),
+            not_before_ms: 0,
         };
         rig.owes(&asked.message_id, &[finish]).await;
         rig.drain().await;
@@ -477,6 +484,7 @@ async fn a_reaction_that_nobody_noted_is_found_and_taken_away() {
         message_id: id.clone(),
         reaction: None,
         emoji: "Get".into(),
+        not_before_ms: 0,
     };
     rig.owes(id, &[unreact]).await;
     rig.drain().await;
@@ -554,7 +562,7 @@ async fn whoever_lost_the_turn_updates_its_card_no_more() {
         ended.cancel();
         let shown = showing.await.unwrap();
         assert_eq!(shown.card, Some(card));
-        assert!(!shown.late_update);
+        assert!(!shown.unsettled);
     }
 }
 

@@ -30,6 +30,7 @@ use crate::url::StoreUrl;
 pub struct Store {
     engine: Engine,
     admit_deadline: Duration,
+    is_shared: bool,
 }
 
 /// What an operator may set; each has a default in [`limits`].
@@ -108,6 +109,7 @@ impl Store {
         let store = Self {
             engine: Engine::Threads(desk),
             admit_deadline: options.admit_deadline,
+            is_shared: matches!(url, StoreUrl::Postgres(_)),
         };
         let guard = StoreGuard {
             engine: Closing::Threads(threads),
@@ -134,6 +136,7 @@ impl Store {
         let store = Self {
             engine: Engine::Memory(memory.clone()),
             admit_deadline: options.admit_deadline,
+            is_shared: beside,
         };
         let guard = StoreGuard {
             engine: Closing::Memory(memory),
@@ -370,6 +373,13 @@ impl Store {
             return Err(mixed_up());
         };
         Ok(whereabouts)
+    }
+
+    /// Whether other daemons may work on the same turns: a run that was cut off may be
+    /// one that goes on elsewhere until it finds out.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Whether the store can be relied on.

@@ -126,6 +126,7 @@ impl OpenApi {
             method: Method::POST,
             path: "/open-apis/im/v1/messages".into(),
             name: "POST /im/v1/messages",
+            target: Some(receive_id),
             query: &[("receive_id_type", receive_id_type)],
             body: Some(json!({
                 "receive_id": receive_id, "msg_type": msg_type, "content": content, "uuid": uuid
@@ -134,13 +135,13 @@ impl OpenApi {
         .await
     }
 
-    /// Replies to a message.
+    /// Replies to a message; `chat_id` is its chat, of whose pace the reply is.
     ///
     /// # Errors
     /// [`ApiError`].
     pub async fn reply_message(
         &self,
-        message_id: &str,
+        (message_id, chat_id): (&str, &str),
         msg_type: &str,
         content: &str,
         uuid: &str,
@@ -154,6 +155,7 @@ impl OpenApi {
                 segment(NAME, message_id)?
             ),
             name: NAME,
+            target: Some(chat_id),
             query: &[],
             body: Some(json!({
                 "msg_type": msg_type, "content": content, "uuid": uuid,
@@ -175,8 +177,8 @@ impl OpenApi {
         content: &str,
         uuid: &str,
     ) -> Result<MessageSent, ApiError> {
-        let reply =
-            |in_thread| self.reply_message(&target.message_id, msg_type, content, uuid, in_thread);
+        let message = (target.message_id.as_str(), target.chat_id.as_str());
+        let reply = |in_thread| self.reply_message(message, msg_type, content, uuid, in_thread);
         let mut replied = reply(target.in_thread).await;
         if let Err(error) = &replied
             && error.has_no_thread()
@@ -214,6 +216,7 @@ impl OpenApi {
             method: Method::PATCH,
             path: format!("/open-apis/im/v1/messages/{}", segment(NAME, message_id)?),
             name: NAME,
+            target: Some(message_id),
             query: &[],
             body: Some(json!({ "content": content })),
         })
@@ -237,6 +240,7 @@ impl OpenApi {
                 segment(NAME, message_id)?
             ),
             name: NAME,
+            target: None,
             query: &[],
             body: Some(json!({ "reaction_type": { "emoji_type": emoji_type } })),
         })
@@ -262,6 +266,7 @@ impl OpenApi {
                 segment(NAME, reaction_id)?
             ),
             name: NAME,
+            target: None,
             query: &[],
             body: None,
         })
@@ -344,6 +349,7 @@ pub(super) fn get<'a>(
         method: Method::GET,
         path,
         name,
+        target: None,
         query,
         body: None,
     }

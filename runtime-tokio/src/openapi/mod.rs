@@ -9,6 +9,7 @@ mod calls;
 pub mod codes;
 mod error;
 mod history;
+mod pace;
 mod request;
 mod stats;
 mod token;
@@ -84,6 +85,7 @@ struct Inner {
     http: BoxCloneSyncService<Request, Response, reqwest::Error>,
     config: OpenApiConfig,
     token: token::TokenCache,
+    pace: pace::Pace,
     stats: ApiStats,
 }
 
@@ -104,6 +106,7 @@ impl OpenApi {
             http: BoxCloneSyncService::new(http),
             config,
             token: token::TokenCache::default(),
+            pace: pace::Pace::default(),
             stats: ApiStats::default(),
         }))
     }

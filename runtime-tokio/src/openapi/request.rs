@@ -28,6 +28,9 @@ pub(super) struct Call<'a> {
     pub(super) path: String,
     /// The path without ids, for counts and errors.
     pub(super) name: &'static str,
+    /// What it writes to, if that may not be written to faster: a chat, or the
+    /// message that is updated.
+    pub(super) target: Option<&'a str>,
     pub(super) query: &'a [(&'a str, &'a str)],
     pub(super) body: Option<serde_json::Value>,
 }
@@ -107,6 +110,7 @@ impl OpenApi {
                 .map_err(|_| unsendable(call.name, "the token fits no header"))?;
             bearer.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, bearer);
+            self.0.pace.wait(call.name, call.target).await;
             match self.exchange(request, call.name).await {
                 Err(error) if first && error.advice() == Some(Advice::NewToken) => {
                     debug!("a token was not taken; fetching a new one");

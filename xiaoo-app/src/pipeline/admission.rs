@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use planted::Defect;
 use proto_core::{Event, EventKind, InboundMessage};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
 use tokio::time::Instant;
@@ -102,12 +103,10 @@ impl Admission {
             }
             return Verdict::Accepted;
         };
-        if let Decision::Ignore(why) = self
-            .pipeline
-            .settings
-            .policy
-            .decide(&message, identity_known)
-        {
+        if let Decision::Ignore(why) = self.pipeline.settings.policy.decide(
+            &message,
+            identity_known || planted::is(Defect::JudgedOnAGuess),
+        ) {
             debug!(
                 message_id = message.message_id,
                 why, "a message is left alone"
@@ -118,6 +117,11 @@ impl Admission {
         let ids = (message.event_id.clone(), message.message_id.clone());
         let event = self.new_event(message, turn_kind, payload);
         fail_point::pass("admit.before_commit");
+        if planted::is(Defect::AckBeforeCommit) {
+            let store = self.pipeline.store.clone();
+            tokio::spawn(async move { store.admit(event).await });
+            return Verdict::Accepted;
+        }
         let admitted = self.take_in(event).await;
         fail_point::pass("admit.after_commit");
         self.verdict(admitted, &ids.0, &ids.1)
@@ -233,6 +237,7 @@ impl Admission {
                 Counters::count(&counters.not_understood);
                 Verdict::Accepted
             }
+            Err(_) if planted::is(Defect::RefusalAccepted) => Verdict::Accepted,
             Err(error) => {
                 warn!(
                     event_id,
@@ -260,6 +265,7 @@ impl Ingress for Admission {
 #[must_use]
 pub fn conversation(instance: &str, message: &InboundMessage) -> String {
     match message.thread_id.as_deref() {
+        _ if planted::is(Defect::OneConversation) => instance.to_owned(),
         Some(thread) if !thread.is_empty() => {
             format!("{instance}:{}:{thread}", message.chat_id)
         }

@@ -11,10 +11,11 @@ use tracing::error;
 
 use super::{SharedPipeline, turn};
 
-/// How long a claim that failed waits for the store, and how often the store
-/// is asked without a bell: a bell can be missed only by a bug, which then
-/// costs seconds and not answers.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How often the store is asked without a bell: a bell can be missed only by a
+/// bug, which then costs seconds and not answers.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// How long a claim that failed waits for the store.
+const CLAIM_AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs turns until `stop`; those that run then go on in `turns`.
 ///
@@ -44,19 +45,22 @@ pub async fn run(
             return;
         };
         // One place is held; as many more as are free now can be filled too.
-        let claimed = match pipeline.store.claim(1 + places.available_permits()).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                error!("no turn can be taken from the store: {error}");
-                Vec::new()
-            }
+        let claimed = pipeline.store.claim(1 + places.available_permits()).await;
+        let wait = if claimed.is_ok() {
+            LOOK_AGAIN
+        } else {
+            CLAIM_AGAIN
         };
+        let claimed = claimed.unwrap_or_else(|error| {
+            error!("no turn can be taken from the store: {error}");
+            Vec::new()
+        });
         if claimed.is_empty() {
             drop(place);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = pipeline.lanes_bell.notified() => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(wait) => {}
             }
             continue;
         }

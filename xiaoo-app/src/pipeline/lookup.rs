@@ -80,11 +80,14 @@ pub async fn fate(
     let thread = sought.thread_id.map(Container::Thread);
     for container in thread.into_iter().chain([Container::Chat(sought.chat_id)]) {
         match ours(api, ourselves, container, sought.since_ms()).await {
-            Ok(ours) => {
-                if let Some(message_id) = known_again(&ours, sought, container) {
-                    return Ok(Fate::Sent(message_id));
+            Ok(ours) => match known_again(&ours, sought, container) {
+                Known::As(message_id) => return Ok(Fate::Sent(message_id)),
+                Known::Not => {}
+                Known::Perhaps => {
+                    let reason = "the thread has several cards since then";
+                    return Ok(Fate::Unknown(reason.into()));
                 }
-            }
+            },
             Err(Unread::Later(error)) => return Err(error),
             Err(Unread::Never(reason)) => return Ok(Fate::Unknown(reason)),
         }
@@ -152,12 +155,25 @@ impl Sought<'_> {
     }
 }
 
+/// Whether a message is known again.
+#[derive(Debug, PartialEq, Eq)]
+enum Known {
+    /// It is this one.
+    As(String),
+    /// It is none of them.
+    Not,
+    /// It may be one of several.
+    Perhaps,
+}
+
+impl Known {
+    fn if_any(message: Option<&ListedMessage>) -> Self {
+        message.map_or(Self::Not, |message| Self::As(message.message_id.clone()))
+    }
+}
+
 /// The message that is sought, among ours, which are in order of time.
-fn known_again(
-    ours: &[ListedMessage],
-    sought: &Sought<'_>,
-    container: Container<'_>,
-) -> Option<String> {
+fn known_again(ours: &[ListedMessage], sought: &Sought<'_>, container: Container<'_>) -> Known {
     let is_reply = |message: &&ListedMessage| {
         [&message.parent_id, &message.root_id]
             .into_iter()
@@ -166,8 +182,16 @@ fn known_again(
     let is_card = |message: &&ListedMessage| message.msg_type == "interactive";
     let (ordinal, content) = match sought.what {
         What::Card => {
-            let card = ours.iter().filter(is_card).find(is_reply);
-            return card.map(|card| card.message_id.clone());
+            let mut cards = ours.iter().filter(is_card);
+            return match container {
+                Container::Chat(_) => Known::if_any(cards.find(is_reply)),
+                // Every parent is the thread's root: only a card that is alone there
+                // since the question is certainly its card.
+                Container::Thread(_) => match (cards.next(), cards.next()) {
+                    (Some(_), Some(_)) => Known::Perhaps,
+                    (card, _) => Known::if_any(card),
+                },
+            };
         }
         What::Part { ordinal, content } => (ordinal, content),
     };
@@ -175,7 +199,7 @@ fn known_again(
     // Parts go out one after the other: the nth of our replies is the nth part,
     // whatever Feishu has made of its Markdown.
     if let Some(part) = texts().filter(is_reply).nth(ordinal) {
-        return Some(part.message_id.clone());
+        return Known::As(part.message_id.clone());
     }
     // Where no parent tells what a message is about, its words must: a part
     // behind one that was given up, a message to the chat instead of a reply,
@@ -190,7 +214,7 @@ fn known_again(
         message.create_time_ms().is_none_or(|at| at >= since)
             && self::letters(message.content()) == letters
     });
-    words.map(|message| message.message_id.clone())
+    Known::if_any(words)
 }
 
 /// What is left of a content when Feishu has taken its Markdown apart: its
@@ -290,15 +314,28 @@ mod tests {
             ("created before", vec![&before], part(0), chat, None),
             ("in a thread", vec![&other], part(0), thread, Some("om_x")),
             ("nothing", vec![], part(0), chat, None),
+            (
+                "thread's only card",
+                vec![&card, &one],
+                What::Card,
+                thread,
+                Some("om_card"),
+            ),
+            ("no card there", vec![&one], What::Card, thread, None),
         ] {
             let ours: Vec<_> = ours.into_iter().cloned().collect();
             let sought = Sought { what, ..SOUGHT };
-            assert_eq!(
-                known_again(&ours, &sought, container).as_deref(),
-                found,
-                "{name}"
-            );
+            let found = found.map_or(Known::Not, |id| Known::As(id.to_owned()));
+            assert_eq!(known_again(&ours, &sought, container), found, "{name}");
         }
+    }
+
+    #[test]
+    fn of_several_cards_in_a_thread_none_is_certain() {
+        let card = |id| message(id, "interactive", Some("om_root"), 1_001_000, "");
+        let cards = [card("om_1"), card("om_2")];
+        let known = known_again(&cards, &SOUGHT, Container::Thread("omt_1"));
+        assert_eq!(known, Known::Perhaps);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use planted::Defect;
 use runtime_tokio::openapi::{ApiError, ReplyTarget};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -17,6 +18,7 @@ use tracing::{debug, error, info, warn};
 use xiaoo_store::{Body, OutboxRow, Store};
 
 use super::lookup::{self, Fate, Ourselves, Sought, What};
+use super::signs::SETTLED_AFTER;
 use super::{Counters, SharedPipeline};
 use crate::fail_point;
 
@@ -92,6 +94,9 @@ pub enum Sending {
         /// When the person's message came in, Unix milliseconds.
         #[serde(default)]
         asked_ms: i64,
+        /// Not to be sent before, Unix milliseconds.
+        #[serde(default)]
+        not_before_ms: i64,
     },
     /// The reaction on the person's message, to be taken away.
     TakeReactionAway {
@@ -102,6 +107,9 @@ pub enum Sending {
         /// Which reaction it is.
         #[serde(default)]
         emoji: String,
+        /// Not to be sent before, Unix milliseconds.
+        #[serde(default)]
+        not_before_ms: i64,
     },
 }
 
@@ -141,6 +149,15 @@ impl Sending {
                 "outbox.unreact.sent",
                 "outbox.unreact.settled",
             ],
+        }
+    }
+
+    /// When it may be sent, Unix milliseconds.
+    fn not_before_ms(&self) -> i64 {
+        match self {
+            Self::Reply { .. } => 0,
+            Self::FinishCard { not_before_ms, .. }
+            | Self::TakeReactionAway { not_before_ms, .. } => *not_before_ms,
         }
     }
 
@@ -209,6 +226,9 @@ pub async fn drained(pipeline: &SharedPipeline, deadline: Instant) {
 }
 
 async fn wait_for_next(pipeline: &SharedPipeline) -> Duration {
+    if planted::is(Defect::LostTimer) {
+        return Duration::MAX;
+    }
     match pipeline.store.outbox_next_ms().await {
         Ok(Some(due)) => {
             let millis = u64::try_from(due.saturating_sub(pipeline.now_ms())).unwrap_or(0);
@@ -249,6 +269,13 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
         settle(store, row, End::Dead("the row cannot be read".into())).await;
         return;
     };
+    let early_ms = sending.not_before_ms().saturating_sub(pipeline.now_ms());
+    // A longer wait is a clock that was put back.
+    if (1..=millis(SETTLED_AFTER)).contains(&early_ms) {
+        let due = sending.not_before_ms();
+        settle(store, row, End::Later(due, "too early".into())).await;
+        return;
+    }
     let [taken, sent, settled] = sending.fail_points();
     fail_point::pass(taken);
     match perform(pipeline, row, &sending).await {
@@ -267,8 +294,7 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
                 failure.retry_after().unwrap_or_default()
             };
             let wait = wait.max(backoff(row.key.attempt));
-            let wait = i64::try_from(wait.as_millis()).unwrap_or(0);
-            let due = pipeline.now_ms().saturating_add(wait);
+            let due = pipeline.now_ms().saturating_add(millis(wait));
             settle(store, row, End::Later(due, failure.to_string())).await;
         }
         Err(unsent) => {
@@ -312,7 +338,8 @@ async fn perform(
             part,
             asked_ms,
         } => {
-            if pipeline.is_older(row.first_try_at_ms, RESENT_BLINDLY) {
+            let is_old = pipeline.is_older(row.first_try_at_ms, RESENT_BLINDLY);
+            if is_old && !planted::is(Defect::NoLookup) {
                 let sought = Sought {
                     chat_id,
                     thread_id: thread_id.as_deref(),
@@ -338,12 +365,16 @@ async fn perform(
                 chat_id: chat_id.clone(),
                 in_thread: *in_thread,
             };
+            let mut uuid = row.uuid.clone();
+            if planted::is(Defect::NoUuid) {
+                uuid = fastrand::u64(..).to_string();
+            }
             reply(
                 pipeline,
                 &target,
                 (msg_type, content),
                 fallback.as_deref(),
-                &row.uuid,
+                &uuid,
             )
             .await
             .map_err(Unsent::Api)
@@ -356,6 +387,7 @@ async fn perform(
             chat_id,
             thread_id,
             asked_ms,
+            not_before_ms: _,
         } => {
             let card = if let Some(card) = card {
                 card.clone()
@@ -377,7 +409,8 @@ async fn perform(
             } else {
                 // The same uuid: the card that is there, or a new one.
                 let api = &pipeline.api;
-                api.reply_message(reply_to, "interactive", content, create_uuid, false)
+                let about = (reply_to.as_str(), chat_id.as_str());
+                api.reply_message(about, "interactive", content, create_uuid, false)
                     .await?
                     .message_id
             };
@@ -388,6 +421,7 @@ async fn perform(
             message_id,
             reaction,
             emoji,
+            not_before_ms: _,
         } => {
             let reactions = match reaction {
                 Some(reaction) => vec![reaction.clone()],
@@ -488,11 +522,15 @@ async fn settle(store: &Store, row: &OutboxRow, end: End) {
         let Err(error) = settled else {
             return;
         };
-        if !error.is_retryable() {
+        if !error.is_retryable() || planted::is(Defect::SettledOnce) {
             error!("the outbox could not be updated; the row comes again: {error}");
             return;
         }
         warn!("the outbox could not be updated, trying again: {error}");
         tokio::time::sleep(SETTLE_AGAIN).await;
     }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

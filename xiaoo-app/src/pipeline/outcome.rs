@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use planted::Defect;
 use proto_core::InboundMessage;
 use runtime_tokio::openapi::derive_uuid;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, StoreError, Turn, Turn
 
 use super::SharedPipeline;
 use super::outbox::Sending;
-use super::signs::{Board, Shown, card_uuid, event_key};
+use super::signs::{Board, SETTLED_AFTER, Shown, card_uuid, event_key};
 use crate::fail_point;
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
@@ -95,7 +96,8 @@ impl Ending<'_> {
                 asked_ms: turn.received_ms,
             });
         }
-        let has_card = shown.card.is_some() || shown.card_unknown;
+        let card_unknown = shown.card_unknown && !planted::is(Defect::CardForgotten);
+        let has_card = shown.card.is_some() || card_unknown;
         let finished = has_card.then(|| Sending::FinishCard {
             card: shown.card.clone(),
             reply_to: message.message_id.clone(),
@@ -104,19 +106,21 @@ impl Ending<'_> {
             chat_id: message.chat_id.clone(),
             thread_id,
             asked_ms: turn.received_ms,
+            not_before_ms: 0,
         });
-        // An update that was abandoned under way may arrive behind the final
-        // state: that is shown once more at the end.
-        let again = finished.clone().filter(|_| shown.late_update);
-        sendings.extend(finished);
-        if shown.reaction.is_some() || shown.reaction_unknown {
+        sendings.extend(finished.clone());
+        let has_reaction = shown.reaction.is_some() || shown.reaction_unknown;
+        if has_reaction && !planted::is(Defect::ReactionForgotten) {
             sendings.push(Sending::TakeReactionAway {
                 message_id: message.message_id.clone(),
                 reaction: shown.reaction.clone(),
                 emoji: shown.emoji.clone(),
+                not_before_ms: 0,
             });
         }
-        sendings.extend(again);
+        if shown.unsettled && !planted::is(Defect::NotSettled) {
+            sendings.extend(self.once_more(finished));
+        }
         (0_u32..)
             .zip(sendings)
             .map(|(ordinal, sending)| NewOutbox {
@@ -125,6 +129,25 @@ impl Ending<'_> {
                 body: sending.to_body(),
             })
             .collect()
+    }
+
+    /// A try that was given up may arrive behind the final state: when that can
+    /// no longer be, the signs are seen to once more.
+    fn once_more(&self, finished: Option<Sending>) -> impl Iterator<Item = Sending> {
+        let settled_ms = i64::try_from(SETTLED_AFTER.as_millis()).unwrap_or(0);
+        let due_ms = self.now_ms.saturating_add(settled_ms);
+        let mut finished = finished;
+        if let Some(Sending::FinishCard { not_before_ms, .. }) = &mut finished {
+            *not_before_ms = due_ms;
+        }
+        let reacts = !self.shown.emoji.is_empty();
+        let reaction = reacts.then(|| Sending::TakeReactionAway {
+            message_id: self.message.message_id.clone(),
+            reaction: None,
+            emoji: self.shown.emoji.clone(),
+            not_before_ms: due_ms,
+        });
+        finished.into_iter().chain(reaction)
     }
 }
 
@@ -180,6 +203,9 @@ pub(super) async fn finish(
             error!("the turn's result cannot be kept, a notice goes out instead: {error}");
             result = notice;
             continue;
+        }
+        if planted::is(Defect::FinishedOnce) {
+            return;
         }
         error!("the turn's result could not be kept, trying again: {error}");
         tokio::select! {

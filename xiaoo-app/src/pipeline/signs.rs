@@ -33,6 +33,11 @@ const UPDATE_GAP_LATER: Duration = Duration::from_secs(10);
 /// How long a call that is under way when the turn ends is waited for. The
 /// outbox finishes what it leaves open.
 const LAST_CALL: Duration = Duration::from_secs(5);
+/// How long a try that was given up may still take to arrive. One that the
+/// client has not heard of for so long is slow on the platform's side.
+pub(super) const SETTLED_AFTER: Duration = Duration::from_secs(20);
+/// A call that took this long has given a try up on its way.
+const TRY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Tool lines that a card shows; older ones give way.
 const TOOL_LINES_MAX: usize = 12;
 
@@ -119,8 +124,8 @@ pub struct Shown {
     pub reaction_unknown: bool,
     /// Which reaction that is.
     pub emoji: String,
-    /// An update of the card was abandoned and may still arrive.
-    pub late_update: bool,
+    /// A try that was given up may still arrive, behind what the outbox does.
+    pub unsettled: bool,
 }
 
 impl Shown {
@@ -134,7 +139,7 @@ impl Shown {
             emoji: settings.reaction.clone().unwrap_or_default(),
             card_unknown: card.is_none() && turn.attempts > 1 && settings.progress_card,
             card,
-            late_update: false,
+            unsettled: false,
         }
     }
 }
@@ -147,32 +152,38 @@ pub async fn show(
     board: Board,
     ended: CancellationToken,
 ) -> Shown {
-    let (reaction, (card, late_update)) = tokio::join!(
+    let ((reaction, reaction_unclear), (card, card_unclear)) = tokio::join!(
         async {
+            let began = Instant::now();
             let reacted = bounded(&ended, react(&pipeline, &turn, &message)).await;
-            reacted.unwrap_or(Sighted::Unknown)
+            let reacted = reacted.unwrap_or(Sighted::Unknown);
+            let is_unclear = matches!(reacted, Sighted::Unknown) || began.elapsed() >= TRY_TIMEOUT;
+            (reacted, is_unclear.then(Instant::now))
         },
         async {
             if !pipeline.settings.progress_card {
-                return (Sighted::Nothing, false);
+                return (Sighted::Nothing, None);
             }
             let opened = bounded(&ended, open_card(&pipeline, &turn, &message, &board)).await;
-            let late_update = match &opened {
+            let unclear = match &opened {
                 Some(Sighted::There(card)) => {
                     keep_updated(&pipeline, &turn, card, &board, &ended).await
                 }
-                Some(Sighted::Nothing | Sighted::Unknown) | None => false,
+                Some(Sighted::Nothing | Sighted::Unknown) | None => None,
             };
-            (opened.unwrap_or(Sighted::Unknown), late_update)
+            (opened.unwrap_or(Sighted::Unknown), unclear)
         }
     );
+    // A daemon that was replaced may have had a call under way.
+    let was_elsewhere = (turn.attempts > 1 && pipeline.store.is_shared()).then_some(board.started);
+    let last_unclear = was_elsewhere.max(reaction_unclear).max(card_unclear);
     Shown {
         reaction_unknown: matches!(reaction, Sighted::Unknown),
         reaction: reaction.id(),
         emoji: pipeline.settings.reaction.clone().unwrap_or_default(),
         card_unknown: matches!(card, Sighted::Unknown),
         card: card.id(),
-        late_update,
+        unsettled: last_unclear.is_some_and(|at| at.elapsed() < SETTLED_AFTER),
     }
 }
 
@@ -251,9 +262,10 @@ async fn open_card(
         None => {
             let uuid = card_uuid(turn);
             let content = board.render(Phase::Working);
+            let about = (message.message_id.as_str(), message.chat_id.as_str());
             let sent = pipeline
                 .api
-                .reply_message(&message.message_id, "interactive", &content, &uuid, false)
+                .reply_message(about, "interactive", &content, &uuid, false)
                 .await;
             match sent {
                 Ok(sent) => sent.message_id,
@@ -305,16 +317,16 @@ async fn shown_long_ago(
 }
 
 /// Patches the card when something changed, never faster than the gaps allow.
-/// Whether the last update may still be on its way when this returns.
+/// Says when a try of one was last given up: it may still arrive.
 async fn keep_updated(
     pipeline: &SharedPipeline,
     turn: &Turn,
     card: &str,
     board: &Board,
     ended: &CancellationToken,
-) -> bool {
+) -> Option<Instant> {
     let mut changed = board.changed.subscribe();
-    let mut late = false;
+    let mut unclear = None;
     for gap in UPDATE_GAPS
         .into_iter()
         .chain(core::iter::repeat(UPDATE_GAP_LATER))
@@ -325,34 +337,38 @@ async fn keep_updated(
             let _ = changed.changed().await;
         };
         tokio::select! {
-            () = ended.cancelled() => return late,
+            () = ended.cancelled() => return unclear,
             () = due => {}
         }
         // Another daemon that has taken the turn over may have finished the card.
         let sign = Sign::Card(Some(card.to_owned()));
         match pipeline.store.note_sign(turn.key, sign).await {
             Ok(Fenced::Done) => {}
-            Ok(Fenced::Replaced) => return false,
+            Ok(Fenced::Replaced) => return None,
             Err(error) => {
                 debug!("a progress card was not updated: {error}");
                 continue;
             }
         }
         let content = board.render(Phase::Working);
+        let began = Instant::now();
         let patched = bounded(ended, pipeline.api.patch_card(card, &content)).await;
-        late = match patched {
-            Some(Ok(())) => false,
+        let is_known = match patched {
+            Some(Ok(())) => true,
             Some(Err(error)) => {
                 debug!("a progress card was not updated: {error}");
                 if error.target_is_gone() {
-                    return false;
+                    return None;
                 }
-                error.outcome_is_unknown()
+                !error.outcome_is_unknown()
             }
-            None => true,
+            None => false,
         };
+        if !is_known || began.elapsed() >= TRY_TIMEOUT {
+            unclear = Some(Instant::now());
+        }
     }
-    late
+    unclear
 }
 
 /// The uuid under which a turn's card is sent, whoever sends it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use planted::Defect;
 use proto_core::{Event, InboundMessage};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
@@ -295,6 +296,9 @@ async fn history(pipeline: &SharedPipeline, turn: &Turn) -> Result<Vec<Message>,
 /// What earlier runs have recorded. Also of a first attempt: one that was
 /// handed back at a stop does not count, but its steps do.
 async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Message>, StoreError> {
+    if planted::is(Defect::NoResume) {
+        return Ok(Vec::new());
+    }
     let steps = store.steps(turn.key.id).await?;
     Ok(steps
         .iter()

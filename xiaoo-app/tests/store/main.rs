@@ -13,7 +13,6 @@
 mod harness;
 
 mod bad_disk;
-mod burst;
 mod commands;
 mod damage;
 mod full;

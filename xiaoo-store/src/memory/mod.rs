@@ -130,11 +130,14 @@ impl MemoryDisk {
         let mut disk = self.lock();
         let Disk { live, open, .. } = &mut *disk;
         live.recover(|owner| !open.contains_key(&owner));
+        open.values().for_each(|open| open.told.changed());
     }
 
     /// Lets every lease run out, of those too that are alive and do not know it.
     pub fn lapse(&self) {
-        self.lock().live.recover(|_| true);
+        let mut disk = self.lock();
+        disk.live.recover(|_| true);
+        disk.open.values().for_each(|open| open.told.changed());
     }
 
     /// Goes on with what was held.

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use planted::Defect;
+
 use crate::command::{Answer, Bounds, Command, Question, check_steps, newest_that_fit};
 use crate::error::StoreError;
 use crate::limits::{
@@ -166,7 +168,8 @@ impl State {
     fn admit(&mut self, bounds: &Bounds, event: &NewEvent) -> Result<Admission, StoreError> {
         let event_key = (event.app.clone(), event.event_id.clone());
         let message_key = event.message_id.clone().map(|id| (event.app.clone(), id));
-        if let Some(turn) = self.by_event_id.get(&event_key) {
+        let known = self.by_event_id.get(&event_key);
+        if let Some(turn) = known.filter(|_| !planted::is(Defect::NoDedup)) {
             return Ok(Admission::Duplicate {
                 by: DuplicateKey::EventId,
                 turn: *turn,
@@ -175,6 +178,7 @@ impl State {
         if let Some(turn) = message_key
             .as_ref()
             .and_then(|key| self.by_message_id.get(key))
+            .filter(|_| !planted::is(Defect::NoDedup))
         {
             return Ok(Admission::Duplicate {
                 by: DuplicateKey::MessageId,
@@ -234,10 +238,12 @@ impl State {
                 steps: Vec::new(),
             },
         );
-        self.lanes
-            .entry(work.conversation.clone())
-            .or_default()
-            .push_back(id);
+        let lane = self.lanes.entry(work.conversation.clone()).or_default();
+        if planted::is(Defect::WrongOrder) && !lane.is_empty() {
+            lane.insert(1, id);
+        } else {
+            lane.push_back(id);
+        }
         if behind == 0 {
             self.turns_ready.insert(id);
         }
@@ -337,7 +343,7 @@ impl State {
                 .entry(turn.conversation.clone())
                 .or_default();
             lane.push_back(id);
-            if lane.len() == 1 {
+            if lane.len() == 1 || planted::is(Defect::NoSendLane) {
                 self.sends_ready.insert((0, id));
             }
         }
@@ -490,9 +496,10 @@ impl State {
 
     /// The turn, if the key is still good.
     fn owned(&mut self, key: TurnKey) -> Option<&mut OpenTurn> {
+        let is_good = |epoch| epoch == key.epoch || planted::is(Defect::NoEpoch);
         self.turns
             .get_mut(&key.id)
-            .filter(|open| open.running && open.turn.key.epoch == key.epoch)
+            .filter(|open| open.running && is_good(open.turn.key.epoch))
     }
 
     /// The send, if the key is still good.
