@@ -1,0 +1,182 @@
+//! Runs seeds.
+//!
+//!     simulation                     2,000 seeds, or as many as fit 60 s
+//!     simulation --seconds 3600      as long as that, and as many as fit
+//!     simulation --from 5000         other seeds
+//!     simulation --seed 17 --trace   one seed, step by step
+//!     simulation --plant NoUuid      with a defect planted
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use planted::Defect;
+use simulation::{Report, run};
+
+/// Seeds of a run, unless it is told how long to go on.
+const SEEDS: u64 = 2_000;
+/// How long a run may take.
+const SECONDS: u64 = 60;
+/// Every so many seeds one runs twice, and must do the same.
+const TWICE: u64 = 50;
+/// Seeds that once found something.
+const KEPT: &str = include_str!("../seeds.txt");
+
+struct Options {
+    from: u64,
+    seeds: u64,
+    limit: Duration,
+    one: Option<u64>,
+    trace: bool,
+    plant: Option<Defect>,
+}
+
+fn main() -> ExitCode {
+    let options = match Options::read(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("simulation: {why}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(seed) = options.one {
+        let report = run(seed, options.plant, options.trace);
+        say(seed, &report);
+        return code(report.violations.is_empty());
+    }
+    code(many(&options))
+}
+
+/// Runs what was found before, then seed after seed.
+fn many(options: &Options) -> bool {
+    let began = Instant::now();
+    let mut sum = Sum::default();
+    let kept = KEPT
+        .lines()
+        .filter_map(|line| line.split('#').next()?.trim().parse().ok());
+    let seeds = options.from..options.from.saturating_add(options.seeds);
+    for seed in kept.chain(seeds) {
+        if began.elapsed() >= options.limit {
+            break;
+        }
+        let report = run(seed, options.plant, false);
+        if seed % TWICE == 0 {
+            sum.repeats += 1;
+            sum.simulated += report.simulated;
+            let again = run(seed, options.plant, false);
+            if again.trace != report.trace {
+                println!("seed {seed}: two runs differ");
+                sum.bad += 1;
+            }
+        }
+        sum.add(seed, &report);
+    }
+    sum.print(began.elapsed())
+}
+
+/// What came of all seeds.
+#[derive(Default)]
+struct Sum {
+    seeds: u64,
+    bad: u64,
+    repeats: u64,
+    simulated: Duration,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, report: &Report) {
+        self.seeds += 1;
+        self.simulated += report.simulated;
+        for (what, times) in &report.seen {
+            *self.seen.entry(what).or_default() += times;
+        }
+        if !report.violations.is_empty() {
+            self.bad += 1;
+            say(seed, report);
+        }
+    }
+
+    /// Prints it; whether all is well.
+    fn print(&self, took: Duration) -> bool {
+        for (what, times) in &self.seen {
+            println!("{times:>9}  {what}");
+        }
+        let missed: Vec<_> = simulation::PLACES
+            .iter()
+            .filter(|place| !self.seen.contains_key(**place))
+            .collect();
+        for place in &missed {
+            println!("never reached: {place}");
+        }
+        let hours = self.simulated.as_secs_f64() / 3_600.0;
+        println!(
+            "{} seeds and {} of them twice in {:.0} s; {hours:.0} simulated hours, {:.0} in a \
+             second of one core; {} bad",
+            self.seeds,
+            self.repeats,
+            took.as_secs_f64(),
+            hours / on_the_core().unwrap_or(took).as_secs_f64(),
+            self.bad
+        );
+        self.bad == 0 && missed.is_empty()
+    }
+}
+
+/// How long this process has had a core: others may be at work on the machine.
+fn on_the_core() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let nanos = told.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
+}
+
+fn say(seed: u64, report: &Report) {
+    for what in &report.violations {
+        println!("seed {seed}: {what}");
+    }
+}
+
+fn code(is_well: bool) -> ExitCode {
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+impl Options {
+    fn read(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            from: 0,
+            seeds: SEEDS,
+            limit: Duration::from_secs(SECONDS),
+            one: None,
+            trace: false,
+            plant: None,
+        };
+        while let Some(arg) = args.next() {
+            let mut number = || {
+                let value = args.next().and_then(|value| value.parse().ok());
+                value.ok_or_else(|| format!("{arg} needs a number"))
+            };
+            match arg.as_str() {
+                "--seed" => options.one = Some(number()?),
+                "--from" => options.from = number()?,
+                "--seeds" => options.seeds = number()?,
+                "--seconds" => {
+                    options.limit = Duration::from_secs(number()?);
+                    options.seeds = u64::MAX;
+                }
+                "--trace" => options.trace = true,
+                "--plant" => {
+                    let name = args.next().unwrap_or_default();
+                    let mut all = Defect::ALL.into_iter();
+                    let named = all.find(|defect| format!("{defect:?}") == name);
+                    options.plant = Some(named.ok_or_else(|| format!("no defect {name:?}"))?);
+                }
+                _ => return Err(format!("what is {arg}?")),
+            }
+        }
+        Ok(options)
+    }
+}
