@@ -169,7 +169,12 @@ pub async fn show(
                 Some(Sighted::There(card)) => {
                     keep_updated(&pipeline, &turn, card, &board, &ended).await
                 }
-                Some(Sighted::Nothing | Sighted::Unknown) | None => None,
+                // Within the hour its uuid says whether it came after all; later only
+                // a look at the chat can, when it must have.
+                Some(Sighted::Unknown) | None => pipeline
+                    .is_older(turn.received_ms, RESENT_BLINDLY)
+                    .then(Instant::now),
+                Some(Sighted::Nothing) => None,
             };
             (opened.unwrap_or(Sighted::Unknown), unclear)
         }
