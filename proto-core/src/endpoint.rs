@@ -4,8 +4,10 @@
 use core::fmt;
 use core::time::Duration;
 
+use serde::Deserialize;
+use serde_json_core::str::{EscapedStr, EscapedStringFragment};
+
 use crate::HostPolicy;
-use crate::json::Json;
 
 /// The longest connection URL. Those seen have about 250 bytes.
 pub const URL_BYTES_MAX: usize = 1024;
@@ -160,24 +162,24 @@ impl EndpointGrant {
             EndpointReply::Http { status: 200, body } => body,
             EndpointReply::Http { status, .. } => return Err(Refusal::HttpStatus(status)),
         };
-        let body = Json::parse(body).map_err(|_| Refusal::NoUrl)?;
-        // The code first: a refusal counts whatever `data` looks like.
-        let code = body.get("code").and_then(|code| code.raw().parse().ok());
-        match code.ok_or(Refusal::NoUrl)? {
-            0 => {}
-            code => return Err(Refusal::Code(code)),
+        // The code first and alone: a refusal counts whatever `data` looks like.
+        let (head, _) = serde_json_core::from_slice::<Head>(body).map_err(|_| Refusal::NoUrl)?;
+        if head.code != 0 {
+            return Err(Refusal::Code(head.code));
         }
-        let data = body.get("data").ok_or(Refusal::NoUrl)?;
-        let url = data.get_str("URL").ok_or(Refusal::NoUrl)?;
-        self.url.clear();
-        if url.is_empty() || url.unescape(&mut self.url).is_err() {
+        let (answer, _) = serde_json_core::de::from_slice_escaped::<Answer<'_>>(body, &mut [])
+            .map_err(|_| Refusal::NoUrl)?;
+        let data = answer.data.ok_or(Refusal::NoUrl)?;
+        let url = data.url.ok_or(Refusal::NoUrl)?;
+        unescape(url, &mut self.url).ok_or(Refusal::NoUrl)?;
+        if self.url.is_empty() {
             return Err(Refusal::NoUrl);
         }
         if !hosts.allows(&self.url) {
             return Err(Refusal::ForeignUrl);
         }
         self.service_id = service_id(&self.url).unwrap_or_default();
-        Ok(data.get("ClientConfig").map(RawClientConfig::read))
+        Ok(data.client_config)
     }
 }
 
@@ -222,8 +224,9 @@ impl ClientConfig {
 
     /// The config in a pong's payload; `None` if it holds none.
     pub(crate) fn parse(payload: &[u8]) -> Option<RawClientConfig> {
-        let config = Json::parse(payload).ok()?;
-        config.is_object().then(|| RawClientConfig::read(config))
+        serde_json_core::from_slice::<RawClientConfig>(payload)
+            .ok()
+            .map(|(raw, _)| raw)
     }
 
     /// These intervals, with what `raw` says put in. A key that is absent, zero
@@ -250,25 +253,46 @@ impl ClientConfig {
 }
 
 /// `ClientConfig` as it is on the wire: any key may be missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct RawClientConfig {
+    #[serde(rename = "ReconnectCount", default)]
     reconnect_count: Option<i64>,
+    #[serde(rename = "ReconnectInterval", default)]
     reconnect_interval: Option<i64>,
+    #[serde(rename = "ReconnectNonce", default)]
     reconnect_nonce: Option<i64>,
+    #[serde(rename = "PingInterval", default)]
     ping_interval: Option<i64>,
 }
 
-impl RawClientConfig {
-    fn read(config: Json<'_>) -> Self {
-        // A text of digits is no number here.
-        let number = |key| config.get(key)?.raw().parse().ok();
-        Self {
-            reconnect_count: number("ReconnectCount"),
-            reconnect_interval: number("ReconnectInterval"),
-            reconnect_nonce: number("ReconnectNonce"),
-            ping_interval: number("PingInterval"),
+#[derive(Deserialize)]
+struct Head {
+    code: i64,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(rename = "URL", borrow, default)]
+    url: Option<EscapedStr<'a>>,
+    #[serde(rename = "ClientConfig", default)]
+    client_config: Option<RawClientConfig>,
+}
+
+fn unescape(text: EscapedStr<'_>, plain: &mut heapless::String<URL_BYTES_MAX>) -> Option<()> {
+    plain.clear();
+    for fragment in text.fragments() {
+        match fragment.ok()? {
+            EscapedStringFragment::NotEscaped(run) => plain.push_str(run).ok()?,
+            EscapedStringFragment::Escaped(character) => plain.push(character).ok()?,
         }
     }
+    Some(())
 }
 
 fn service_id(url: &str) -> Option<i32> {
