@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -27,14 +28,27 @@ pub struct Daemon {
     http: reqwest::Client,
 }
 
+/// A port that stays free while the daemon is down: below those that the system
+/// gives to outgoing connections, and each only once in a process.
+fn free_port() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 10_000..32_000;
+    // Test programs that run at once begin at different places.
+    let begin = std::process::id().wrapping_mul(101);
+    loop {
+        let next = begin.wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Daemon {
     /// One that is not started yet. What it says goes to `log`.
     pub fn new(config: PathBuf, log: PathBuf, app_secret: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         runtime_tokio::http::install_crypto_provider();
         Self {
             port,
