@@ -1,6 +1,5 @@
 //! Webhook requests over connections that are kept, one under way on each.
 
-use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +7,7 @@ use benches::inputs::{self, Size};
 use benches::sealed::Sealed;
 
 use crate::process::Subject;
-use crate::{Failure, Measured, START_MAX, WARM_UP};
+use crate::{Failure, Measured, START_MAX, WARM_UP, spin};
 
 const CONNECTIONS: usize = 64;
 /// Different requests, sent in turn: more than anybody remembers to drop
@@ -51,7 +50,7 @@ pub(crate) fn measure(
     })
 }
 
-/// Plain blocking sockets in turn: while the answer of one is read, those of
+/// One socket after the other: while the answer of one is read, those of
 /// the others are made. Two system calls for each request.
 struct Load<'a> {
     port: u16,
@@ -72,7 +71,7 @@ impl Load<'_> {
     fn start(&mut self) -> Result<(), Failure> {
         for client in &mut self.clients {
             let request = self.requests.next().ok_or("no request")?;
-            client.stream.write_all(request)?;
+            spin::write_all(&mut client.stream, request)?;
         }
         Ok(())
     }
@@ -87,7 +86,7 @@ impl Load<'_> {
                     *client = Client::new(connect(self.port)?)?;
                 }
                 let request = self.requests.next().ok_or("no request")?;
-                client.stream.write_all(request)?;
+                spin::write_all(&mut client.stream, request)?;
             }
         }
         Ok(())
@@ -97,7 +96,7 @@ impl Load<'_> {
 impl Client {
     fn new(stream: TcpStream) -> Result<Self, Failure> {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
             answer: Vec::new(),
@@ -110,7 +109,7 @@ impl Client {
         let mut chunk = [0; 4096];
         self.answer.clear();
         loop {
-            let read = self.stream.read(&mut chunk)?;
+            let read = spin::read(&mut self.stream, &mut chunk)?;
             if read == 0 {
                 return Err("the program closed a connection inside an answer".into());
             }

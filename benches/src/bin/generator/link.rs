@@ -1,8 +1,8 @@
 //! The long connection: an endpoint, a websocket, and always so many events in
 //! flight.
 //!
-//! Plain blocking sockets and as little work per event as possible, so that
-//! the program at the other end is what is measured.
+//! As little work per event as possible, and no sleep, so that the program at
+//! the other end is what is measured.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use benches::inputs::{self, Size};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::process::Subject;
-use crate::{Failure, Measured, START_MAX, WARM_UP};
+use crate::{Failure, Measured, START_MAX, WARM_UP, spin};
 
 const IN_FLIGHT: u64 = 64;
 /// Shorter messages are pings: an acknowledgement echoes 290 bytes.
@@ -129,6 +129,7 @@ struct Link {
 
 impl Link {
     fn new(stream: TcpStream) -> Result<Self, Failure> {
+        stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
             event: Template::new()?,
@@ -145,14 +146,14 @@ impl Link {
             self.sent += 1;
             self.event.append(self.sent, &mut self.out);
         }
-        Ok(self.stream.write_all(&self.out)?)
+        Ok(spin::write_all(&mut self.stream, &self.out)?)
     }
 
     fn run(&mut self, time: Duration) -> Result<(), Failure> {
         let until = Instant::now() + time;
         let mut chunk = vec![0; 64 * 1024];
         while Instant::now() < until {
-            let read = self.stream.read(&mut chunk)?;
+            let read = spin::read(&mut self.stream, &mut chunk)?;
             if read == 0 {
                 return Err("the program closed the link".into());
             }

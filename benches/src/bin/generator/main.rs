@@ -12,6 +12,7 @@
 mod hook;
 mod link;
 mod process;
+mod spin;
 
 use std::error::Error;
 use std::time::Duration;
