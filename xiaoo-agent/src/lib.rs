@@ -36,18 +36,24 @@
 //! in and gets the new messages back), nothing is sent to a model twice after part of its answer
 //! was shown, and no API key or request header is ever logged.
 
+pub mod chat;
 pub mod message;
 pub mod model;
 pub mod tool;
 pub mod turn;
+pub mod workspace;
 
-pub use message::{Message, ToolCall};
+pub use chat::{
+    Approval, ApprovalRequest, Attachment, Chat, ChatError, Member, NoChat, PersonQuestion,
+};
+pub use message::{Image, Message, ToolCall};
 pub use model::{
     Finish, InvalidModelConfig, Model, ModelConfig, ModelError, ModelTimeouts, Provider, Reply,
     RetryPolicy, Usage,
 };
-pub use tool::{CurrentTime, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet};
+pub use tool::{CurrentTime, Intent, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet};
 pub use turn::{
     Observer, Progress, RecordFailed, TurnError, TurnLimits, TurnOutcome, TurnRequest,
     estimate_tokens, fit_history, repair_history, run_turn,
 };
+pub use workspace::Workspace;

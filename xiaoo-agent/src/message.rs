@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::Attachment;
+
 /// One message of a conversation.
 ///
 /// The system prompt is not one of them: it belongs to the turn that is being run.
@@ -15,6 +17,13 @@ pub enum Message {
     User {
         /// Plain text or Markdown.
         content: String,
+        /// Pictures that came with it, for models that can see.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<Image>,
+        /// Whether this is the message before said once more: it takes that one's place, and
+        /// with it all that came after.
+        #[serde(default, skip_serializing_if = "is_false")]
+        again: bool,
     },
     /// What the model said, and what it asked to have run.
     Assistant {
@@ -34,7 +43,19 @@ pub enum Message {
         tool_call_id: String,
         /// What the tool said, or what went wrong.
         content: String,
+        /// Files that go out with the answer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<Attachment>,
     },
+}
+
+/// A picture of a conversation: a file of the workspace, read when a model is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Relative to the workspace's root.
+    pub path: String,
+    /// `image/png`, for example.
+    pub media_type: String,
 }
 
 impl Message {
@@ -43,6 +64,8 @@ impl Message {
     pub fn user(content: impl Into<String>) -> Self {
         Self::User {
             content: content.into(),
+            images: Vec::new(),
+            again: false,
         }
     }
 
@@ -62,6 +85,7 @@ impl Message {
         Self::Tool {
             tool_call_id: tool_call_id.into(),
             content: content.into(),
+            attachments: Vec::new(),
         }
     }
 
@@ -69,7 +93,7 @@ impl Message {
     #[must_use]
     pub fn content(&self) -> &str {
         match self {
-            Self::User { content }
+            Self::User { content, .. }
             | Self::Assistant { content, .. }
             | Self::Tool { content, .. } => content,
         }
@@ -82,7 +106,7 @@ impl Message {
         const FRAMING: usize = 64;
         FRAMING
             + match self {
-                Self::User { content } => content.len(),
+                Self::User { content, .. } => content.len(),
                 Self::Assistant {
                     content,
                     reasoning,
@@ -95,6 +119,7 @@ impl Message {
                 Self::Tool {
                     tool_call_id,
                     content,
+                    ..
                 } => tool_call_id.len() + content.len(),
             }
     }
@@ -117,6 +142,10 @@ impl ToolCall {
         const FRAMING: usize = 64;
         FRAMING + self.id.len() + self.name.len() + self.arguments.len()
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]

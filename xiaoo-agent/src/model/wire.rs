@@ -65,7 +65,7 @@ fn messages(config: &ModelConfig, question: &Question<'_>) -> Value {
     let said = question.messages.iter().enumerate().map(|(at, message)| {
         let send_reasoning = config.send_reasoning && at > loop_begins;
         match message {
-            Message::User { content } => json!({"role": "user", "content": content}),
+            Message::User { content, .. } => json!({"role": "user", "content": content}),
             Message::Assistant {
                 content,
                 reasoning,
@@ -74,6 +74,7 @@ fn messages(config: &ModelConfig, question: &Question<'_>) -> Value {
             Message::Tool {
                 tool_call_id,
                 content,
+                ..
             } => json!({"role": "tool", "tool_call_id": tool_call_id, "content": content}),
         }
     });

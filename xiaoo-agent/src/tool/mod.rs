@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use current_time::CurrentTime;
 
+use crate::chat::{Attachment, Chat, NoChat};
+use crate::workspace::Workspace;
+
 /// Something that a model may have done.
 ///
 /// A tool never fails the turn: what goes wrong is told to the model as an error output.
@@ -22,6 +25,18 @@ pub trait Tool: Send + Sync + 'static {
     fn description(&self) -> &str;
     /// The JSON Schema (an object) of the arguments.
     fn parameters(&self) -> Value;
+    /// What a call would do and where, for a person who is asked to agree; `arguments` as in
+    /// [`Tool::call`].
+    fn intent(&self, arguments: &Value, context: &ToolContext) -> Intent {
+        Intent {
+            what: arguments.to_string(),
+            place: context
+                .workspace
+                .as_ref()
+                .map(|workspace| workspace.root().display().to_string())
+                .unwrap_or_default(),
+        }
+    }
     /// Does it. `arguments` is a JSON object, not checked against the schema.
     ///
     /// The future may be dropped at any await point, when the turn is cancelled or the tool takes
@@ -29,14 +44,27 @@ pub trait Tool: Send + Sync + 'static {
     fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput>;
 }
 
+/// What a call would do, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The command, the file, the address.
+    pub what: String,
+    /// The directory, the host.
+    pub place: String,
+}
+
 /// What a call may know about the turn that it is part of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ToolContext {
     /// The [`ToolCall::id`](crate::ToolCall::id).
     pub call_id: String,
     /// Fires when the turn is given up; for tools that started something that outlives a drop.
     pub cancel: CancellationToken,
+    /// Where files are; `None` for a turn without any.
+    pub workspace: Option<Workspace>,
+    /// The chat that the turn belongs to.
+    pub chat: Arc<dyn Chat>,
 }
 
 impl ToolContext {
@@ -46,7 +74,18 @@ impl ToolContext {
         Self {
             call_id: call_id.into(),
             cancel,
+            workspace: None,
+            chat: Arc::new(NoChat),
         }
+    }
+}
+
+impl fmt::Debug for ToolContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolContext")
+            .field("call_id", &self.call_id)
+            .field("workspace", &self.workspace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,6 +96,8 @@ pub struct ToolOutput {
     pub content: String,
     /// Whether it went wrong.
     pub is_error: bool,
+    /// Files that go out with the answer.
+    pub attachments: Vec<Attachment>,
 }
 
 impl ToolOutput {
@@ -66,6 +107,7 @@ impl ToolOutput {
         Self {
             content: content.into(),
             is_error: false,
+            attachments: Vec::new(),
         }
     }
 
@@ -75,6 +117,7 @@ impl ToolOutput {
         Self {
             content: content.into(),
             is_error: true,
+            attachments: Vec::new(),
         }
     }
 }

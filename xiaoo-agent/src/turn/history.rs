@@ -55,20 +55,29 @@ pub fn repair_history(messages: Vec<Message>) -> Vec<Message> {
                 while let Some(Message::Tool {
                     tool_call_id,
                     content,
+                    attachments,
                 }) = messages.next_if(|next| matches!(next, Message::Tool { .. }))
                 {
-                    answers.push((tool_call_id, content));
+                    answers.push((tool_call_id, content, attachments));
                 }
                 let results: Vec<Message> = tool_calls
                     .iter_mut()
                     .map(|call| {
-                        let answer = answers.iter().position(|(id, _)| *id == call.id);
-                        let answer = answer.map(|at| answers.remove(at).1);
+                        let answer = answers.iter().position(|(id, ..)| *id == call.id);
+                        let answer = answer.map(|at| answers.remove(at));
                         claim_id(call, &mut used);
                         if parse_arguments(&call.arguments).is_err() {
                             call.arguments = "{}".into();
                         }
-                        Message::tool(&call.id, answer.unwrap_or_else(|| INTERRUPTED.into()))
+                        let (content, attachments) = match answer {
+                            Some((_, content, attachments)) => (content, attachments),
+                            None => (INTERRUPTED.into(), Vec::new()),
+                        };
+                        Message::Tool {
+                            tool_call_id: call.id.clone(),
+                            content,
+                            attachments,
+                        }
                     })
                     .collect();
                 if !content.is_empty() || !tool_calls.is_empty() {

@@ -200,7 +200,12 @@ impl<'a, O: Observer> Turn<'a, O> {
                 ok: !output.is_error,
             });
             let content = cut(output.content, self.request.limits.tool_output_bytes_max);
-            self.add(Message::tool(call.id, content)).await?;
+            self.add(Message::Tool {
+                tool_call_id: call.id,
+                content,
+                attachments: output.attachments,
+            })
+            .await?;
         }
         Ok(())
     }
