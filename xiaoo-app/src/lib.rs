@@ -1,6 +1,8 @@
 //! The xiaoO daemon for Feishu and Lark.
 
+pub mod agents;
 pub mod app;
+pub mod bot;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use xiaoo_agent::Provider;
 use xiaoo_app::config::{
-    Access, AgentConfig, ChatConfig, Config, ProgressStyle, Transport, Warning,
+    Access, AgentConfig, BudgetConfig, ChatConfig, Config, DirectAccess, McpTransport,
+    ProgressStyle, ShellConfig, Transport, Warning,
 };
 use xiaoo_store::StoreUrl;
 
@@ -62,21 +63,21 @@ fn the_published_examples_load() {
     ] {
         let loaded = Config::load(&directory.join(name), &env);
         let (config, _) = loaded.unwrap_or_else(|why| panic!("{name}: {why}"));
-        assert_eq!(config.llm.provider, Provider::OpenRouter, "{name}");
+        assert_eq!(config.llm.main.provider, Provider::OpenRouter, "{name}");
         assert_eq!(
-            config.llm.api_base, "https://openrouter.ai/api/v1",
+            config.llm.main.api_base, "https://openrouter.ai/api/v1",
             "{name}"
         );
-        assert_eq!(config.llm.model, "z-ai/glm-5", "{name}");
-        assert_eq!(config.llm.max_tokens, Some(8192), "{name}");
-        assert_eq!(config.agent.id, "main", "{name}");
+        assert_eq!(config.llm.main.model, "z-ai/glm-5", "{name}");
+        assert_eq!(config.llm.main.max_tokens, Some(8192), "{name}");
+        assert_eq!(config.agents[0].id, "main", "{name}");
         assert_eq!(config.store.url.to_string(), store, "{name}");
         let skills: &[PathBuf] = match name {
             "local.toml" => &[],
             _ => &["/opt/xiaoo/adt/skills".into()],
         };
         assert_eq!(config.skills.dirs, skills, "{name}");
-        let feishu = config.feishu.unwrap();
+        let feishu = config.channels.into_iter().next().unwrap();
         assert_eq!(feishu.transport, transport, "{name}");
         assert_eq!(feishu.app_id, "cli_xxxxxxxxxxxxx", "{name}");
         assert_eq!(feishu.app_secret.expose_secret(), "planted-app-secret");
@@ -88,16 +89,16 @@ fn the_published_examples_load() {
 fn the_least_configuration_has_the_documented_defaults() {
     let (config, warnings) = load(LEAST);
     assert_eq!(warnings, Vec::<String>::new());
-    assert_eq!(config.llm.api_base, "https://openrouter.ai/api/v1");
+    assert_eq!(config.llm.main.api_base, "https://openrouter.ai/api/v1");
     assert_eq!(config.llm.timeout, Duration::from_secs(120));
-    assert_eq!(config.agent, AgentConfig::plain("main"));
+    assert_eq!(config.agents[0], AgentConfig::plain("main"));
     assert_eq!(config.limits.max_concurrent_turns, 8);
     assert_eq!(config.limits.turn_timeout, Duration::from_secs(600));
     assert_eq!(config.limits.max_queue_per_conversation, 100);
     assert_eq!(config.limits.ack_deadline, Duration::from_millis(1500));
     assert!(config.http.metrics && config.http.dashboard);
     assert!(config.http.bearer_token.is_none());
-    let feishu = config.feishu.unwrap();
+    let feishu = config.channels.into_iter().next().unwrap();
     assert_eq!(feishu.base_url, "https://open.feishu.cn");
     assert_eq!(feishu.instance, "feishu");
     assert_eq!(feishu.reaction.as_deref(), Some("Get"));
@@ -119,6 +120,13 @@ max_tokens = 4_096
 timeout_secs = 30
 context_window = 0x20000
 extra_body = { temperature = 0.5, stop = ["x"], thinking = { type = "enabled" } }
+[[llm.fallbacks]]
+model = "beside"
+vision = true
+[[llm.fallbacks]]
+provider = "ollama"
+model = "near"
+context_window = 4096
 
 [channels.feishu]
 transport = "webhook"
@@ -136,6 +144,10 @@ group_policy = "disabled"
 allow_users = ["ou_1"]
 allow_chats = ["oc_1"]
 admins = ["ou_2"]
+allow_bots = true
+bot_turns_max = 2
+agent = "a"
+max_concurrent_turns = 3
 ca_file = "ca.pem"
 allowed_ws_hosts = [".gateway.example.com"]
 
@@ -153,6 +165,32 @@ workspace = "~/work"
 agent_dir = "../data"
 model = "small"
 system_prompt = "Be kind."
+tools = ["web_fetch"]
+skills = ["weekly"]
+chats = ["oc_9"]
+people = ["ou_9"]
+
+[tools]
+enable = ["shell"]
+ask_first = ["mcp__*"]
+approval_timeout_secs = 30
+[tools.shell]
+timeout_secs = 5
+network = true
+memory_mb = 64
+processes_max = 8
+[tools.web_fetch]
+allow_private_hosts = ["wiki.corp.example"]
+[tools.mcp.notes]
+command = "notes-server"
+args = ["--stdio"]
+env = ["OPENROUTER_API_KEY"]
+tools = ["find"]
+ask_first = false
+timeout_secs = 7
+[tools.mcp.far]
+url = "https://mcp.example.com/mcp/"
+bearer_token_env = "HTTP_TOKEN"
 
 [store]
 url = "sqlite:data/x.db"
@@ -167,6 +205,10 @@ message_age_max_secs = 7200
 late_messages = "ignore"
 ack_deadline_ms = 1000
 shutdown_grace_secs = 0
+person_turns_per_day = 3
+chat_tokens_per_day = 1_000
+file_mb = 2
+conversation_mb = 8
 
 [http]
 bearer_token_env = "HTTP_TOKEN"
@@ -178,33 +220,85 @@ dashboard = false
         warnings,
         [
             "/etc/xiaoo/config.toml:3: llm.provider: \"my-gateway\" is not known by name; spoken to as \"compatible\"",
-            "/etc/xiaoo/config.toml:15: channels.feishu.encrypt_key_env: the value of FEISHU_ENCRYPT_KEY has blanks around it; left out",
-            "/etc/xiaoo/config.toml:37: agents.list[0].id: not used: `b` is the agent that answers",
-            "/etc/xiaoo/config.toml:60: http.bearer_token_env: no page asks for the token yet; keep the port on this machine",
+            "/etc/xiaoo/config.toml:22: channels.feishu.encrypt_key_env: the value of FEISHU_ENCRYPT_KEY has blanks around it; left out",
+            "/etc/xiaoo/config.toml:101: http.bearer_token_env: no page asks for the token yet; keep the port on this machine",
         ]
     );
-    let model = config.model_config();
+    let model = config
+        .llm
+        .model_configs(config.agents[0].model.as_deref())
+        .remove(0);
     assert_eq!(model.provider, Provider::Compatible);
     assert_eq!(model.api_base, "http://10.0.0.7:8000/v1");
     assert_eq!(model.model, "small");
     assert_eq!(model.max_tokens, Some(4096));
     assert_eq!(model.timeouts.idle, Duration::from_secs(30));
-    assert_eq!(config.llm.context_window, Some(131_072));
-    assert_eq!(config.turn_limits().steps_max, 5);
-    assert_eq!(config.turn_limits().history_bytes_max, (131_072 - 4096) * 3);
+    assert_eq!(config.llm.main.context_window, Some(131_072));
     assert_eq!(
         serde_json::Value::from(model.extra),
         serde_json::json!({"temperature": 0.5, "stop": ["x"], "thinking": {"type": "enabled"}})
     );
     assert_eq!(
-        config.agent,
+        config.agents[0],
         AgentConfig {
             id: "b".to_owned(),
             workspace: Some("/home/me/work".into()),
             agent_dir: Some("/etc/xiaoo/../data".into()),
             model: Some("small".to_owned()),
             system_prompt: Some("Be kind.".to_owned()),
+            tools: Some(vec!["web_fetch".to_owned()]),
+            skills: Some(vec!["weekly".to_owned()]),
+            chats: vec!["oc_9".to_owned()],
+            people: vec!["ou_9".to_owned()],
         }
+    );
+    assert_eq!(config.agents[1].id, "a");
+    let models = config.llm.model_configs(None);
+    let servers: Vec<_> = models
+        .iter()
+        .map(|model| (model.model.as_str(), model.api_base.as_str()))
+        .collect();
+    assert_eq!(
+        servers,
+        [
+            ("big", "http://10.0.0.7:8000/v1"),
+            ("beside", "http://10.0.0.7:8000/v1"),
+            ("near", "http://127.0.0.1:11434/v1"),
+        ]
+    );
+    assert!(config.llm.fallbacks[0].vision);
+    assert_eq!(config.llm.fallbacks[1].context_window, Some(4096));
+    assert_eq!(config.tools.enable, ["shell"]);
+    assert_eq!(config.tools.ask_first, ["mcp__*"]);
+    assert_eq!(config.tools.approval_timeout, Duration::from_secs(30));
+    assert_eq!(
+        config.tools.shell,
+        ShellConfig {
+            timeout: Duration::from_secs(5),
+            network: true,
+            memory_bytes_max: 64 << 20,
+            processes_max: 8,
+            unsandboxed: false,
+        }
+    );
+    assert_eq!(config.tools.private_hosts, ["wiki.corp.example"]);
+    let [far, notes] = config.tools.mcp.as_slice() else {
+        panic!("{:?}", config.tools.mcp);
+    };
+    let McpTransport::Program { command, args, env } = &notes.transport else {
+        panic!("{notes:?}");
+    };
+    assert_eq!(
+        (command.as_str(), args.as_slice()),
+        ("notes-server", &["--stdio".to_owned()][..])
+    );
+    assert_eq!(env[0].0, "OPENROUTER_API_KEY");
+    assert_eq!(env[0].1.expose_secret(), "planted-api-key");
+    assert_eq!(notes.tools.as_deref(), Some(&["find".to_owned()][..]));
+    assert!(!notes.ask_first && far.ask_first);
+    assert_eq!(notes.timeout, Duration::from_secs(7));
+    assert!(
+        matches!(&far.transport, McpTransport::Http { url, bearer_token: Some(_) } if url == "https://mcp.example.com/mcp")
     );
     assert_eq!(config.store.url.to_string(), "sqlite:/etc/xiaoo/data/x.db");
     assert_eq!(config.limits.max_concurrent_turns, 2);
@@ -219,13 +313,28 @@ dashboard = false
     assert!(!config.limits.late_notice);
     assert_eq!(config.limits.ack_deadline, Duration::from_secs(1));
     assert_eq!(config.limits.shutdown_grace, Duration::ZERO);
+    assert_eq!(
+        (config.limits.person_per_day, config.limits.chat_per_day),
+        (
+            BudgetConfig {
+                turns: Some(3),
+                tokens: None
+            },
+            BudgetConfig {
+                turns: None,
+                tokens: Some(1000)
+            },
+        )
+    );
+    assert_eq!(config.limits.file_bytes_max, 2 << 20);
+    assert_eq!(config.limits.conversation_bytes_max, 8 << 20);
     assert!(!config.http.metrics && !config.http.dashboard);
     assert_eq!(
         config.http.bearer_token.unwrap().expose_secret(),
         "planted-http-token"
     );
 
-    let feishu = config.feishu.unwrap();
+    let feishu = config.channels.into_iter().next().unwrap();
     assert_eq!(
         feishu.encrypt_key.as_ref().unwrap().expose_secret(),
         "planted-encrypt-key"
@@ -238,11 +347,15 @@ dashboard = false
         feishu.ca_file.as_deref(),
         Some(Path::new("/etc/xiaoo/ca.pem"))
     );
-    assert_eq!(feishu.access.dm_policy, Access::Allowlist);
+    assert_eq!(feishu.access.dm_policy, DirectAccess::Allowlist);
     assert_eq!(feishu.access.group_policy, Access::Disabled);
     assert_eq!(feishu.access.allow_users, ["ou_1"]);
     assert_eq!(feishu.access.allow_chats, ["oc_1"]);
     assert_eq!(feishu.access.admins, ["ou_2"]);
+    assert!(feishu.access.allow_bots);
+    assert_eq!(feishu.access.bot_turns_max, 2);
+    assert_eq!(feishu.agent.as_deref(), Some("a"));
+    assert_eq!(feishu.max_concurrent_turns, Some(3));
     assert!(!feishu.access.require_mention && feishu.access.respond_to_all);
     assert_eq!(
         feishu.access.chats,
@@ -312,13 +425,40 @@ fn a_channel_that_is_off_demands_nothing() {
     let (config, warnings) = load(
         "[llm]\nprovider = \"ollama\"\nmodel = \"qwen3\"\n[channels.feishu]\nenabled = false\n",
     );
-    assert!(config.feishu.is_none());
+    assert!(config.channels.is_empty());
     assert_eq!(
         warnings,
         [
             "/etc/xiaoo/config.toml:4: channels.feishu: no channel is enabled; nobody will be answered"
         ]
     );
+}
+
+#[test]
+fn several_bots_load_with_the_section_itself_or_without_it() {
+    let account = |id: &str, app: &str| {
+        format!(
+            "[[channels.feishu.accounts]]\nchannel_instance_id = \"{id}\"\ntransport = \"websocket\"\n\
+             app_id = \"cli_a1b2c3d4e5f6000{app}\"\napp_secret_env = \"FEISHU_APP_SECRET\"\n"
+        )
+    };
+    let instances = |text: &str| -> Vec<String> {
+        let channels = load(text).0.channels;
+        channels.into_iter().map(|bot| bot.instance).collect()
+    };
+    let two = account("desk", "2") + &account("ops", "3");
+    assert_eq!(
+        instances(&format!("{LEAST}{two}")),
+        ["feishu", "desk", "ops"]
+    );
+    let model = LEAST.split("[channels").next().unwrap();
+    assert_eq!(instances(&format!("{model}{two}")), ["desk", "ops"]);
+    let off = two.replacen(
+        "channel_instance_id",
+        "enabled = false\nchannel_instance_id",
+        1,
+    );
+    assert_eq!(instances(&format!("{model}{off}")), ["ops"]);
 }
 
 #[test]
@@ -359,7 +499,7 @@ fn what_has_no_effect_yet_says_so() {
 #[test]
 fn a_file_from_windows_loads() {
     let text = format!("\u{feff}{}", LEAST.replace('\n', "\r\n"));
-    assert!(load(&text).0.feishu.is_some());
+    assert!(!load(&text).0.channels.is_empty());
 }
 
 #[test]
@@ -367,7 +507,7 @@ fn secrets_do_not_show() {
     let token = "verification_token = \"planted-token\"";
     let (config, _) =
         load(&LEAST.replace("[channels.feishu]", &format!("[channels.feishu]\n{token}")));
-    assert!(config.feishu.as_ref().unwrap().verification_token.is_some());
+    assert!(config.channels[0].verification_token.is_some());
     let shown = format!("{config:?}");
     assert!(!shown.contains("planted"), "{shown}");
 }

@@ -36,7 +36,7 @@ use std::time::Duration;
 use proto_core::HostPolicy;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use xiaoo_agent::{ModelConfig, Provider, TurnLimits};
+use xiaoo_agent::{ModelConfig, Provider};
 use xiaoo_store::StoreUrl;
 
 pub use environment::{Env, ProcessEnv, locate, with_usual_password};
@@ -49,12 +49,15 @@ use source::Source;
 pub struct Config {
     /// The model: `[llm]`.
     pub llm: LlmConfig,
-    /// The Feishu channel: `[channels.feishu]`; `None` when it is not enabled.
-    pub feishu: Option<FeishuConfig>,
-    /// The agent that answers: the default one of `[[agents.list]]`.
-    pub agent: AgentConfig,
+    /// The bots: the one of `[channels.feishu]`, then its accounts. None when the channel is not
+    /// enabled.
+    pub channels: Vec<FeishuConfig>,
+    /// The agents of `[[agents.list]]`, the default one first; never empty.
+    pub agents: Vec<AgentConfig>,
     /// `[skills]`.
     pub skills: SkillsConfig,
+    /// `[tools]`.
+    pub tools: ToolsConfig,
     /// `[store]`.
     pub store: StoreConfig,
     /// `[limits]`.
@@ -66,6 +69,17 @@ pub struct Config {
 /// The model and how it is asked.
 #[derive(Clone, Debug)]
 pub struct LlmConfig {
+    /// The one that is asked first.
+    pub main: EndpointConfig,
+    /// Those that are asked, in this order, when the one before is down.
+    pub fallbacks: Vec<EndpointConfig>,
+    /// How long a model may send nothing at all.
+    pub timeout: Duration,
+}
+
+/// One model at one server.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
     /// Whose dialect is spoken.
     pub provider: Provider,
     /// Up to and including the version part, without a slash at its end.
@@ -76,12 +90,10 @@ pub struct LlmConfig {
     pub api_key: Option<SecretString>,
     /// Upper limit for one answer, in tokens; the server's default when `None`.
     pub max_tokens: Option<u32>,
-    /// How long the model may send nothing at all.
-    pub timeout: Duration,
     /// Tokens that the model can read; the agent's default bound when `None`.
     pub context_window: Option<u32>,
-    /// Models to ask when this one fails.
-    pub fallback_models: Vec<String>,
+    /// Whether it can see.
+    pub vision: bool,
     /// Further fields of the request body.
     pub extra_body: Map<String, Value>,
 }
@@ -122,6 +134,10 @@ pub struct FeishuConfig {
     pub ca_file: Option<PathBuf>,
     /// Where the long connection may go beside the vendor's own hosts.
     pub allowed_ws_hosts: Vec<String>,
+    /// The agent that answers here; the default one when `None`.
+    pub agent: Option<String>,
+    /// Turns that run at once for this bot; as [`LimitsConfig::max_concurrent_turns`] when `None`.
+    pub max_concurrent_turns: Option<usize>,
 }
 
 /// How events come in.
@@ -148,7 +164,7 @@ pub enum ProgressStyle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessConfig {
     /// Direct messages.
-    pub dm_policy: Access,
+    pub dm_policy: DirectAccess,
     /// Groups.
     pub group_policy: Access,
     /// In groups, answer only when the bot is mentioned.
@@ -163,6 +179,23 @@ pub struct AccessConfig {
     pub admins: Vec<String>,
     /// Exceptions for single chats.
     pub chats: Vec<ChatConfig>,
+    /// Whether other bots are answered.
+    pub allow_bots: bool,
+    /// Answers in a row that other bots get in one chat.
+    pub bot_turns_max: u32,
+}
+
+/// Who may talk to the bot directly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectAccess {
+    /// Everyone.
+    Open,
+    /// Those on the list.
+    Allowlist,
+    /// Those on the list, and whoever an admin has let in by a code.
+    Pairing,
+    /// Nobody.
+    Disabled,
 }
 
 /// Who gets in.
@@ -202,6 +235,14 @@ pub struct AgentConfig {
     pub model: Option<String>,
     /// Overrides the built-in prompt.
     pub system_prompt: Option<String>,
+    /// The tools it has; the usual ones when `None`.
+    pub tools: Option<Vec<String>>,
+    /// The skills it has; all when `None`.
+    pub skills: Option<Vec<String>>,
+    /// Chats in which it answers instead of the default agent.
+    pub chats: Vec<String>,
+    /// People whom it answers, where the chat does not say.
+    pub people: Vec<String>,
 }
 
 /// Where skills are.
@@ -209,6 +250,74 @@ pub struct AgentConfig {
 pub struct SkillsConfig {
     /// Directories, in order of precedence.
     pub dirs: Vec<PathBuf>,
+}
+
+/// What the model may do.
+#[derive(Clone, Debug)]
+pub struct ToolsConfig {
+    /// Tools beyond the usual ones.
+    pub enable: Vec<String>,
+    /// Tools that ask the person first: names, or beginnings with a `*` behind.
+    pub ask_first: Vec<String>,
+    /// In which time somebody must agree.
+    pub approval_timeout: Duration,
+    /// `[tools.shell]`.
+    pub shell: ShellConfig,
+    /// Hosts that may be fetched although their addresses are private.
+    pub private_hosts: Vec<String>,
+    /// `[tools.mcp.NAME]`.
+    pub mcp: Vec<McpConfig>,
+}
+
+/// Commands in a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShellConfig {
+    /// How long one command may take.
+    pub timeout: Duration,
+    /// Whether commands may use the network.
+    pub network: bool,
+    /// Memory of one process, in bytes.
+    pub memory_bytes_max: u64,
+    /// Processes of one command.
+    pub processes_max: u64,
+    /// Commands run without a sandbox where the kernel has none.
+    pub unsandboxed: bool,
+}
+
+/// One server of the Model Context Protocol.
+#[derive(Clone, Debug)]
+pub struct McpConfig {
+    /// Its name here.
+    pub name: String,
+    /// How it is reached.
+    pub transport: McpTransport,
+    /// Which of its tools are offered; all when `None`.
+    pub tools: Option<Vec<String>>,
+    /// Whether tools that are not declared read-only ask first.
+    pub ask_first: bool,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// How a server of the Model Context Protocol is reached.
+#[derive(Clone, Debug)]
+pub enum McpTransport {
+    /// It is started as a program and talked to over its standard input and output.
+    Program {
+        /// The program.
+        command: String,
+        /// Its arguments.
+        args: Vec<String>,
+        /// What it gets of the environment: names and values.
+        env: Vec<(String, SecretString)>,
+    },
+    /// It answers at an address.
+    Http {
+        /// The address.
+        url: String,
+        /// The token for it.
+        bearer_token: Option<SecretString>,
+    },
 }
 
 /// Where what must not be lost is kept.
@@ -239,6 +348,23 @@ pub struct LimitsConfig {
     pub ack_deadline: Duration,
     /// How long running turns may go on after the daemon was told to stop.
     pub shutdown_grace: Duration,
+    /// What one person may use in a day.
+    pub person_per_day: BudgetConfig,
+    /// What one chat may use in a day.
+    pub chat_per_day: BudgetConfig,
+    /// Bytes of one file that is taken from a chat.
+    pub file_bytes_max: u64,
+    /// Bytes that the files of one conversation may take together.
+    pub conversation_bytes_max: u64,
+}
+
+/// What may be used in a day; `None` for no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BudgetConfig {
+    /// Answered messages.
+    pub turns: Option<u64>,
+    /// Tokens, those that are read and those that are written.
+    pub tokens: Option<u64>,
 }
 
 /// The HTTP surface.
@@ -288,35 +414,35 @@ impl Config {
             Err(why) => Err(ConfigErrors::unreadable(path, &why)),
         }
     }
+}
 
-    /// What the agent's model client wants to know, with the agent's own model.
+impl LlmConfig {
+    /// What the clients of the models want to know, the one that is asked first in front; with
+    /// the agent's own model in its place, if it has one.
     #[must_use]
-    pub fn model_config(&self) -> ModelConfig {
-        let llm = &self.llm;
-        let model = self.agent.model.as_ref().unwrap_or(&llm.model);
-        let mut config =
-            ModelConfig::new(llm.provider, &llm.api_base, model).with_api_key(llm.api_key.clone());
-        config.max_tokens = llm.max_tokens;
-        config.extra = llm.extra_body.clone();
-        config.timeouts.headers = llm.timeout;
-        config.timeouts.idle = llm.timeout;
-        config.timeouts.no_progress = config.timeouts.no_progress.max(llm.timeout);
-        config
+    pub fn model_configs(&self, own_model: Option<&str>) -> Vec<ModelConfig> {
+        let own = own_model.map(|model| EndpointConfig {
+            model: model.to_owned(),
+            ..self.main.clone()
+        });
+        let first = own.as_ref().unwrap_or(&self.main);
+        core::iter::once(first)
+            .chain(&self.fallbacks)
+            .map(|endpoint| endpoint.model_config(self.timeout))
+            .collect()
     }
+}
 
-    /// The bounds of one turn of the agent loop.
-    #[must_use]
-    pub fn turn_limits(&self) -> TurnLimits {
-        let mut limits = TurnLimits::default();
-        limits.steps_max = self.limits.max_steps;
-        if let Some(window) = self.llm.context_window {
-            // What the answer may take is not there for the question; without
-            // a limit for it, a quarter.
-            let answer = self.llm.max_tokens.unwrap_or(window / 4);
-            let tokens = window.saturating_sub(answer) as usize;
-            limits.history_bytes_max = tokens.saturating_mul(BYTES_PER_TOKEN);
-        }
-        limits
+impl EndpointConfig {
+    fn model_config(&self, timeout: Duration) -> ModelConfig {
+        let mut config = ModelConfig::new(self.provider, &self.api_base, &self.model)
+            .with_api_key(self.api_key.clone());
+        config.max_tokens = self.max_tokens;
+        config.extra = self.extra_body.clone();
+        config.timeouts.headers = timeout;
+        config.timeouts.idle = timeout;
+        config.timeouts.no_progress = config.timeouts.no_progress.max(timeout);
+        config
     }
 }
 
@@ -344,10 +470,6 @@ impl Transport {
         }
     }
 }
-
-/// The agent's own estimate: three bytes are one Chinese character, and rather
-/// less than one English word.
-const BYTES_PER_TOKEN: usize = 3;
 
 /// Bytes of a configuration file. A thousand chats with their own rules fit
 /// many times; a log file given by mistake does not.

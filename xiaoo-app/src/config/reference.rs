@@ -30,7 +30,7 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
         let (header, inner) = match &key.kind {
             Kind::Section(inner) => (format!("[{below}]"), *inner),
             Kind::Sections(inner) => (format!("[[{below}]]"), *inner),
-            Kind::NamedSections(inner) => (format!("[{below}.\"oc_…\"]"), *inner),
+            Kind::NamedSections(inner) => (format!("[{below}.{}]", key.example), *inner),
             Kind::Flag { .. }
             | Kind::Count { .. }
             | Kind::Text { .. }
@@ -44,6 +44,11 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
         };
         if inner.keys.iter().any(|key| is_shown(&key.kind)) {
             out.push('\n');
+            if let Some(like) = inner.like {
+                let meaning = format!("{header}: {} Its keys are those of [{like}].", key.doc);
+                write_comment(out, &meaning);
+                continue;
+            }
             write_comment(out, key.doc);
             let _ = writeln!(out, "#{header}");
             write_keys(out, inner);
@@ -93,6 +98,11 @@ fn write_keys(out: &mut String, table: &Table) {
             meaning.push_str(" Required.");
         }
         out.push('\n');
+        if value.is_empty() {
+            // What can't stand beside the others is told and not shown.
+            write_comment(out, &format!("{}: {meaning}", key.name));
+            continue;
+        }
         write_comment(out, &meaning);
         let _ = writeln!(out, "#{} = {value}", key.name);
     }

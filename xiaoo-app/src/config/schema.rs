@@ -7,6 +7,8 @@
 pub struct Table {
     /// In the order of the reference.
     pub keys: &'static [Key],
+    /// The section that has the same keys, where the reference explains them.
+    pub like: Option<&'static str>,
 }
 
 /// One key.
@@ -20,7 +22,8 @@ pub struct Key {
     pub required: bool,
     /// Its meaning, for the reference: one sentence or two.
     pub doc: &'static str,
-    /// What to write, for the reference: a TOML value.
+    /// What to write, for the reference: a TOML value; empty where it can't stand beside
+    /// the others.
     pub example: &'static str,
 }
 
@@ -67,7 +70,7 @@ pub enum Kind {
     Section(&'static Table),
     /// `[[several]]` sections.
     Sections(&'static Table),
-    /// Sections with names of the operator's own.
+    /// Sections with names of the operator's own; the key's example is one.
     NamedSections(&'static Table),
     /// Known, and without effect here: a warning says why.
     Ignored(&'static str),
@@ -95,11 +98,7 @@ pub static ROOT: Table = Table {
             "What may be used up at once.",
         ),
         Key::new("http", Kind::Section(&HTTP), "The daemon's own pages."),
-        Key::new(
-            "tools",
-            Kind::Ignored("there are no tools to configure yet"),
-            "",
-        ),
+        Key::new("tools", Kind::Section(&TOOLS), "What the model may do."),
         Key::new("agent", UPSTREAM, ""),
         Key::new("subagent", UPSTREAM, ""),
         Key::new("paths", UPSTREAM, ""),
@@ -110,9 +109,14 @@ pub static ROOT: Table = Table {
         Key::new("lsp", UPSTREAM, ""),
         Key::new("operation_backend", UPSTREAM, ""),
         Key::new("memory", UPSTREAM, ""),
-        Key::new("mcp", UPSTREAM, ""),
+        Key::new(
+            "mcp",
+            Kind::Ignored("MCP servers are in [tools.mcp.NAME]"),
+            "",
+        ),
         Key::new("cron", UPSTREAM, ""),
     ],
+    like: None,
 };
 
 /// Parts of the upstream system whose configuration is met in the wild.
@@ -135,12 +139,59 @@ static LLM: Table = Table {
         Key::new("timeout_secs", Kind::Count { min: 1, max: 3600, default: Some(120) }, "Seconds in which the model must send something. There is no limit on a whole answer: one that keeps coming is a good one."),
         Key::new("context_window", Kind::Count { min: 1024, max: 100_000_000, default: None }, "Tokens that the model can read; bounds how much of a conversation is sent.")
             .example("131072"),
-        Key::new("fallback_models", Kind::Ignored("other models are not asked yet when this one fails"), ""),
+        Key::new("vision", Kind::Flag { default: Some(false) }, "Whether the model can see: pictures are then sent to it, else it gets their file names."),
+        Key::new("fallbacks", Kind::Sections(&FALLBACK), "Models to ask, in this order, when the one before is down. With neither provider nor api_base of its own one is asked at the server of [llm]."),
         Key::new("extra_body", Kind::Free, "Further fields of the request, as the provider documents them.")
             .example("{ temperature = 0.3 }"),
         Key::new("kvcache_enabled", UPSTREAM, ""),
         Key::new("kvcache_debug_enabled", UPSTREAM, ""),
     ],
+    like: None,
+};
+
+static FALLBACK: Table = Table {
+    keys: &[
+        Key::new("provider", TEXT, "As in [llm].").example("\"deepseek\""),
+        Key::new("api_base", TEXT, "As in [llm].").example("\"https://api.deepseek.com\""),
+        Key::new("model", TEXT, "The model's name, as its server knows it.")
+            .required()
+            .example("\"deepseek-chat\""),
+        Key::new(
+            "api_key_env",
+            Kind::Variable,
+            "The variable that holds this server's key.",
+        )
+        .example("\"DEEPSEEK_API_KEY\""),
+        Key::new(
+            "max_tokens",
+            Kind::Count {
+                min: 1,
+                max: 10_000_000,
+                default: None,
+            },
+            "As in [llm].",
+        )
+        .example("8192"),
+        Key::new(
+            "context_window",
+            Kind::Count {
+                min: 1024,
+                max: 100_000_000,
+                default: None,
+            },
+            "As in [llm].",
+        )
+        .example("65536"),
+        Key::new(
+            "vision",
+            Kind::Flag {
+                default: Some(false),
+            },
+            "As in [llm].",
+        ),
+        Key::new("extra_body", Kind::Free, "As in [llm].").example("{ temperature = 0.3 }"),
+    ],
+    like: None,
 };
 
 static CHANNELS: Table = Table {
@@ -149,10 +200,13 @@ static CHANNELS: Table = Table {
         Key::new("telegram", UPSTREAM, ""),
         Key::new("interaction_timeout_secs", UPSTREAM, ""),
     ],
+    like: None,
 };
 
-static FEISHU: Table = Table {
-    keys: &[
+/// What is said of a bot: the one of `[channels.feishu]`, or one of its accounts.
+macro_rules! bot {
+    ($($more:expr),* $(,)?) => {
+        &[
         Key::new("enabled", Kind::Flag { default: Some(true) }, "false leaves the channel off; its other keys are then not demanded."),
         Key::new("transport", Kind::Choice { of: &["webhook", "websocket"], default: "webhook" }, "How events come in: Feishu posts them to a public URL, or the daemon opens a long connection."),
         Key::new("app_id", TEXT, "App ID, from the app's credentials page.")
@@ -176,7 +230,7 @@ static FEISHU: Table = Table {
             .example("27000"),
         Key::new("require_mention", Kind::Flag { default: Some(true) }, "In groups, answer only when the bot is mentioned."),
         Key::new("respond_to_all", Kind::Flag { default: Some(false) }, "A mention of everyone counts as a mention of the bot."),
-        Key::new("dm_policy", ACCESS, "Who may talk to the bot directly; allowlist means allow_users."),
+        Key::new("dm_policy", Kind::Choice { of: &["open", "allowlist", "pairing", "disabled"], default: "open" }, "Who may talk to the bot directly; allowlist means allow_users, pairing also whoever an admin has let in by a code."),
         Key::new("group_policy", ACCESS, "In which groups it answers; allowlist means allow_chats."),
         Key::new("allow_users", Kind::Texts, "Open ids.").example("[\"ou_…\"]"),
         Key::new("allow_chats", Kind::Texts, "Chat ids.").example("[\"oc_…\"]"),
@@ -185,8 +239,27 @@ static FEISHU: Table = Table {
             .example("\"/etc/ssl/corp.pem\""),
         Key::new("allowed_ws_hosts", Kind::Texts, "One host, or suffix with a leading dot, that the long connection may go to beside the vendor's own.")
             .example("[\".gateway.example.com\"]"),
-        Key::new("chats", Kind::NamedSections(&CHAT), "Exceptions for single chats."),
-    ],
+        Key::new("chats", Kind::NamedSections(&CHAT), "Exceptions for single chats.").example("\"oc_…\""),
+        Key::new("allow_bots", Kind::Flag { default: Some(false) }, "Whether other bots are answered, where they mention this one."),
+        Key::new("bot_turns_max", Kind::Count { min: 1, max: 1000, default: Some(5) }, "Answers in a row that other bots get in one chat before a person has to say something: two bots must not talk for ever."),
+        Key::new("agent", TEXT, "Which of [[agents.list]] answers here; else the default one.").example("\"main\""),
+        Key::new("max_concurrent_turns", Kind::Count { min: 1, max: 1024, default: None }, "Turns that run at once for this bot; [limits] says so when absent.").example("4"),
+        $($more),*
+    ]};
+}
+
+static FEISHU: Table = Table {
+    keys: bot![Key::new(
+        "accounts",
+        Kind::Sections(&ACCOUNT),
+        "Further bots in the same daemon, each with an app, a route (/api/v1/channels/ID/events, where ID is its channel_instance_id), limits and a store of its own."
+    ),],
+    like: None,
+};
+
+static ACCOUNT: Table = Table {
+    keys: bot![],
+    like: Some("channels.feishu"),
 };
 
 const ACCESS: Kind = Kind::Choice {
@@ -215,6 +288,7 @@ static CHAT: Table = Table {
         )
         .example("true"),
     ],
+    like: None,
 };
 
 static AGENTS: Table = Table {
@@ -227,6 +301,7 @@ static AGENTS: Table = Table {
         .example("\"main\""),
         Key::new("list", Kind::Sections(&AGENT), "The agents."),
     ],
+    like: None,
 };
 
 static AGENT: Table = Table {
@@ -256,7 +331,32 @@ static AGENT: Table = Table {
             "Its own instructions instead of the built-in ones.",
         )
         .example("\"You are the help desk of …\""),
+        Key::new(
+            "tools",
+            Kind::Texts,
+            "The tools it has, by name; the usual ones and those of [tools] enable when absent.",
+        )
+        .example("[\"read_file\", \"web_fetch\"]"),
+        Key::new(
+            "skills",
+            Kind::Texts,
+            "The skills it has, by name; all when absent.",
+        )
+        .example("[\"weekly-report\"]"),
+        Key::new(
+            "chats",
+            Kind::Texts,
+            "Chats in which it answers instead of the default one (chat ids).",
+        )
+        .example("[\"oc_…\"]"),
+        Key::new(
+            "people",
+            Kind::Texts,
+            "People whom it answers instead of the default one, where the chat does not say (open ids).",
+        )
+        .example("[\"ou_…\"]"),
     ],
+    like: None,
 };
 
 static SKILLS: Table = Table {
@@ -264,11 +364,97 @@ static SKILLS: Table = Table {
         Key::new(
             "dirs",
             Kind::Texts,
-            "Directories of skills, in order of precedence. Not read yet.",
+            "Directories of skills, in order of precedence; behind .xiaoo/skills of the workspace, before ~/.xiaoo/skills and /usr/lib/.xiaoo/skills.",
         )
         .example("[\"/opt/xiaoo/adt/skills\"]"),
         Key::new("allow_scripts", UPSTREAM, ""),
     ],
+    like: None,
+};
+
+static TOOLS: Table = Table {
+    keys: &[
+        Key::new("enable", Kind::Texts, "Tools beyond the usual ones: shell, web_fetch, ask_user.")
+            .example("[\"shell\", \"web_fetch\", \"ask_user\"]"),
+        Key::new("ask_first", Kind::Texts, "Tools that ask the person in the chat before each call, by name, or with a * at the end; shell when absent.")
+            .example("[\"shell\", \"mcp__*\"]"),
+        Key::new("approval_timeout_secs", Kind::Count { min: 5, max: 86_400, default: Some(600) }, "Seconds in which somebody must agree; silence is a no."),
+        Key::new("shell", Kind::Section(&SHELL), "Commands in a sandbox, in the conversation's directory."),
+        Key::new("web_fetch", Kind::Section(&WEB_FETCH), "Pages of the web."),
+        Key::new("mcp", Kind::NamedSections(&MCP), "Servers of the Model Context Protocol: a program to start, or an address.")
+            .example("github"),
+    ],
+    like: None,
+};
+
+static SHELL: Table = Table {
+    keys: &[
+        Key::new(
+            "timeout_secs",
+            Kind::Count {
+                min: 1,
+                max: 3600,
+                default: Some(60),
+            },
+            "Seconds that one command may take.",
+        ),
+        Key::new(
+            "network",
+            Kind::Flag {
+                default: Some(false),
+            },
+            "Whether commands may use the network.",
+        ),
+        Key::new(
+            "memory_mb",
+            Kind::Count {
+                min: 16,
+                max: 1_048_576,
+                default: Some(1024),
+            },
+            "Megabytes of memory that one process of a command may take.",
+        ),
+        Key::new(
+            "processes_max",
+            Kind::Count {
+                min: 4,
+                max: 65_536,
+                default: Some(64),
+            },
+            "Processes that one command may have.",
+        ),
+        Key::new(
+            "unsandboxed",
+            Kind::Flag {
+                default: Some(false),
+            },
+            "true runs commands without a sandbox where the kernel has none; else they are refused there. Whoever talks to the bot can then do what the daemon's user can.",
+        ),
+    ],
+    like: None,
+};
+
+static WEB_FETCH: Table = Table {
+    keys: &[
+        Key::new("allow_private_hosts", Kind::Texts, "Hosts that may be fetched although their addresses are private, by name, or with a leading dot for all below.")
+            .example("[\"wiki.corp.example\"]"),
+    ],
+    like: None,
+};
+
+static MCP: Table = Table {
+    keys: &[
+        Key::new("command", TEXT, "The program that is the server.").example("\"/usr/local/bin/github-mcp\""),
+        Key::new("args", Kind::Texts, "Its arguments.").example("[\"stdio\"]"),
+        Key::new("env", Kind::Texts, "Variables that are passed on to it, by name; it gets no others but PATH, HOME and the language.")
+            .example("[\"GITHUB_TOKEN\"]"),
+        Key::new("url", TEXT, "Instead of `command`, `args` and `env`, the server's address, such as \"https://mcp.example.com/mcp\"."),
+        Key::new("bearer_token_env", Kind::Variable, "The variable that holds the token for that address, such as \"MCP_TOKEN\"."),
+        Key::new("tools", Kind::Texts, "Which of its tools are offered; all when absent.").example("[\"search_issues\"]"),
+        Key::new("ask_first", Kind::Flag { default: Some(true) }, "Whether tools that are not declared read-only ask the person in the chat first."),
+        Key::new("timeout_secs", Kind::Count { min: 1, max: 3600, default: Some(60) }, "Seconds that one call may take."),
+    ],
+    like: None,
 };
 
 static STORE: Table = Table {
@@ -278,6 +464,7 @@ static STORE: Table = Table {
         Key::new("password_env", TEXT, "The variable with the server's password; PGPASSWORD when absent. A password in the url works too, and is then in this file.")
             .example("\"XIAOO_STORE_PASSWORD\""),
     ],
+    like: None,
 };
 
 static LIMITS: Table = Table {
@@ -360,7 +547,42 @@ static LIMITS: Table = Table {
             },
             "Seconds that running turns may go on after the daemon was told to stop; what is left goes on at the next start.",
         ),
+        Key::new(
+            "person_turns_per_day",
+            Kind::Count { min: 1, max: 1_000_000, default: None },
+            "Messages of one person that are answered in a day (UTC+8); no limit when absent.",
+        )
+        .example("200"),
+        Key::new(
+            "person_tokens_per_day",
+            Kind::Count { min: 1, max: 1_000_000_000_000, default: None },
+            "Tokens that one person may use in a day; no limit when absent.",
+        )
+        .example("2000000"),
+        Key::new(
+            "chat_turns_per_day",
+            Kind::Count { min: 1, max: 1_000_000, default: None },
+            "Messages that are answered in one chat in a day; no limit when absent.",
+        )
+        .example("1000"),
+        Key::new(
+            "chat_tokens_per_day",
+            Kind::Count { min: 1, max: 1_000_000_000_000, default: None },
+            "Tokens that one chat may use in a day; no limit when absent.",
+        )
+        .example("10000000"),
+        Key::new(
+            "file_mb",
+            Kind::Count { min: 1, max: 1024, default: Some(30) },
+            "Megabytes of one file that is taken from a chat.",
+        ),
+        Key::new(
+            "conversation_mb",
+            Kind::Count { min: 1, max: 1_048_576, default: Some(512) },
+            "Megabytes that the files of one conversation may take together.",
+        ),
     ],
+    like: None,
 };
 
 static HTTP: Table = Table {
@@ -371,6 +593,7 @@ static HTTP: Table = Table {
         Key::new("dashboard", Kind::Flag { default: Some(true) }, "Whether / shows the dashboard. Not served yet."),
         Key::new("rate_limit", UPSTREAM, ""),
     ],
+    like: None,
 };
 
 const TEXT: Kind = Kind::Text { default: None };

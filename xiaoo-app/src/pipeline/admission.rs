@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
-use super::policy::Decision;
+use super::policy::{Decision, Known};
 use super::{Counters, SharedPipeline};
 use crate::fail_point;
 
@@ -103,10 +103,11 @@ impl Admission {
             }
             return Verdict::Accepted;
         };
-        if let Decision::Ignore(why) = self.pipeline.settings.policy.decide(
-            &message,
-            identity_known || planted::is(Defect::JudgedOnAGuess),
-        ) {
+        let known = Known {
+            identity: identity_known || planted::is(Defect::JudgedOnAGuess),
+            paired: false,
+        };
+        if let Decision::Ignore(why) = self.pipeline.settings.policy.decide(&message, known) {
             debug!(
                 message_id = message.message_id,
                 why, "a message is left alone"

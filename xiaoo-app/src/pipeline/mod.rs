@@ -31,9 +31,9 @@ use proto_core::Identity;
 use runtime_tokio::WallClock;
 use runtime_tokio::openapi::OpenApi;
 use tokio::sync::{Notify, watch};
-use xiaoo_agent::{Model, ToolSet, TurnLimits};
 use xiaoo_store::Store;
 
+use crate::agents::Agents;
 use policy::Policy;
 
 /// What every step needs. One per channel.
@@ -42,10 +42,8 @@ pub struct Pipeline {
     pub store: Store,
     /// Feishu.
     pub api: OpenApi,
-    /// The model.
-    pub model: Model,
-    /// What the model may call.
-    pub tools: ToolSet,
+    /// Who answers.
+    pub agents: Agents,
     /// How to behave.
     pub settings: Settings,
     /// The wall clock: ages of messages and sends are told by it.
@@ -73,10 +71,6 @@ pub struct Settings {
     pub reaction: Option<String>,
     /// Whether a progress card is shown.
     pub progress_card: bool,
-    /// The system prompt.
-    pub system_prompt: String,
-    /// The agent loop's bounds.
-    pub turn_limits: TurnLimits,
     /// Turns that run at once.
     pub turns_max: usize,
     /// How long one turn may take.

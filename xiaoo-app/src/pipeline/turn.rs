@@ -15,9 +15,10 @@ use xiaoo_store::{Fenced, Outcome, Step, Store, StoreError, Turn, TurnKey};
 
 use super::admission::{BUSY_TURN, LATE_TURN};
 use super::outcome::{Ending, finish, keep_message, silent};
-use super::policy::Decision;
+use super::policy::{Decision, Known};
 use super::signs::{self, Board, Shown};
 use super::{Counters, SharedPipeline};
+use crate::agents::Agent;
 use crate::fail_point;
 use crate::render::language::Language;
 use crate::render::notice::Notice;
@@ -54,7 +55,10 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
         return;
     };
     let language = Language::of(&message.text);
-    let board = Board::new(language, &pipeline.model.config().model);
+    let agent = pipeline
+        .agents
+        .of(&message.chat_id, &message.sender_open_id);
+    let board = Board::new(language, &agent.model.config().model);
     if let Some((notice, why)) = unanswered(pipeline, &turn, &message) {
         let shown = Shown::by_earlier_runs(&turn, &pipeline.settings);
         let ending = Ending {
@@ -79,7 +83,7 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
     );
     let shown = tokio::spawn(show.in_current_span());
 
-    let answered = answer(pipeline, &turn, &message, &board, give_up).await;
+    let answered = answer(pipeline, agent, &turn, &message, &board, give_up).await;
     ended.cancel();
     let shown = shown.await.unwrap_or_default();
 
@@ -208,8 +212,13 @@ fn wanted(pipeline: &SharedPipeline, turn: &Turn) -> Option<InboundMessage> {
     let identity = pipeline.settings.identity(Some(&bot_open_id));
     let event = Event::parse(&turn.body).ok()?;
     let message = InboundMessage::from_event(&event, identity)?;
-    match pipeline.settings.policy.decide(&message, true) {
-        Decision::Answer => Some(message),
+    // Who was let in when the message came stays let in for it.
+    let known = Known {
+        identity: true,
+        paired: true,
+    };
+    match pipeline.settings.policy.decide(&message, known) {
+        Decision::Answer | Decision::Refuse(_) => Some(message),
         Decision::Ignore(why) => {
             info!(why, "the message is left alone");
             None
@@ -219,6 +228,7 @@ fn wanted(pipeline: &SharedPipeline, turn: &Turn) -> Option<InboundMessage> {
 
 async fn answer(
     pipeline: &SharedPipeline,
+    agent: &Agent,
     turn: &Turn,
     message: &InboundMessage,
     board: &Board,
@@ -228,7 +238,9 @@ async fn answer(
         let why = format!("{} runs were cut off", turn.attempts - 1);
         return Err(Ended::Notice(Notice::Interrupted, why));
     }
-    let history = history(pipeline, turn).await.map_err(Ended::by_store)?;
+    let history = history(pipeline, agent, turn)
+        .await
+        .map_err(Ended::by_store)?;
     let resume = resume(&pipeline.store, turn)
         .await
         .map_err(Ended::by_store)?;
@@ -236,12 +248,12 @@ async fn answer(
         info!(steps = resume.len(), "goes on from the last recorded step");
     }
     let request = TurnRequest {
-        system: &pipeline.settings.system_prompt,
+        system: &agent.system_prompt,
         history: &history,
         user: Message::user(user_text(turn, message, pipeline.now_ms())),
         resume,
-        tools: &pipeline.tools,
-        limits: pipeline.settings.turn_limits,
+        tools: &agent.tools,
+        limits: agent.limits,
     };
     let mut recorder = Recorder {
         store: &pipeline.store,
@@ -249,7 +261,7 @@ async fn answer(
         board,
         cut_off: None,
     };
-    let running = run_turn(&pipeline.model, request, &mut recorder, give_up);
+    let running = run_turn(&agent.model, request, &mut recorder, give_up);
     let ran = tokio::time::timeout(pipeline.settings.turn_timeout, running).await;
     match ran {
         Err(_) => {
@@ -281,8 +293,12 @@ fn user_text(turn: &Turn, message: &InboundMessage, now_ms: i64) -> String {
     )
 }
 
-async fn history(pipeline: &SharedPipeline, turn: &Turn) -> Result<Vec<Message>, StoreError> {
-    let bytes_max = pipeline.settings.turn_limits.history_bytes_max;
+async fn history(
+    pipeline: &SharedPipeline,
+    agent: &Agent,
+    turn: &Turn,
+) -> Result<Vec<Message>, StoreError> {
+    let bytes_max = agent.limits.history_bytes_max;
     let rows = pipeline
         .store
         .history(&turn.conversation, HISTORY_ROWS_MAX, bytes_max)

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use proto_core::conn::LinkState;
 use runtime_tokio::link::{LinkSnapshot, LinkStatus};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use xiaoo_store::Health;
 
 use crate::pipeline::{Counters, SharedPipeline};
@@ -18,12 +18,19 @@ use crate::pipeline::{Counters, SharedPipeline};
 /// What readiness is judged by.
 #[derive(Clone)]
 pub struct Readiness {
-    /// The channel's pipeline.
-    pub pipeline: SharedPipeline,
-    /// The long connection; `None` in webhook mode.
-    pub link: Option<LinkStatus>,
+    /// The bots.
+    pub channels: Arc<[Channel]>,
     /// Set when the daemon begins to stop.
     pub stopping: Arc<AtomicBool>,
+}
+
+/// One bot.
+#[derive(Clone)]
+pub struct Channel {
+    /// Its pipeline.
+    pub pipeline: SharedPipeline,
+    /// Its long connection; `None` in webhook mode.
+    pub link: Option<LinkStatus>,
 }
 
 /// 200 or 503, with the reasons.
@@ -32,15 +39,24 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
     if readiness.stopping.load(Ordering::Acquire) {
         reasons.push("the daemon is stopping".to_owned());
     }
-    let store = store(&readiness, &mut reasons).await;
-    let link = readiness.link.as_ref().map(LinkStatus::snapshot);
-    if let Some(link) = &link {
-        judge_link(link, &mut reasons);
-    }
-    let identity = readiness.pipeline.identity.borrow().clone();
-    if identity.is_none() {
-        reasons
-            .push("the bot's identity is not known yet: Feishu's OpenAPI has not answered".into());
+    let mut channels = Map::new();
+    let mut first_store = Value::Null;
+    let is_one = readiness.channels.len() == 1;
+    for (at, channel) in readiness.channels.iter().enumerate() {
+        let instance = &channel.pipeline.settings.instance;
+        let mut own = Vec::new();
+        let store = store(channel, &mut own).await;
+        let mut described = describe_channel(channel, &mut own);
+        if at == 0 {
+            first_store = store;
+        } else if let Value::Object(described) = &mut described {
+            described.insert("store".into(), store);
+        }
+        channels.insert(instance.clone(), described);
+        reasons.extend(own.into_iter().map(|reason| match is_one {
+            true => reason,
+            false => format!("{instance}: {reason}"),
+        }));
     }
     let ready = reasons.is_empty();
     let status = if ready {
@@ -51,18 +67,29 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
     let body = json!({
         "ready": ready,
         "reasons": reasons,
-        "channels": {
-            readiness.pipeline.settings.instance.clone(): {
-                "transport": if link.is_some() { "websocket" } else { "webhook" },
-                "link": link.as_ref().map(describe),
-                "bot_open_id": identity,
-                "events": counters(&readiness.pipeline.counters),
-                "openapi_calls": readiness.pipeline.api.stats().total(),
-            }
-        },
-        "store": store,
+        "channels": channels,
+        "store": first_store,
     });
     (status, Json(body))
+}
+
+fn describe_channel(channel: &Channel, reasons: &mut Vec<String>) -> Value {
+    let link = channel.link.as_ref().map(LinkStatus::snapshot);
+    if let Some(link) = &link {
+        judge_link(link, reasons);
+    }
+    let identity = channel.pipeline.identity.borrow().clone();
+    if identity.is_none() {
+        reasons
+            .push("the bot's identity is not known yet: Feishu's OpenAPI has not answered".into());
+    }
+    json!({
+        "transport": if link.is_some() { "websocket" } else { "webhook" },
+        "link": link.as_ref().map(describe),
+        "bot_open_id": identity,
+        "events": counters(&channel.pipeline.counters),
+        "openapi_calls": channel.pipeline.api.stats().total(),
+    })
 }
 
 fn judge_link(link: &LinkSnapshot, reasons: &mut Vec<String>) {
@@ -107,13 +134,13 @@ fn describe(link: &LinkSnapshot) -> Value {
     })
 }
 
-async fn store(readiness: &Readiness, reasons: &mut Vec<String>) -> Value {
-    match readiness.pipeline.store.health() {
+async fn store(channel: &Channel, reasons: &mut Vec<String>) -> Value {
+    match channel.pipeline.store.health() {
         Health::Good => {}
         Health::Failed { reason } => reasons.push(format!("the store has failed: {reason}")),
         Health::Full { reason } | Health::Unreachable { reason } => reasons.push(reason),
     }
-    match readiness.pipeline.store.stats().await {
+    match channel.pipeline.store.stats().await {
         Ok(stats) => json!({
             "queued": stats.queued,
             "running": stats.running,

@@ -5,10 +5,10 @@ use super::super::{AgentConfig, schema};
 use super::{Checker, NAME_BYTES_MAX};
 
 impl Checker<'_> {
-    /// The agent that answers; a plain `main` when none is described.
-    pub(super) fn agent(&mut self, section: &Section<'_>) -> Option<AgentConfig> {
+    /// The agents, the default one first; a plain `main` when none is described.
+    pub(super) fn agents(&mut self, section: &Section<'_>) -> Vec<AgentConfig> {
         let described = section.sections("list");
-        let mut agents: Vec<(Spot<&str>, &Section<'_>)> = Vec::new();
+        let mut known: Vec<(Spot<&str>, &Section<'_>)> = Vec::new();
         for agent in &described {
             agent.demand_required(&mut self.report);
             let Some(id) = agent.text("id") else {
@@ -17,27 +17,33 @@ impl Checker<'_> {
             if id.value.trim().is_empty() || id.value.len() > NAME_BYTES_MAX {
                 self.error(&id, format!("between 1 and {NAME_BYTES_MAX} bytes"));
             }
-            match agents.iter().find(|(known, _)| known.value == id.value) {
+            match known.iter().find(|(earlier, _)| earlier.value == id.value) {
                 Some((first, _)) => {
                     let message = format!("{:?} is the id of `{}` already", id.value, first.key);
                     self.error(&id, message);
                 }
-                None => agents.push((id, agent)),
+                None => known.push((id, agent)),
             }
         }
-        let chosen = self.chosen_agent(section, &agents)?;
-        for (id, _) in agents.iter().filter(|(id, _)| id.value != chosen.id) {
-            let message = format!("not used: `{}` is the agent that answers", chosen.id);
-            self.warn(id, message);
+        let default = self.default_agent(section, &known);
+        let mut agents: Vec<AgentConfig> = known
+            .iter()
+            .map(|(id, agent)| self.agent_config(id.value, agent))
+            .collect();
+        match agents.iter().position(|agent| agent.id == default) {
+            Some(at) => agents.swap(0, at),
+            None => agents.insert(0, AgentConfig::plain(&default)),
         }
-        Some(chosen)
+        self.bindings_are_clear(&known);
+        agents
     }
 
-    fn chosen_agent(
+    /// The id of the agent that answers where nothing else is said.
+    fn default_agent(
         &mut self,
         section: &Section<'_>,
         agents: &[(Spot<&str>, &Section<'_>)],
-    ) -> Option<AgentConfig> {
+    ) -> String {
         let mut defaults = agents.iter().filter(|(_, agent)| agent.flag("default"));
         let by_flag = defaults.next();
         for (_, second) in defaults {
@@ -45,10 +51,8 @@ impl Checker<'_> {
             self.error(&second.missing("default"), message);
         }
         let Some(wanted) = section.text("default_agent_id") else {
-            return Some(match by_flag.or_else(|| agents.first()) {
-                Some((id, agent)) => self.agent_config(id.value, agent),
-                None => AgentConfig::plain("main"),
-            });
+            let first = by_flag.or_else(|| agents.first());
+            return first.map_or("main", |(id, _)| id.value).to_owned();
         };
         if let Some((id, _)) = by_flag.filter(|(id, _)| id.value != wanted.value) {
             let message = format!(
@@ -57,21 +61,45 @@ impl Checker<'_> {
             );
             self.warn(&wanted, message);
         }
-        match agents.iter().find(|(id, _)| id.value == wanted.value) {
-            Some((id, agent)) => Some(self.agent_config(id.value, agent)),
-            None if agents.is_empty() && !section.has("list") => {
-                Some(AgentConfig::plain(wanted.value))
-            }
-            None => {
-                let known: Vec<&str> = agents.iter().map(|(id, _)| id.value).collect();
-                let hint = match schema::nearest(wanted.value, known.iter().copied()) {
-                    Some(meant) => format!("; did you mean \"{meant}\"?"),
-                    None if known.is_empty() => String::new(),
-                    None => format!("; there are: {}", known.join(", ")),
-                };
-                let message = format!("no agent has the id {:?}{hint}", wanted.value);
-                self.error(&wanted, message);
-                None
+        let is_known = agents.iter().any(|(id, _)| id.value == wanted.value);
+        if !is_known && (!agents.is_empty() || section.has("list")) {
+            let known = agents.iter().map(|(id, _)| id.value);
+            self.unknown_agent(&wanted, known.collect());
+        }
+        wanted.value.to_owned()
+    }
+
+    pub(super) fn unknown_agent(&mut self, wanted: &Spot<&str>, known: Vec<&str>) {
+        let hint = match schema::nearest(wanted.value, known.iter().copied()) {
+            Some(meant) => format!("; did you mean \"{meant}\"?"),
+            None if known.is_empty() => String::new(),
+            None => format!("; there are: {}", known.join(", ")),
+        };
+        let message = format!("no agent has the id {:?}{hint}", wanted.value);
+        self.error(wanted, message);
+    }
+
+    /// One chat or person can't be bound to two agents.
+    fn bindings_are_clear(&mut self, agents: &[(Spot<&str>, &Section<'_>)]) {
+        for (name, prefix, what) in [
+            ("chats", "oc_", "a chat id"),
+            ("people", "ou_", "an open id"),
+        ] {
+            let mut bound: Vec<(&str, &str)> = Vec::new();
+            for (id, agent) in agents {
+                for written in agent.texts(name) {
+                    if self.id(&written, prefix, what).is_none() {
+                        continue;
+                    }
+                    match bound.iter().find(|(known, _)| *known == written.value) {
+                        Some((_, other)) => {
+                            let message =
+                                format!("{:?} is bound to {other:?} already", written.value);
+                            self.error(&written, message);
+                        }
+                        None => bound.push((written.value, id.value)),
+                    }
+                }
             }
         }
     }
@@ -91,6 +119,12 @@ impl Checker<'_> {
             agent_dir: self.path(section, "agent_dir"),
             model: model.and_then(|model| self.not_blank(model)),
             system_prompt: system_prompt.map(|prompt| prompt.value.to_owned()),
+            tools: section.has("tools").then(|| owned(section.texts("tools"))),
+            skills: section
+                .has("skills")
+                .then(|| owned(section.texts("skills"))),
+            chats: owned(section.texts("chats")),
+            people: owned(section.texts("people")),
         }
     }
 }
@@ -105,8 +139,16 @@ impl AgentConfig {
             agent_dir: None,
             model: None,
             system_prompt: None,
+            tools: None,
+            skills: None,
+            chats: Vec::new(),
+            people: Vec::new(),
         }
     }
+}
+
+fn owned(written: Vec<Spot<&str>>) -> Vec<String> {
+    written.iter().map(|text| text.value.to_owned()).collect()
 }
 
 /// It is sent with every question; longer ones would leave no room for the answer.

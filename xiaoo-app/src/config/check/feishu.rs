@@ -7,17 +7,71 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::super::section::{Section, Spot};
-use super::super::{Access, AccessConfig, ChatConfig, FeishuConfig, ProgressStyle, Transport};
-use super::{Checker, KEY_BYTES_MAX, NAME_BYTES_MAX};
+use super::super::{
+    Access, AccessConfig, AgentConfig, ChatConfig, DirectAccess, FeishuConfig, ProgressStyle,
+    Transport,
+};
+use super::{Checker, KEY_BYTES_MAX, NAME_BYTES_MAX, small};
 
 impl Checker<'_> {
-    /// `Some(None)` is a channel that is off.
-    pub(super) fn feishu(&mut self, section: &Section<'_>) -> Option<Option<FeishuConfig>> {
+    /// The bots; none when the channel is off, `None` when something is wrong with one.
+    pub(super) fn channels(
+        &mut self,
+        section: &Section<'_>,
+        agents: &[AgentConfig],
+    ) -> Option<Vec<FeishuConfig>> {
         if !section.is_present() || !section.flag("enabled") {
             let message = "no channel is enabled; nobody will be answered";
             self.warn(&section.spot(), message);
-            return Some(None);
+            return Some(Vec::new());
         }
+        let accounts = section.sections("accounts");
+        // With accounts, the section itself need not be a bot.
+        let own = (accounts.is_empty() || section.has_or_means("app_id")).then_some(section);
+        let enabled = accounts.iter().filter(|account| account.flag("enabled"));
+        let mut channels: Vec<FeishuConfig> = Vec::new();
+        let mut is_whole = true;
+        for section in own.into_iter().chain(enabled) {
+            match self.bot(section, agents) {
+                Some(bot) => {
+                    self.bot_is_another(section, &bot, &channels);
+                    channels.push(bot);
+                }
+                None => is_whole = false,
+            }
+        }
+        is_whole.then_some(channels)
+    }
+
+    /// Two bots of one daemon share neither app nor name, and the usual routes are the first's.
+    fn bot_is_another(
+        &mut self,
+        section: &Section<'_>,
+        bot: &FeishuConfig,
+        others: &[FeishuConfig],
+    ) {
+        if others.iter().any(|other| other.instance == bot.instance) {
+            let message = format!(
+                "{:?} is another bot's already; each has its own",
+                bot.instance
+            );
+            self.error(&section.spot_at("channel_instance_id"), message);
+        }
+        let is_usual = matches!(bot.instance.as_str(), "feishu" | "xiaoo");
+        if is_usual && !others.is_empty() {
+            let message = format!(
+                "the route of {:?} is the first bot's; name this one",
+                bot.instance
+            );
+            self.error(&section.spot_at("channel_instance_id"), message);
+        }
+        if others.iter().any(|other| other.app_id == bot.app_id) {
+            let message = format!("{} is another bot's already", bot.app_id);
+            self.error(&section.spot_at("app_id"), message);
+        }
+    }
+
+    fn bot(&mut self, section: &Section<'_>, agents: &[AgentConfig]) -> Option<FeishuConfig> {
         section.demand_required(&mut self.report);
         let transport = match section.choice("transport") {
             "webhook" => Some(Transport::Webhook),
@@ -38,7 +92,7 @@ impl Checker<'_> {
         let instance = self.instance(section);
         let allowed_ws_hosts = self.allowed_ws_hosts(section);
         let (base_url, base_url_is_loopback) = base_url?;
-        Some(Some(FeishuConfig {
+        Some(FeishuConfig {
             transport: transport?,
             app_id: app_id?,
             app_secret: app_secret?,
@@ -56,7 +110,20 @@ impl Checker<'_> {
                 .map(Duration::from_secs),
             ca_file: self.path(section, "ca_file"),
             allowed_ws_hosts,
-        }))
+            agent: self.bound_agent(section, agents),
+            max_concurrent_turns: section
+                .optional_count("max_concurrent_turns")
+                .and_then(|count| usize::try_from(count).ok()),
+        })
+    }
+
+    fn bound_agent(&mut self, section: &Section<'_>, agents: &[AgentConfig]) -> Option<String> {
+        let written = section.text("agent")?;
+        if !agents.iter().any(|agent| agent.id == written.value) {
+            let known = agents.iter().map(|agent| agent.id.as_str()).collect();
+            self.unknown_agent(&written, known);
+        }
+        Some(written.value.to_owned())
     }
 
     fn app_id(&mut self, section: &Section<'_>) -> Option<String> {
@@ -133,11 +200,6 @@ impl Checker<'_> {
     }
 
     fn access(&mut self, section: &Section<'_>) -> AccessConfig {
-        let policy = |name| match section.choice(name) {
-            "allowlist" => Access::Allowlist,
-            "disabled" => Access::Disabled,
-            _ => Access::Open,
-        };
         let allow_users = self.ids(section, "allow_users", "ou_", "an open id");
         let allow_chats = self.ids(section, "allow_chats", "oc_", "a chat id");
         let admins = self.ids(section, "admins", "ou_", "an open id");
@@ -154,16 +216,31 @@ impl Checker<'_> {
             })
             .collect();
         let access = AccessConfig {
-            dm_policy: policy("dm_policy"),
-            group_policy: policy("group_policy"),
+            dm_policy: match section.choice("dm_policy") {
+                "allowlist" => DirectAccess::Allowlist,
+                "pairing" => DirectAccess::Pairing,
+                "disabled" => DirectAccess::Disabled,
+                _ => DirectAccess::Open,
+            },
+            group_policy: match section.choice("group_policy") {
+                "allowlist" => Access::Allowlist,
+                "disabled" => Access::Disabled,
+                _ => Access::Open,
+            },
             require_mention: section.flag("require_mention"),
             respond_to_all: section.flag("respond_to_all"),
             allow_users,
             allow_chats,
             admins,
             chats,
+            allow_bots: section.flag("allow_bots"),
+            bot_turns_max: small(Some(section.count("bot_turns_max"))).unwrap_or(u32::MAX),
         };
-        if access.dm_policy == Access::Allowlist
+        if access.dm_policy == DirectAccess::Pairing && access.admins.is_empty() {
+            let message = "lets nobody in: the codes are for `admins`, and there are none";
+            self.warn(&section.missing("dm_policy"), message);
+        }
+        if access.dm_policy == DirectAccess::Allowlist
             && access.allow_users.is_empty()
             && access.admins.is_empty()
         {
@@ -181,7 +258,7 @@ impl Checker<'_> {
             .collect()
     }
 
-    fn id(&mut self, written: &Spot<&str>, prefix: &str, what: &str) -> Option<String> {
+    pub(super) fn id(&mut self, written: &Spot<&str>, prefix: &str, what: &str) -> Option<String> {
         let is_one = written.value.len() > prefix.len() && written.value.starts_with(prefix);
         if !is_one {
             let message = format!("{:?}: {what} begins with `{prefix}`", written.value);

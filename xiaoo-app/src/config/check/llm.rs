@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::Map;
 use xiaoo_agent::Provider;
 
 use super::super::section::{Section, Spot};
-use super::super::{LlmConfig, schema};
+use super::super::{EndpointConfig, LlmConfig, schema};
 use super::{Checker, KEY_BYTES_MAX, small};
 
 impl Checker<'_> {
@@ -13,16 +14,68 @@ impl Checker<'_> {
         if !section.is_present() {
             return None;
         }
+        let main = self.endpoint(section, None);
+        let fallbacks: Vec<EndpointConfig> = section
+            .sections("fallbacks")
+            .iter()
+            .filter_map(|fallback| self.endpoint(fallback, main.as_ref()))
+            .collect();
+        Some(LlmConfig {
+            main: main?,
+            fallbacks,
+            timeout: Duration::from_secs(section.count("timeout_secs")),
+        })
+    }
+
+    /// One model; one that names no server of its own is at that of `beside`.
+    fn endpoint(
+        &mut self,
+        section: &Section<'_>,
+        beside: Option<&EndpointConfig>,
+    ) -> Option<EndpointConfig> {
         section.demand_required(&mut self.report);
+        let model = section.text("model");
+        let model = model.and_then(|model| self.not_blank(model));
+        let own = EndpointConfig {
+            max_tokens: small(section.optional_count("max_tokens")),
+            context_window: small(section.optional_count("context_window")),
+            vision: section.flag("vision"),
+            extra_body: section.free("extra_body"),
+            ..self.model_server(section, beside)?
+        };
+        Some(EndpointConfig {
+            model: model?,
+            ..own
+        })
+    }
+
+    /// Where a model is, and how one is let in.
+    fn model_server(
+        &mut self,
+        section: &Section<'_>,
+        beside: Option<&EndpointConfig>,
+    ) -> Option<EndpointConfig> {
+        let api_key = self.secret(section, "api_key_env", KEY_BYTES_MAX);
         let api_base = section.text("api_base");
-        let provider = self.provider(section, api_base.is_some());
+        if let Some(beside) = beside
+            && api_base.is_none()
+            && !section.has("provider")
+        {
+            return Some(EndpointConfig {
+                api_key: api_key.or_else(|| beside.api_key.clone()),
+                ..beside.clone()
+            });
+        }
+        let provider = match beside {
+            Some(beside) if !section.has("provider") => Some(beside.provider),
+            Some(_) | None => self.provider(section, api_base.is_some()),
+        };
         let api_base = match api_base {
             Some(written) => self.api_base(&written),
             None => provider
                 .and_then(Provider::default_api_base)
                 .map(str::to_owned),
         };
-        let api_key = self.secret(section, "api_key_env", KEY_BYTES_MAX);
         if let Some(provider) = provider
             && provider.needs_api_key()
             && !section.has_or_means("api_key_env")
@@ -32,18 +85,15 @@ impl Checker<'_> {
             );
             self.error(&section.missing("api_key_env"), message);
         }
-        let model = section.text("model");
-        let model = model.and_then(|model| self.not_blank(model));
-        Some(LlmConfig {
+        Some(EndpointConfig {
             provider: provider?,
             api_base: api_base?,
-            model: model?,
             api_key,
-            max_tokens: small(section.optional_count("max_tokens")),
-            timeout: Duration::from_secs(section.count("timeout_secs")),
-            context_window: small(section.optional_count("context_window")),
-            fallback_models: Vec::new(),
-            extra_body: section.free("extra_body"),
+            model: String::new(),
+            max_tokens: None,
+            context_window: None,
+            vision: false,
+            extra_body: Map::new(),
         })
     }
 

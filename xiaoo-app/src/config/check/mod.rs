@@ -7,6 +7,7 @@ mod agents;
 mod feishu;
 mod llm;
 mod store;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::environment::{self, Env};
 use super::problem::{ConfigErrors, Report, Warning};
 use super::section::{Section, Spot};
 use super::source::Source;
-use super::{Config, HttpConfig, LimitsConfig, SkillsConfig};
+use super::{BudgetConfig, Config, HttpConfig, LimitsConfig, SkillsConfig};
 
 pub(super) fn check(
     source: &Source<'_>,
@@ -54,8 +55,8 @@ pub(super) fn check_store(source: &Source<'_>, env: &dyn Env) -> Result<StoreUrl
     store.walk(&mut report);
 
     let mut checker = Checker::new(source, env, report);
-    let agent = checker.agent(&agents);
-    match checker.store(&store, agent.as_ref()) {
+    let agents = checker.agents(&agents);
+    match checker.store(&store, agents.first()) {
         Some(store) if !checker.report.has_errors() => Ok(store.url),
         _ => Err(checker.report.into_errors()),
     }
@@ -80,17 +81,19 @@ impl<'a> Checker<'a> {
     fn config(&mut self, root: &Section<'_>) -> Option<Config> {
         let llm = self.llm(&root.section("llm"));
         let channels = root.section("channels");
-        let feishu = self.feishu(&channels.section("feishu"));
-        let agent = self.agent(&root.section("agents"));
+        let agents = self.agents(&root.section("agents"));
+        let channels = self.channels(&channels.section("feishu"), &agents);
         let skills = self.skills(&root.section("skills"));
+        let tools = self.tools(&root.section("tools"));
         let limits = limits(&root.section("limits"));
         let http = self.http(&root.section("http"));
-        let store = self.store(&root.section("store"), agent.as_ref());
+        let store = self.store(&root.section("store"), agents.first());
         Some(Config {
             llm: llm?,
-            feishu: feishu?,
-            agent: agent?,
+            channels: channels?,
+            agents,
             skills,
+            tools,
             store: store?,
             limits,
             http,
@@ -99,13 +102,6 @@ impl<'a> Checker<'a> {
 
     fn skills(&mut self, section: &Section<'_>) -> SkillsConfig {
         let written = section.texts("dirs");
-        if let Some(first) = written.first() {
-            let spot = first.with(());
-            self.warn(
-                &spot,
-                "skills are not read yet; the directories have no effect",
-            );
-        }
         SkillsConfig {
             dirs: written.iter().map(|dir| self.resolve(dir.value)).collect(),
         }
@@ -138,32 +134,37 @@ impl<'a> Checker<'a> {
         bytes_max: usize,
     ) -> Option<SecretString> {
         let written = section.text(name)?;
+        self.variable(&written, bytes_max)
+    }
+
+    /// What the variable of that name holds.
+    fn variable(&mut self, written: &Spot<&str>, bytes_max: usize) -> Option<SecretString> {
         let variable = written.value;
         if !is_variable_name(variable) || looks_like_a_secret(variable) {
             let message = "must be the name of an environment variable, such as \
                            FEISHU_APP_SECRET, not the secret itself";
-            self.error(&written, message);
+            self.error(written, message);
             return None;
         }
         let Some(value) = self.env.var(variable) else {
             let message = format!("the environment variable {variable} is not set");
-            self.error(&written, message);
+            self.error(written, message);
             return None;
         };
         let trimmed = value.trim();
         if trimmed.is_empty() {
             let message = format!("the environment variable {variable} is empty");
-            self.error(&written, message);
+            self.error(written, message);
             return None;
         }
         if trimmed.len() > bytes_max {
             let message = format!("the value of {variable} is longer than {bytes_max} bytes");
-            self.error(&written, message);
+            self.error(written, message);
             return None;
         }
         if trimmed.len() != value.len() {
             let message = format!("the value of {variable} has blanks around it; left out");
-            self.warn(&written, message);
+            self.warn(written, message);
         }
         Some(SecretString::from(trimmed))
     }
@@ -233,8 +234,21 @@ fn limits(section: &Section<'_>) -> LimitsConfig {
         late_notice: section.choice("late_messages") == "notice",
         ack_deadline: Duration::from_millis(count("ack_deadline_ms")),
         shutdown_grace: Duration::from_secs(count("shutdown_grace_secs")),
+        person_per_day: BudgetConfig {
+            turns: section.optional_count("person_turns_per_day"),
+            tokens: section.optional_count("person_tokens_per_day"),
+        },
+        chat_per_day: BudgetConfig {
+            turns: section.optional_count("chat_turns_per_day"),
+            tokens: section.optional_count("chat_tokens_per_day"),
+        },
+        file_bytes_max: count("file_mb").saturating_mul(MEGABYTE),
+        conversation_bytes_max: count("conversation_mb").saturating_mul(MEGABYTE),
     }
 }
+
+/// What operators mean by it when they write a limit.
+const MEGABYTE: u64 = 1 << 20;
 
 /// The schema keeps these counts below `u32::MAX`.
 fn small(count: Option<u64>) -> Option<u32> {

@@ -1,0 +1,310 @@
+//! One bot: an app at Feishu with its transport, its route, its store and its pipeline. Several
+//! in one daemon share the agents and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use proto_core::Verifier;
+use runtime_tokio::WallClock;
+use runtime_tokio::http::{self, HttpOptions};
+use runtime_tokio::link::{Dialer, LinkOptions, LinkStatus};
+use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
+use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
+use secrecy::ExposeSecret as _;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
+
+use crate::agents::Agents;
+use crate::config::{
+    Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, Transport,
+};
+use crate::pipeline::policy::{self, ChatRule, Policy};
+use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline, recovery};
+use crate::stages::Stages;
+use crate::store;
+
+/// The routes that take events of the first bot: the internal one, and the public alias for
+/// deployments without nginx. Every bot has one with its own name besides.
+pub const EVENT_ROUTES: [&str; 2] = [
+    "/api/v1/channels/feishu/events",
+    "/api/v1/channels/xiaoo/events",
+];
+
+/// A bot that is ready to run.
+pub struct Bot {
+    /// What its steps need.
+    pub pipeline: SharedPipeline,
+    guard: StoreGuard,
+    store_url: StoreUrl,
+    feishu: FeishuConfig,
+    identity: watch::Sender<Option<String>>,
+    verifier: Option<Verifier>,
+    link_status: Option<LinkStatus>,
+    is_first: bool,
+}
+
+/// A bot that runs.
+pub struct RunningBot {
+    /// What its steps need.
+    pub pipeline: SharedPipeline,
+    stages: Stages,
+    guard: StoreGuard,
+    store_url: StoreUrl,
+}
+
+impl Bot {
+    /// Opens the store and prepares everything; binds and dials nothing. The first bot of a
+    /// daemon has the store itself and the usual routes, others what is derived from them.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do about it.
+    pub fn new(
+        feishu: FeishuConfig,
+        agents: Agents,
+        limits: &LimitsConfig,
+        store_url: StoreUrl,
+        is_first: bool,
+        client: reqwest::Client,
+    ) -> anyhow::Result<Self> {
+        let verifier = match feishu.transport {
+            Transport::Websocket => None,
+            Transport::Webhook => Some(Verifier::new(
+                feishu
+                    .verification_token
+                    .as_ref()
+                    .map(|token| token.expose_secret()),
+                feishu.encrypt_key.as_ref().map(|key| key.expose_secret()),
+            )?),
+        };
+        let options = StoreOptions {
+            admit_deadline: limits.ack_deadline,
+            queued_max: limits.max_queue,
+            queued_per_conversation_max: limits.max_queue_per_conversation,
+            ..StoreOptions::default()
+        };
+        let (store, guard) = store::open(&store_url, options)?;
+        let api = OpenApi::new(
+            client,
+            OpenApiConfig {
+                base_url: feishu.base_url.clone(),
+                app_id: feishu.app_id.clone(),
+                app_secret: feishu.app_secret.clone(),
+                patience: Patience::default(),
+            },
+        );
+        let (identity, known) = watch::channel(None);
+        let pipeline = Arc::new(Pipeline {
+            store,
+            api,
+            agents,
+            settings: settings(&feishu, limits),
+            clock: WallClock::default(),
+            identity: known,
+            lanes_bell: Notify::new(),
+            outbox_bell: Notify::new(),
+            counters: Counters::default(),
+        });
+        let link_status = (feishu.transport == Transport::Websocket).then(LinkStatus::default);
+        Ok(Self {
+            pipeline,
+            guard,
+            store_url,
+            feishu,
+            identity,
+            verifier,
+            link_status,
+            is_first,
+        })
+    }
+
+    /// The long connection; `None` in webhook mode.
+    #[must_use]
+    pub fn link_status(&self) -> Option<&LinkStatus> {
+        self.link_status.as_ref()
+    }
+
+    /// How events come in.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.feishu.transport
+    }
+
+    /// Starts it, and gives the routes that it answers.
+    #[must_use]
+    pub fn start(self, stop: &CancellationToken) -> (RunningBot, Router) {
+        let link = self.link_status.clone().map(|status| {
+            let http = HttpOptions {
+                ca_file: self.feishu.ca_file.clone(),
+                no_proxy: false,
+            };
+            let options = LinkOptions {
+                core: proto_core::Config {
+                    hosts: self.feishu.host_policy(),
+                    ..proto_core::Config::default()
+                },
+                dialer: Dialer::tcp(http::lazy_tls(http)),
+                clock: self.pipeline.clock.clone(),
+            };
+            (options, status)
+        });
+        let own = format!("/api/v1/channels/{}/events", self.feishu.instance);
+        let mut routes: Vec<&str> = Vec::new();
+        if self.is_first {
+            routes.extend(EVENT_ROUTES);
+        }
+        if !routes.contains(&own.as_str()) {
+            routes.push(&own);
+        }
+        let stages = Stages::start(Arc::clone(&self.pipeline), self.identity, link);
+        let events = match self.verifier {
+            Some(verifier) => webhook::router(
+                &routes,
+                verifier,
+                Arc::clone(stages.admission()),
+                WebhookLimits::default(),
+                Arc::new(WebhookStats::default()),
+            ),
+            None => webhook::disabled(&routes),
+        };
+        if let Some(gap_max) = self.feishu.recover_after {
+            tokio::spawn(recovery::run(
+                Arc::clone(&self.pipeline),
+                Arc::clone(stages.admission()),
+                self.link_status,
+                gap_max,
+                stop.clone(),
+            ));
+        }
+        let running = RunningBot {
+            pipeline: self.pipeline,
+            stages,
+            guard: self.guard,
+            store_url: self.store_url,
+        };
+        (running, events)
+    }
+}
+
+impl RunningBot {
+    /// Waits until its store has failed: what it answered before stands, and nothing more can be
+    /// promised.
+    pub async fn store_failed(&self) {
+        let mut health = self.pipeline.store.health_changes();
+        let has_failed = |health: &Health| matches!(health, Health::Failed { .. });
+        if health.wait_for(has_failed).await.is_err() {
+            core::future::pending::<()>().await;
+        }
+    }
+
+    /// Ends in good order: no new events, running turns to their end within the grace period,
+    /// the link and the store closed.
+    ///
+    /// # Errors
+    /// When the store has failed.
+    pub async fn stop(self, grace: Duration) -> anyhow::Result<()> {
+        // Nothing that a turn still does could be kept.
+        let has_failed = matches!(self.pipeline.store.health(), Health::Failed { .. });
+        self.stages
+            .stop(if has_failed { Duration::ZERO } else { grace })
+            .await;
+        match self.guard.close() {
+            Health::Failed { reason } => anyhow::bail!(
+                "the store {url}: {reason}\n\
+                 Nothing that was acknowledged before is lost. When the disk is well again, see \
+                 whether the store is: xiaoo-app store check",
+                url = self.store_url
+            ),
+            Health::Good | Health::Full { .. } | Health::Unreachable { .. } => Ok(()),
+        }
+    }
+}
+
+/// The HTTP clients of a daemon. Roots are loaded once, and only if anything is beyond this
+/// machine.
+pub struct Clients {
+    options: HttpOptions,
+    shared: Option<reqwest::Client>,
+}
+
+impl Clients {
+    /// Clients that trust what is in this file, too.
+    #[must_use]
+    pub fn new(ca_file: Option<std::path::PathBuf>) -> Self {
+        Self {
+            options: HttpOptions {
+                ca_file,
+                no_proxy: false,
+            },
+            shared: None,
+        }
+    }
+
+    /// The client for an address.
+    ///
+    /// # Errors
+    /// When the certificate authorities can't be read.
+    pub fn of(&mut self, base: &str) -> anyhow::Result<reqwest::Client> {
+        if http::is_plain_loopback(base) {
+            return http::loopback_client().context("no HTTP client");
+        }
+        if let Some(client) = &self.shared {
+            return Ok(client.clone());
+        }
+        let client = http::client(&self.options).context("no HTTP client")?;
+        Ok(self.shared.insert(client).clone())
+    }
+}
+
+fn settings(feishu: &FeishuConfig, limits: &LimitsConfig) -> Settings {
+    Settings {
+        app_id: feishu.app_id.clone(),
+        instance: feishu.instance.clone(),
+        policy: policy(&feishu.access),
+        reaction: feishu.reaction.clone(),
+        progress_card: match feishu.progress {
+            ProgressStyle::Card | ProgressStyle::Stream => true,
+            ProgressStyle::Off => false,
+        },
+        turns_max: feishu
+            .max_concurrent_turns
+            .unwrap_or(limits.max_concurrent_turns),
+        turn_timeout: limits.turn_timeout,
+        message_age_max: limits.message_age_max,
+        late_notice: limits.late_notice,
+    }
+}
+
+fn policy(access: &AccessConfig) -> Policy {
+    Policy {
+        direct: match access.dm_policy {
+            DirectAccess::Open => policy::DirectAccess::Open,
+            DirectAccess::Allowlist => policy::DirectAccess::Allowlist,
+            DirectAccess::Pairing => policy::DirectAccess::Pairing,
+            DirectAccess::Disabled => policy::DirectAccess::Disabled,
+        },
+        group: match access.group_policy {
+            Access::Open => policy::Access::Open,
+            Access::Allowlist => policy::Access::Allowlist,
+            Access::Disabled => policy::Access::Disabled,
+        },
+        require_mention: access.require_mention,
+        respond_to_all: access.respond_to_all,
+        allow_users: access.allow_users.clone(),
+        allow_chats: access.allow_chats.clone(),
+        admins: access.admins.clone(),
+        allow_bots: access.allow_bots,
+        chats: access
+            .chats
+            .iter()
+            .map(|chat| ChatRule {
+                chat_id: chat.chat_id.clone(),
+                enabled: chat.enabled,
+                require_mention: chat.require_mention,
+                respond_to_all: chat.respond_to_all,
+            })
+            .collect(),
+    }
+}
