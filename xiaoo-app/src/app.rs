@@ -53,7 +53,7 @@ impl App {
                 .context("there is no agent")?;
             let client = Clients::new(feishu.ca_file.clone()).of(&feishu.base_url)?;
             let name = feishu.instance.clone();
-            let bot = Bot::new(feishu, agents, &config.limits, store, is_first, client)
+            let bot = Bot::new(feishu, agents, &config.limits, &config.tools, store, is_first, client)
                 .with_context(|| format!("the bot {name} cannot run"))?;
             bots.push(bot);
         }

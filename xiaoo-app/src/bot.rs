@@ -19,10 +19,14 @@ use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
 
 use crate::agents::Agents;
 use crate::config::{
-    Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, Transport,
+    Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, ToolsConfig,
+    Transport,
 };
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline, recovery};
+use crate::pipeline::budget::Budgets;
+use crate::pipeline::people::Groups;
+use crate::pipeline::running::Running;
+use crate::pipeline::{Counters, FileLimits, Pipeline, Settings, SharedPipeline, recovery};
 use crate::stages::Stages;
 use crate::store;
 
@@ -65,6 +69,7 @@ impl Bot {
         feishu: FeishuConfig,
         agents: Agents,
         limits: &LimitsConfig,
+        tools: &ToolsConfig,
         store_url: StoreUrl,
         is_first: bool,
         client: reqwest::Client,
@@ -96,18 +101,22 @@ impl Bot {
             },
         );
         let (identity, known) = watch::channel(None);
+        let link_status = (feishu.transport == Transport::Websocket).then(LinkStatus::default);
         let pipeline = Arc::new(Pipeline {
             store,
             api,
             agents,
-            settings: settings(&feishu, limits),
+            settings: settings(&feishu, limits, tools),
             clock: WallClock::default(),
             identity: known,
             lanes_bell: Notify::new(),
+            urgent_bell: Notify::new(),
             outbox_bell: Notify::new(),
             counters: Counters::default(),
+            running: Running::default(),
+            groups: Groups::default(),
+            link: link_status.clone(),
         });
-        let link_status = (feishu.transport == Transport::Websocket).then(LinkStatus::default);
         Ok(Self {
             pipeline,
             guard,
@@ -258,7 +267,7 @@ impl Clients {
     }
 }
 
-fn settings(feishu: &FeishuConfig, limits: &LimitsConfig) -> Settings {
+fn settings(feishu: &FeishuConfig, limits: &LimitsConfig, tools: &ToolsConfig) -> Settings {
     Settings {
         app_id: feishu.app_id.clone(),
         instance: feishu.instance.clone(),
@@ -274,6 +283,16 @@ fn settings(feishu: &FeishuConfig, limits: &LimitsConfig) -> Settings {
         turn_timeout: limits.turn_timeout,
         message_age_max: limits.message_age_max,
         late_notice: limits.late_notice,
+        budgets: Budgets {
+            person: limits.person_per_day,
+            chat: limits.chat_per_day,
+        },
+        approval_timeout: tools.approval_timeout,
+        bot_turns_max: feishu.access.bot_turns_max,
+        files: FileLimits {
+            file_bytes_max: limits.file_bytes_max,
+            conversation_bytes_max: limits.conversation_bytes_max,
+        },
     }
 }
 

@@ -153,7 +153,7 @@ async fn ring(pipeline: SharedPipeline, stop: CancellationToken) {
                 return;
             }
         }
-        pipeline.lanes_bell.notify_one();
+        pipeline.ring_lanes();
         pipeline.outbox_bell.notify_one();
     }
 }

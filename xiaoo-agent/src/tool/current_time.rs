@@ -22,6 +22,12 @@ impl CurrentTime {
         }
     }
 
+    /// An instant as RFC 3339 text in that offset.
+    #[must_use]
+    pub fn text_of(self, unix_secs: i64) -> String {
+        stamp(unix_secs, self.offset_minutes).text
+    }
+
     fn say(self, unix_secs: i64) -> String {
         let local = stamp(unix_secs, self.offset_minutes);
         let utc = stamp(unix_secs, 0);

@@ -13,9 +13,11 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
+use super::command::ChatCommand;
 use super::policy::{Decision, Known};
-use super::{Counters, SharedPipeline};
+use super::{Counters, SharedPipeline, action, guests};
 use crate::fail_point;
+use crate::render::action::CardAction;
 
 /// The type of the event that tells of a message.
 const MESSAGE_EVENT: &str = "im.message.receive_v1";
@@ -24,6 +26,18 @@ pub const MESSAGE_TURN: &str = "message";
 
 /// The kind of turn for a message that was read back after an outage.
 pub const LATE_TURN: &str = "late_message";
+
+/// The kind of turn that does what the bot itself is told.
+pub const COMMAND_TURN: &str = "command";
+/// What the lane of those is called: they don't wait for the turn that they may be about.
+const COMMAND_LANE: &str = "#command";
+
+/// The kind of turn that says that its sender may not talk to the bot.
+pub const REFUSED_TURN: &str = "refused";
+/// What the lane of those is called.
+const REFUSED_LANE: &str = "#refused";
+/// How long one such notice speaks for the messages after it.
+const REFUSED_AGAIN: Duration = Duration::from_secs(3_600);
 
 /// The kind of turn that only says that there is no room for the message.
 pub const BUSY_TURN: &str = "busy";
@@ -67,7 +81,7 @@ impl Admission {
         self.admit(payload, LATE_TURN).await
     }
 
-    async fn admit(&self, payload: Bytes, turn_kind: &str) -> Verdict {
+    async fn admit(&self, payload: Bytes, turn_kind: &'static str) -> Verdict {
         let counters = &self.pipeline.counters;
         let event = match Event::parse(&payload) {
             Ok(event) => event,
@@ -82,10 +96,12 @@ impl Admission {
             }
         };
         if let EventKind::CardAction(_) = event.kind {
-            // Nothing on our cards can be pressed yet; an empty object leaves
-            // the card as it is.
-            Counters::count(&counters.ignored);
-            return Verdict::Answer(Bytes::from_static(b"{}"));
+            let answer = match CardAction::of(&event) {
+                Some(action) => action::take(&self.pipeline, &action).await,
+                // An empty object leaves the card as it is.
+                None => Bytes::from_static(b"{}"),
+            };
+            return Verdict::Answer(answer);
         }
         let bot_open_id = self.pipeline.identity.borrow().clone();
         let identity_known = bot_open_id.is_some();
@@ -105,18 +121,23 @@ impl Admission {
         };
         let known = Known {
             identity: identity_known || planted::is(Defect::JudgedOnAGuess),
-            paired: false,
+            paired: guests::is_paired(&self.pipeline, &message).await,
         };
-        if let Decision::Ignore(why) = self.pipeline.settings.policy.decide(&message, known) {
-            debug!(
-                message_id = message.message_id,
-                why, "a message is left alone"
-            );
-            Counters::count(&counters.ignored);
-            return Verdict::Accepted;
-        }
+        let place = match self.judge(&message, known, turn_kind).await {
+            Ok(place) => place,
+            Err(why) => {
+                debug!(
+                    message_id = message.message_id,
+                    why, "a message is left alone"
+                );
+                Counters::count(&counters.ignored);
+                return Verdict::Accepted;
+            }
+        };
+        let is_bot = message.sender_is_bot;
+        let chat_id = message.chat_id.clone();
         let ids = (message.event_id.clone(), message.message_id.clone());
-        let event = self.new_event(message, turn_kind, payload);
+        let event = self.new_event(message, place, payload);
         fail_point::pass("admit.before_commit");
         if planted::is(Defect::AckBeforeCommit) {
             let store = self.pipeline.store.clone();
@@ -125,7 +146,47 @@ impl Admission {
         }
         let admitted = self.take_in(event).await;
         fail_point::pass("admit.after_commit");
+        if matches!(admitted, Ok(Admitted::New(_))) {
+            guests::spoke(&self.pipeline, &chat_id, is_bot).await;
+        }
         self.verdict(admitted, &ids.0, &ids.1)
+    }
+
+    /// Where a message's turn belongs, or why there is none.
+    async fn judge(
+        &self,
+        message: &InboundMessage,
+        known: Known,
+        turn_kind: &'static str,
+    ) -> Result<Lane, &'static str> {
+        let pipeline = &self.pipeline;
+        match pipeline.settings.policy.decide(message, known) {
+            Decision::Answer => {}
+            Decision::Ignore(why) => {
+                if pipeline.settings.policy.lacks_only_a_mention(message, known) {
+                    guests::brought(pipeline, message).await;
+                }
+                return Err(why);
+            }
+            Decision::Refuse(_) => {
+                return if guests::is_refused_anew(pipeline, message, REFUSED_AGAIN).await {
+                    Ok(Lane::beside(REFUSED_TURN, REFUSED_LANE))
+                } else {
+                    Err("the sender may not talk to the bot, and was told")
+                };
+            }
+        }
+        if message.sender_is_bot && guests::bots_talk_too_long(pipeline, &message.chat_id).await {
+            return Err("bots have talked among themselves for long enough");
+        }
+        // An order of long ago is about a world that is gone.
+        if turn_kind == LATE_TURN {
+            return Ok(Lane::own(turn_kind));
+        }
+        Ok(match ChatCommand::of(message) {
+            Some(ChatCommand::Retry) | None => Lane::own(turn_kind),
+            Some(_) => Lane::beside(COMMAND_TURN, COMMAND_LANE),
+        })
     }
 
     /// Makes the event durable, as a turn or as one that there is no room for.
@@ -147,6 +208,7 @@ impl Admission {
                     conversation: format!("{}{BUSY_LANE}", work.conversation),
                     kind: BUSY_TURN.into(),
                     body: work.body,
+                    urgent: true,
                 };
                 let busy = NewEvent {
                     work: (!told).then_some(notice),
@@ -188,7 +250,7 @@ impl Admission {
         bursts.remove(conversation);
     }
 
-    fn new_event(&self, message: InboundMessage, turn_kind: &str, payload: Bytes) -> NewEvent {
+    fn new_event(&self, message: InboundMessage, lane: Lane, payload: Bytes) -> NewEvent {
         let conversation = conversation(&self.pipeline.settings.instance, &message);
         // An event without an id of its own is known by its message.
         let event_id = if message.event_id.is_empty() {
@@ -202,9 +264,10 @@ impl Admission {
             message_id: Some(message.message_id).filter(|id| !id.is_empty()),
             received_ms: self.pipeline.now_ms(),
             work: Some(NewTurn {
-                conversation,
-                kind: turn_kind.into(),
+                conversation: format!("{conversation}{}", lane.beside),
+                kind: lane.kind.into(),
                 body: payload.into(),
+                urgent: !lane.beside.is_empty(),
             }),
         }
     }
@@ -249,6 +312,32 @@ impl Admission {
             }
         }
     }
+}
+
+/// Where a turn waits, and of which kind it is.
+#[derive(Clone, Copy)]
+struct Lane {
+    kind: &'static str,
+    /// Behind the conversation's name; those are not to wait for anybody.
+    beside: &'static str,
+}
+
+impl Lane {
+    /// Behind the other messages of its conversation.
+    fn own(kind: &'static str) -> Self {
+        Self { kind, beside: "" }
+    }
+
+    /// In a lane of its own, past the conversation's.
+    fn beside(kind: &'static str, beside: &'static str) -> Self {
+        Self { kind, beside }
+    }
+}
+
+/// The conversation that a lane beside it belongs to.
+#[must_use]
+pub fn conversation_of(lane: &str) -> &str {
+    lane.split_once('#').map_or(lane, |(conversation, _)| conversation)
 }
 
 impl Ingress for Admission {

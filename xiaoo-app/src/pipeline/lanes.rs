@@ -8,7 +8,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
+use xiaoo_store::Claim;
 
+use super::running::Place;
 use super::{SharedPipeline, turn};
 
 /// How often the store is asked without a bell: a bell can be missed only by a
@@ -16,6 +18,8 @@ use super::{SharedPipeline, turn};
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// How long a claim that failed waits for the store.
 const CLAIM_AGAIN: Duration = Duration::from_secs(5);
+/// Urgent turns that run beside the others: each is an answer of the bot's own, and short.
+const URGENT_MAX: usize = 8;
 
 /// Runs turns until `stop`; those that run then go on in `turns`.
 ///
@@ -35,52 +39,89 @@ pub async fn run(
             return;
         }
     }
-    let places = Arc::new(Semaphore::new(pipeline.settings.turns_max));
-    loop {
-        let place = tokio::select! {
-            () = stop.cancelled() => return,
-            place = Arc::clone(&places).acquire_owned() => place,
-        };
-        let Ok(place) = place else {
-            return;
-        };
-        // One place is held; as many more as are free now can be filled too.
-        let claimed = pipeline.store.claim(1 + places.available_permits()).await;
-        let wait = if claimed.is_ok() {
-            LOOK_AGAIN
-        } else {
-            CLAIM_AGAIN
-        };
-        let claimed = claimed.unwrap_or_else(|error| {
-            error!("no turn can be taken from the store: {error}");
-            Vec::new()
-        });
-        if claimed.is_empty() {
-            drop(place);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = pipeline.lanes_bell.notified() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-            continue;
-        }
-        let mut held = Some(place);
-        for claimed in claimed {
-            let place = match held.take() {
-                Some(place) => place,
-                // Free a moment ago, and only this loop takes places.
-                None => match Arc::clone(&places).acquire_owned().await {
-                    Ok(place) => place,
-                    Err(_) => return,
-                },
+    let lanes = |which, places| Lanes {
+        pipeline: Arc::clone(&pipeline),
+        which,
+        places: Arc::new(Semaphore::new(places)),
+        turns: turns.clone(),
+        stop: stop.clone(),
+        give_up: give_up.clone(),
+    };
+    // What is urgent has places that nothing else can take.
+    tokio::join!(
+        lanes(Claim::Any, pipeline.settings.turns_max).run(),
+        lanes(Claim::Urgent, URGENT_MAX).run(),
+    );
+}
+
+/// Some places, and the turns that may take them.
+struct Lanes {
+    pipeline: SharedPipeline,
+    which: Claim,
+    places: Arc<Semaphore>,
+    turns: TaskTracker,
+    stop: CancellationToken,
+    give_up: CancellationToken,
+}
+
+impl Lanes {
+    async fn run(self) {
+        loop {
+            let place = tokio::select! {
+                () = self.stop.cancelled() => return,
+                place = Arc::clone(&self.places).acquire_owned() => place,
             };
-            let (pipeline, give_up) = (Arc::clone(&pipeline), give_up.clone());
-            turns.spawn(async move {
-                turn::run(&pipeline, claimed, &give_up).await;
-                drop(place);
-                // The conversation's next turn may be claimed now.
-                pipeline.lanes_bell.notify_one();
+            let Ok(place) = place else {
+                return;
+            };
+            // One place is held; as many more as are free now can be filled too.
+            let most = 1 + self.places.available_permits();
+            let claimed = self.pipeline.store.claim(most, self.which).await;
+            let wait = if claimed.is_ok() {
+                LOOK_AGAIN
+            } else {
+                CLAIM_AGAIN
+            };
+            let claimed = claimed.unwrap_or_else(|error| {
+                error!("no turn can be taken from the store: {error}");
+                Vec::new()
             });
+            if claimed.is_empty() {
+                drop(place);
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    () = self.bell().notified() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+                continue;
+            }
+            let mut held = Some(place);
+            for claimed in claimed {
+                let permit = match held.take() {
+                    Some(place) => place,
+                    // Free a moment ago, and only a turn that has waited for a person takes
+                    // one besides this loop.
+                    None => match Arc::clone(&self.places).acquire_owned().await {
+                        Ok(place) => place,
+                        Err(_) => return,
+                    },
+                };
+                let place = Place::held(Arc::clone(&self.places), permit);
+                let (pipeline, give_up) = (Arc::clone(&self.pipeline), self.give_up.clone());
+                self.turns.spawn(async move {
+                    turn::run(&pipeline, claimed, &place, &give_up).await;
+                    drop(place);
+                    // The conversation's next turn may be claimed now.
+                    pipeline.ring_lanes();
+                });
+            }
+        }
+    }
+
+    fn bell(&self) -> &tokio::sync::Notify {
+        match self.which {
+            Claim::Any => &self.pipeline.lanes_bell,
+            Claim::Urgent => &self.pipeline.urgent_bell,
         }
     }
 }

@@ -7,19 +7,33 @@
 //! | its turn comes | [`lanes`] | one at a time per conversation, in order; a global bound |
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
 //! | what is left of it | [`outcome`] | result, history and what to send: one transaction |
+//! | the bot itself is told something | [`command`], [`orders`] | answered at once, also while a turn runs |
+//! | a person is asked something | [`ask`], [`action`] | the answer is durable before anybody is told |
+//! | what the message brings along | [`intake`] | files, quotes, people; best effort, in bounded time |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
 //! | what was missed in an outage? | [`recovery`] | chats are read back, if the operator wants it |
 //! | was it sent, an hour ago? | [`lookup`] | the chat is read back before anything is sent again |
 
+pub mod action;
 pub mod admission;
+pub mod ask;
+pub mod budget;
+pub mod command;
+pub mod guests;
 pub mod identity;
+pub mod intake;
 pub mod lanes;
 pub mod lookup;
+pub mod notes;
+pub mod orders;
 pub mod outbox;
 pub mod outcome;
+pub mod people;
 pub mod policy;
 pub mod recovery;
+pub mod running;
+pub mod setting;
 pub mod signs;
 pub mod turn;
 
@@ -29,12 +43,16 @@ use std::time::Duration;
 
 use proto_core::Identity;
 use runtime_tokio::WallClock;
+use runtime_tokio::link::LinkStatus;
 use runtime_tokio::openapi::OpenApi;
 use tokio::sync::{Notify, watch};
 use xiaoo_store::Store;
 
 use crate::agents::Agents;
+use budget::Budgets;
+use people::Groups;
 use policy::Policy;
+use running::Running;
 
 /// What every step needs. One per channel.
 pub struct Pipeline {
@@ -52,10 +70,18 @@ pub struct Pipeline {
     pub identity: watch::Receiver<Option<String>>,
     /// Rings when a turn may be claimed.
     pub lanes_bell: Notify,
+    /// Rings when an urgent one may be.
+    pub urgent_bell: Notify,
     /// Rings when the outbox may have something to send.
     pub outbox_bell: Notify,
     /// What happened so far.
     pub counters: Counters,
+    /// The turns that run here.
+    pub running: Running,
+    /// Who is in the groups.
+    pub groups: Groups,
+    /// The long connection, for whoever asks how it is; `None` in webhook mode.
+    pub link: Option<LinkStatus>,
 }
 
 /// How the pipeline behaves.
@@ -79,6 +105,23 @@ pub struct Settings {
     pub message_age_max: Option<Duration>,
     /// Whether the sender of such a message is told.
     pub late_notice: bool,
+    /// What may be used in a day.
+    pub budgets: Budgets,
+    /// In which time somebody must agree to what a tool would do.
+    pub approval_timeout: Duration,
+    /// Answers in a row that bots get in one chat.
+    pub bot_turns_max: u32,
+    /// What of files is taken.
+    pub files: FileLimits,
+}
+
+/// What of people's files is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Bytes of one.
+    pub file_bytes_max: u64,
+    /// Bytes of all of one conversation.
+    pub conversation_bytes_max: u64,
 }
 
 impl Settings {
@@ -116,6 +159,12 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Things to send that were given up; the store keeps them with the reason.
     pub given_up: AtomicU64,
+    /// Turns that somebody has stopped.
+    pub stopped: AtomicU64,
+    /// Messages of people who may not talk to the bot, or not any more today.
+    pub turned_away: AtomicU64,
+    /// Buttons that were pressed.
+    pub clicks: AtomicU64,
     /// Turns that run now.
     pub running: AtomicU64,
 }
@@ -134,6 +183,12 @@ impl Pipeline {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.clock.unix_ms()
+    }
+
+    /// Says that turns may be claimed.
+    pub fn ring_lanes(&self) {
+        self.lanes_bell.notify_one();
+        self.urgent_bell.notify_one();
     }
 
     /// Whether so much time has passed since then.

@@ -1,6 +1,7 @@
 //! What a turn leaves behind, in one transaction: how it ended, what the
 //! conversation remembers, and what is to be sent.
 
+use std::path::Path;
 use std::time::Duration;
 
 use planted::Defect;
@@ -8,17 +9,22 @@ use proto_core::InboundMessage;
 use runtime_tokio::openapi::derive_uuid;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
-use xiaoo_agent::{Message, TurnOutcome};
+use xiaoo_agent::{Attachment, Message, TurnOutcome};
 use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, StoreError, Turn, TurnResult};
 
 use super::SharedPipeline;
+use super::ask::{Ask, button_id};
 use super::outbox::Sending;
+use super::people::Directory;
 use super::signs::{Board, SETTLED_AFTER, Shown, card_uuid, event_key};
 use crate::fail_point;
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
+use crate::render::language::Language;
 use crate::render::notice;
 
+/// Files that go with one answer: more are a mistake, or a flood.
+const FILES_MAX: usize = 16;
 /// The wait before a result that could not be kept is tried again; doubles up
 /// to [`FINISH_AGAIN_MAX`].
 const FINISH_AGAIN: Duration = Duration::from_millis(200);
@@ -31,26 +37,29 @@ pub(super) struct Ending<'a> {
     pub(super) message: &'a InboundMessage,
     pub(super) board: &'a Board,
     pub(super) shown: &'a Shown,
+    /// Who can be mentioned.
+    pub(super) people: &'a Directory,
+    /// What people were asked, by the calls that asked.
+    pub(super) asks: &'a [(String, Ask)],
     /// When that is, Unix milliseconds.
     pub(super) now_ms: i64,
 }
 
 impl Ending<'_> {
-    /// With an answer.
-    pub(super) fn answered(&self, outcome: &TurnOutcome) -> TurnResult {
-        let kept = outcome.new_messages.iter().filter_map(|kept| {
-            let body = keep_message(kept).ok()?;
-            Some(NewHistory {
-                role: role(kept).into(),
-                body: body.into(),
-            })
-        });
+    /// With an answer; `root` is where its files are.
+    pub(super) fn answered(&self, outcome: &TurnOutcome, root: Option<&Path>) -> TurnResult {
+        let contents = answer::contents(&outcome.answer, self.people);
+        let files: Vec<&Attachment> = match root {
+            Some(_) => outcome.attachments().take(FILES_MAX).collect(),
+            None => Vec::new(),
+        };
+        let root = root.map(|root| root.to_string_lossy()).unwrap_or_default();
         TurnResult {
             outcome: Outcome::Answered,
             detail: None,
             finished_ms: self.now_ms,
-            history: kept.collect(),
-            outbox: self.outbox(Phase::Done, answer::contents(&outcome.answer)),
+            history: kept(&outcome.new_messages),
+            outbox: self.outbox(Phase::Done, contents, &files, &root),
         }
     }
 
@@ -67,22 +76,50 @@ impl Ending<'_> {
             detail: Some(why),
             finished_ms: self.now_ms,
             history: Vec::new(),
-            outbox: self.outbox(Phase::Failed, contents),
+            outbox: self.outbox(Phase::Failed, contents, &[], ""),
         }
     }
 
-    /// What is to be sent, in order: the answer, the card's final state, and
+    /// With a notice, after this much had come of it.
+    pub(super) fn failed(&self, notice: &str, why: String, messages: &[Message]) -> TurnResult {
+        TurnResult {
+            history: kept(&ended_early(messages, "the turn failed")),
+            ..self.noticed(Outcome::Failed, Some(notice), why)
+        }
+    }
+
+    /// Because somebody has stopped it, after this much had come of it. Nothing more is said.
+    pub(super) fn stopped(&self, messages: &[Message]) -> TurnResult {
+        TurnResult {
+            outcome: Outcome::Interrupted,
+            detail: Some("stopped by a person".into()),
+            finished_ms: self.now_ms,
+            history: kept(&ended_early(messages, "it was stopped by a person")),
+            outbox: self.outbox(Phase::Stopped, Vec::new(), &[], ""),
+        }
+    }
+
+    /// What is to be sent, in order: the answer, its files, the cards' final states, and
     /// the reaction taken away.
-    fn outbox(&self, phase: Phase, contents: Vec<Content>) -> Vec<NewOutbox> {
+    fn outbox(
+        &self,
+        phase: Phase,
+        contents: Vec<Content>,
+        files: &[&Attachment],
+        root: &str,
+    ) -> Vec<NewOutbox> {
         let Self {
             turn,
             message,
             board,
             shown,
+            people: _,
+            asks,
             now_ms: _,
         } = self;
         let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
         let mut sendings = Vec::new();
+        let parts = contents.len();
         for (part, content) in contents.into_iter().enumerate() {
             sendings.push(Sending::Reply {
                 message_id: message.message_id.clone(),
@@ -95,6 +132,33 @@ impl Ending<'_> {
                 part,
                 asked_ms: turn.received_ms,
             });
+        }
+        for (at, file) in files.iter().enumerate() {
+            sendings.push(Sending::File {
+                message_id: message.message_id.clone(),
+                chat_id: message.chat_id.clone(),
+                in_thread: thread_id.is_some(),
+                thread_id: thread_id.clone(),
+                part: parts + at,
+                asked_ms: turn.received_ms,
+                root: root.to_owned(),
+                path: file.path.clone(),
+                name: file.name.clone(),
+                is_image: file.is_image,
+                fallback: notice::file_not_sent(Language::of(&message.text), &file.name),
+            });
+        }
+        for (call_id, ask) in *asks {
+            sendings.extend(ask.card.as_ref().map(|card| Sending::FinishCard {
+                card: Some(card.clone()),
+                reply_to: message.message_id.clone(),
+                create_uuid: String::new(),
+                content: ask.card(&button_id(turn.key.id, call_id)),
+                chat_id: message.chat_id.clone(),
+                thread_id: thread_id.clone(),
+                asked_ms: turn.received_ms,
+                not_before_ms: 0,
+            }));
         }
         let card_unknown = shown.card_unknown && !planted::is(Defect::CardForgotten);
         let has_card = shown.card.is_some() || card_unknown;
@@ -121,14 +185,7 @@ impl Ending<'_> {
         if shown.unsettled && !planted::is(Defect::NotSettled) {
             sendings.extend(self.once_more(finished));
         }
-        (0_u32..)
-            .zip(sendings)
-            .map(|(ordinal, sending)| NewOutbox {
-                uuid: derive_uuid(&turn.app, event_key(turn), ordinal),
-                kind: sending.kind().to_owned(),
-                body: sending.to_body(),
-            })
-            .collect()
+        rows(turn, sendings)
     }
 
     /// A try that was given up may arrive behind the final state: when that can
@@ -151,6 +208,67 @@ impl Ending<'_> {
     }
 }
 
+/// With an answer of the bot's own: nothing was shown before it, and nothing is remembered.
+pub(super) fn replied(
+    turn: &Turn,
+    message: &InboundMessage,
+    contents: Vec<Content>,
+    now_ms: i64,
+) -> TurnResult {
+    let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
+    let replies = contents.into_iter().enumerate().map(|(part, content)| Sending::Reply {
+        message_id: message.message_id.clone(),
+        chat_id: message.chat_id.clone(),
+        in_thread: thread_id.is_some(),
+        thread_id: thread_id.clone(),
+        msg_type: content.msg_type.to_owned(),
+        content: content.content,
+        fallback: content.fallback,
+        part,
+        asked_ms: turn.received_ms,
+    });
+    TurnResult {
+        outcome: Outcome::Answered,
+        detail: None,
+        finished_ms: now_ms,
+        history: Vec::new(),
+        outbox: rows(turn, replies.collect()),
+    }
+}
+
+/// Each with the uuid that it has however often the turn is run.
+fn rows(turn: &Turn, sendings: Vec<Sending>) -> Vec<NewOutbox> {
+    (0_u32..)
+        .zip(sendings)
+        .map(|(ordinal, sending)| NewOutbox {
+            uuid: derive_uuid(&turn.app, event_key(turn), ordinal),
+            kind: sending.kind().to_owned(),
+            body: sending.to_body(),
+        })
+        .collect()
+}
+
+/// What the conversation remembers of a turn that did not come to its end.
+fn ended_early(messages: &[Message], why: &str) -> Vec<Message> {
+    if messages.is_empty() {
+        return Vec::new();
+    }
+    let mut messages = messages.to_vec();
+    messages.push(Message::assistant(format!("[no answer: {why}]")));
+    messages
+}
+
+fn kept(messages: &[Message]) -> Vec<NewHistory> {
+    let kept = messages.iter().filter_map(|message| {
+        let body = serde_json::to_string(message).ok()?;
+        Some(NewHistory {
+            role: role(message).into(),
+            body: body.into(),
+        })
+    });
+    kept.collect()
+}
+
 /// There is nothing to say.
 pub(super) fn silent(finished_ms: i64) -> TurnResult {
     TurnResult {
@@ -167,11 +285,8 @@ fn role(message: &Message) -> &'static str {
         Message::User { .. } => "user",
         Message::Assistant { .. } => "assistant",
         Message::Tool { .. } => "tool",
+        Message::Summary { .. } => "summary",
     }
-}
-
-pub(super) fn keep_message(message: &Message) -> Result<String, serde_json::Error> {
-    serde_json::to_string(message)
 }
 
 /// Ends the turn in the store: without that the answer must not be sent. What

@@ -1,12 +1,18 @@
-//! What people see, as Feishu content: cards, answers and notices. Pure
-//! functions, no I/O.
+//! What people see, as Feishu content: cards, answers and notices; and what a model reads of
+//! what people said. Pure functions, no I/O.
 //!
-//! What a model wrote is not trusted: nothing in it can mention anybody.
+//! Neither side is trusted: nothing that a model wrote can mention everybody, and nothing that a
+//! person wrote can pass for the structure around it.
 
+pub mod action;
 pub mod answer;
+pub mod ask;
 pub mod card;
+pub mod context;
 pub mod language;
 pub mod notice;
+pub mod people;
+pub mod reply;
 pub mod split;
 
 /// Takes the force out of mention tags: `<at …>` in a text pings people, and

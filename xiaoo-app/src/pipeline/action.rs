@@ -1,0 +1,120 @@
+//! Somebody pressed a button on one of the bot's cards.
+//!
+//! Feishu waits 3 s for the answer, and shows it: a word, and the card anew. No call is made
+//! here: the store decides, and whoever waits for the answer hears of it there.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tracing::{info, warn};
+use xiaoo_store::TurnId;
+
+use super::ask::{self, Ask, State, What};
+use super::{Counters, SharedPipeline};
+use crate::render::action::{CardAction, CardAnswer, Toast};
+use crate::render::ask::{ALWAYS, DENY, ONCE};
+
+/// In which time the store must have decided; the platform waits for 3 s.
+const WITHIN: Duration = Duration::from_millis(2_000);
+/// Longest answer in a person's own words.
+const ANSWER_CHARS_MAX: usize = 4_000;
+
+/// Takes a click, and gives what Feishu is answered.
+pub async fn take(pipeline: &SharedPipeline, action: &CardAction) -> Bytes {
+    Counters::count(&pipeline.counters.clicks);
+    let answer = match tokio::time::timeout(WITHIN, decide(pipeline, action)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            warn!("the store was too slow for a click");
+            CardAnswer::toast(Toast::Later)
+        }
+    };
+    answer.to_json()
+}
+
+async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
+    let Some((turn, call_id)) = action.ask_id().and_then(parse_id) else {
+        // A button of an old card, or of none of ours.
+        return CardAnswer::none();
+    };
+    let scope = ask::scope(turn);
+    let known = match pipeline.note::<Ask>(&scope, call_id).await {
+        Ok(Some(known)) => known,
+        Ok(None) => return CardAnswer::toast(Toast::Expired),
+        Err(error) => {
+            warn!("a click cannot be taken: {error}");
+            return CardAnswer::toast(Toast::Later);
+        }
+    };
+    let operator = action.operator_open_id.as_str();
+    let may_answer = match known.what {
+        What::Approval { .. } => {
+            operator == known.who || pipeline.settings.policy.is_admin(operator)
+        }
+        // It is that person's answer that is wanted.
+        What::Question { .. } => operator == known.who,
+    };
+    if !may_answer || operator.is_empty() {
+        info!(operator, "a click of somebody who was not asked");
+        return CardAnswer::toast(Toast::NotYours);
+    }
+    let id = ask::button_id(turn, call_id);
+    if known.state != State::Open {
+        return CardAnswer::with_card(Toast::DecidedAlready, &known.card(&id));
+    }
+    let Some(choice) = choice(&known.what, action) else {
+        return CardAnswer::toast(Toast::Empty);
+    };
+    let state = State::Answered {
+        by: operator.to_owned(),
+        choice: choice.clone(),
+        at_ms: pipeline.now_ms(),
+    };
+    let ended = match ask::end(pipeline, &scope, call_id, state.clone()).await {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return CardAnswer::toast(Toast::Expired),
+        Err(error) => {
+            warn!("a click cannot be taken: {error}");
+            return CardAnswer::toast(Toast::Later);
+        }
+    };
+    if ended.state != state {
+        return CardAnswer::with_card(Toast::DecidedAlready, &ended.card(&id));
+    }
+    info!(operator, %turn, "a question was answered");
+    let toast = match (&ended.what, choice.as_str()) {
+        (What::Approval { tool, .. }, ALWAYS) => {
+            ask::grant(pipeline, &ended.conversation, tool).await;
+            Toast::Allowed
+        }
+        (What::Approval { .. }, DENY) => Toast::Denied,
+        (What::Approval { .. }, _) => Toast::Allowed,
+        (What::Question { .. }, _) => Toast::Thanks,
+    };
+    CardAnswer::with_card(toast, &ended.card(&id))
+}
+
+/// What was chosen; `None` if it is nothing that could be.
+fn choice(what: &What, action: &CardAction) -> Option<String> {
+    match what {
+        What::Approval { .. } => {
+            let pressed = action.choice()?;
+            [ONCE, ALWAYS, DENY]
+                .contains(&pressed)
+                .then(|| pressed.to_owned())
+        }
+        What::Question { options, .. } if options.is_empty() => {
+            let text = action.text()?.trim();
+            (!text.is_empty()).then(|| text.chars().take(ANSWER_CHARS_MAX).collect())
+        }
+        What::Question { options, .. } => {
+            let at: usize = action.choice()?.parse().ok()?;
+            options.get(at).cloned()
+        }
+    }
+}
+
+fn parse_id(id: &str) -> Option<(TurnId, &str)> {
+    let (turn, call_id) = id.split_once('/')?;
+    Some((TurnId::from(turn.parse::<i64>().ok()?), call_id))
+}

@@ -1,0 +1,131 @@
+//! What people may tell the bot itself: `/help`, `/stop` and the like, in Chinese and English.
+
+use proto_core::InboundMessage;
+
+/// Something that the bot is told, not the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChatCommand {
+    /// What there is to be told.
+    Help,
+    /// The conversation begins anew.
+    New,
+    /// What runs and waits here ends.
+    Stop,
+    /// What the bot is doing.
+    Status,
+    /// Which model answers here; with a name, which one shall.
+    Model(Option<String>),
+    /// What it can read up on.
+    Skills,
+    /// The last message once more.
+    Retry,
+    /// Lets in whoever was given this code.
+    Pair(String),
+}
+
+/// The words that begin a command, with or without the slash's full-width form.
+const WORDS: [(&str, &str, Make); 8] = [
+    ("help", "帮助", |_| ChatCommand::Help),
+    ("new", "新对话", |_| ChatCommand::New),
+    ("stop", "停止", |_| ChatCommand::Stop),
+    ("status", "状态", |_| ChatCommand::Status),
+    ("model", "模型", |rest| {
+        ChatCommand::Model((!rest.is_empty()).then(|| rest.to_owned()))
+    }),
+    ("skills", "技能", |_| ChatCommand::Skills),
+    ("retry", "重试", |_| ChatCommand::Retry),
+    ("pair", "配对", |rest| ChatCommand::Pair(rest.to_owned())),
+];
+
+type Make = fn(&str) -> ChatCommand;
+
+impl ChatCommand {
+    /// The command that a message is, if it is one.
+    #[must_use]
+    pub fn of(message: &InboundMessage) -> Option<Self> {
+        Self::parse(&without_mentions_of_bots(message))
+    }
+
+    /// The command that a text is, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let Some(said) = text.strip_prefix(['/', '／']) else {
+            return is_stop(text).then_some(Self::Stop);
+        };
+        let (word, rest) = said.split_once(char::is_whitespace).unwrap_or((said, ""));
+        let word = word.to_lowercase();
+        let (_, _, make) = WORDS
+            .iter()
+            .find(|(english, chinese, _)| word == *english || word == *chinese)?;
+        Some(make(rest.trim()))
+    }
+}
+
+/// Whoever wants something to stop does not look for the slash.
+fn is_stop(text: &str) -> bool {
+    let word = text.trim_end_matches(['.', '!', '。', '！']);
+    word.eq_ignore_ascii_case("stop") || word == "停止" || word == "停"
+}
+
+/// A mention of the bot behind the words is as good as one before them.
+fn without_mentions_of_bots(message: &InboundMessage) -> String {
+    let bots = message.mentions.iter().filter(|mention| mention.is_bot);
+    bots.fold(message.text.clone(), |text, mention| {
+        text.replace(&format!("@{}", mention.name), "")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_known_in_both_languages_and_nothing_else_is_one() {
+        let model = |name: &str| Some(ChatCommand::Model(Some(name.to_owned())));
+        for (text, command) in [
+            ("/help", Some(ChatCommand::Help)),
+            (" /HELP ", Some(ChatCommand::Help)),
+            ("／帮助", Some(ChatCommand::Help)),
+            ("/new", Some(ChatCommand::New)),
+            ("/新对话", Some(ChatCommand::New)),
+            ("stop", Some(ChatCommand::Stop)),
+            ("Stop!", Some(ChatCommand::Stop)),
+            ("停止。", Some(ChatCommand::Stop)),
+            ("/停止", Some(ChatCommand::Stop)),
+            ("/stop now", Some(ChatCommand::Stop)),
+            ("/model", Some(ChatCommand::Model(None))),
+            ("/model  z-ai/glm-5 ", model("z-ai/glm-5")),
+            ("/模型 a b", model("a b")),
+            ("/retry", Some(ChatCommand::Retry)),
+            ("/skills", Some(ChatCommand::Skills)),
+            ("/状态", Some(ChatCommand::Status)),
+            ("/pair 123456", Some(ChatCommand::Pair("123456".into()))),
+            ("please stop", None),
+            ("停止部署了吗", None),
+            ("/weekly-report this week", None),
+            ("/", None),
+            ("help", None),
+            ("/helpme", None),
+            ("", None),
+        ] {
+            assert_eq!(ChatCommand::parse(text), command, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mention_behind_the_command_is_left_out() {
+        let mention = proto_core::InboundMention {
+            key: "@_user_1".into(),
+            open_id: "ou_b".into(),
+            name: "xiaoO".into(),
+            is_bot: true,
+        };
+        let message = InboundMessage {
+            text: "/stop @xiaoO".into(),
+            mentions: vec![mention],
+            ..InboundMessage::default()
+        };
+        assert_eq!(ChatCommand::of(&message), Some(ChatCommand::Stop));
+    }
+}

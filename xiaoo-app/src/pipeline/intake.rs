@@ -1,0 +1,254 @@
+//! What a message brings along: the message that it quotes, the bundle that it forwards, the files
+//! of all of them and those that came shortly before, and who is in the group.
+//!
+//! All of it is best effort and in bounded time: what can't be had is said to the model in its
+//! place.
+
+use std::time::Duration;
+
+use proto_core::{InboundMessage, InboundResource, ResourceKind};
+use runtime_tokio::openapi::{ApiError, ListedMessage, ResourceAt};
+use tokio::io::AsyncSeekExt as _;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+use xiaoo_agent::{Image, Message, Workspace};
+
+use super::guests::{self, Brought};
+use super::people::Directory;
+use super::{Pipeline, SharedPipeline};
+use crate::render::context::{self, Attached, Author, Bundle, Quoted, Said};
+
+/// How long all of it may take together.
+const WITHIN: Duration = Duration::from_secs(90);
+/// Files that one message brings along; the rest is named and not fetched.
+const FILES_MAX: usize = 12;
+/// Where files of people are, in the conversation's directory.
+const FILES: &str = "files";
+
+/// What the model reads as the person's words, with all that they bring along.
+pub(super) async fn gather(
+    pipeline: &SharedPipeline,
+    message: &InboundMessage,
+    workspace: Option<&Workspace>,
+    people: &Directory,
+) -> Message {
+    let intake = Intake {
+        pipeline,
+        message,
+        workspace,
+        deadline: Instant::now() + WITHIN,
+    };
+    intake.gather(people).await
+}
+
+struct Intake<'a> {
+    pipeline: &'a Pipeline,
+    message: &'a InboundMessage,
+    workspace: Option<&'a Workspace>,
+    deadline: Instant,
+}
+
+/// A file to be fetched: of this message, by this key.
+struct Wanted {
+    message_id: String,
+    file_key: String,
+    kind: ResourceKind,
+    name: Option<String>,
+}
+
+impl Intake<'_> {
+    async fn gather(&self, people: &Directory) -> Message {
+        let mut wanted: Vec<Wanted> = Vec::new();
+        let before = self.brought_before().await;
+        for brought in &before {
+            wanted.extend(brought.files.iter().map(|file| Wanted {
+                message_id: brought.message_id.clone(),
+                file_key: file.file_key.clone(),
+                kind: if file.is_image {
+                    ResourceKind::Image
+                } else {
+                    ResourceKind::File
+                },
+                name: file.name.clone(),
+            }));
+        }
+        wanted.extend(of_message(&self.message.message_id, &self.message.resources));
+        let bundle = self.bundle(people, &mut wanted).await;
+        let quoted = self.quoted(people, &mut wanted).await;
+        let attached = self.fetch(wanted).await;
+        if !before.is_empty() {
+            guests::forget_brought(self.pipeline, self.message).await;
+        }
+        let images = attached.iter().filter_map(|file| match file {
+            Attached::Fetched {
+                path, media_type, ..
+            } if context::is_picture(media_type) => Some(Image {
+                path: path.clone(),
+                media_type: media_type.clone(),
+            }),
+            Attached::Fetched { .. } | Attached::Missing { .. } => None,
+        });
+        let said = Said {
+            author: (!self.message.is_direct).then(|| Author {
+                open_id: self.message.sender_open_id.clone(),
+                name: people.name_of(&self.message.sender_open_id),
+            }),
+            text: &self.message.text,
+            bundle,
+            quoted,
+            files: &attached,
+        };
+        Message::User {
+            content: context::user_text(&said),
+            images: images.collect(),
+            again: false,
+        }
+    }
+
+    async fn brought_before(&self) -> Vec<Brought> {
+        if self.message.is_direct {
+            return Vec::new();
+        }
+        guests::brought_before(self.pipeline, self.message)
+            .await
+            .unwrap_or_else(|error| {
+                warn!("files that came before cannot be found: {error}");
+                Vec::new()
+            })
+    }
+
+    /// What is in a forwarded bundle or a card: it has to be asked for.
+    async fn bundle(&self, people: &Directory, wanted: &mut Vec<Wanted>) -> Option<Bundle> {
+        if !self.message.needs_fetch {
+            return None;
+        }
+        let listed = self.listed(&self.message.message_id).await;
+        let bundle = context::bundle(&listed, people);
+        wanted.extend(of_message(&self.message.message_id, &bundle.resources));
+        Some(bundle)
+    }
+
+    /// The message that is quoted. In a thread every message names the first one; there it is
+    /// only told when it is what is answered.
+    async fn quoted(&self, people: &Directory, wanted: &mut Vec<Wanted>) -> Option<Quoted> {
+        let parent = self.message.parent_id.as_deref().filter(|id| !id.is_empty())?;
+        let listed = self.listed(parent).await;
+        let quoted = context::quoted(&listed, people)?;
+        wanted.extend(of_message(parent, &quoted.resources));
+        Some(quoted)
+    }
+
+    async fn listed(&self, message_id: &str) -> Vec<ListedMessage> {
+        let asking = self.pipeline.api.get_message(message_id);
+        match tokio::time::timeout_at(self.deadline, asking).await {
+            Ok(Ok(listed)) => listed,
+            Ok(Err(error)) => {
+                debug!(message_id, "a message cannot be read: {error}");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    async fn fetch(&self, mut wanted: Vec<Wanted>) -> Vec<Attached> {
+        wanted.retain(|file| file.kind != ResourceKind::Sticker);
+        let mut known = std::collections::HashSet::new();
+        wanted.retain(|file| known.insert(file.file_key.clone()));
+        let mut attached = Vec::with_capacity(wanted.len());
+        for (at, file) in wanted.into_iter().enumerate() {
+            let fetched = if at >= FILES_MAX {
+                Err(format!("more than {FILES_MAX} files came at once"))
+            } else {
+                match tokio::time::timeout_at(self.deadline, self.fetch_one(&file)).await {
+                    Ok(fetched) => fetched,
+                    Err(_) => Err("it took too long".to_owned()),
+                }
+            };
+            attached.push(fetched.unwrap_or_else(|why| {
+                warn!(
+                    message_id = file.message_id,
+                    "a file was not fetched: {why}"
+                );
+                Attached::Missing {
+                    name: file.name.clone().unwrap_or_else(|| kind_word(file.kind).into()),
+                    why,
+                }
+            }));
+        }
+        attached
+    }
+
+    async fn fetch_one(&self, file: &Wanted) -> Result<Attached, String> {
+        let Some(workspace) = self.workspace else {
+            return Err("there is no directory for files".into());
+        };
+        let local = |error: std::io::Error| format!("it could not be kept: {error}");
+        let root = workspace.root().to_path_buf();
+        let part = tokio::task::spawn_blocking(move || tempfile::tempfile_in(root))
+            .await
+            .map_err(|_| "the daemon is stopping".to_owned())?
+            .map_err(local)?;
+        let mut part = tokio::fs::File::from_std(part);
+        let at = ResourceAt {
+            message_id: &file.message_id,
+            file_key: &file.file_key,
+            kind: file.kind,
+        };
+        let bytes_max = self.pipeline.settings.files.file_bytes_max;
+        let down = self
+            .pipeline
+            .api
+            .download_resource(at, bytes_max, &part)
+            .await
+            .map_err(|error| why_not_fetched(&error))?;
+        part.rewind().await.map_err(local)?;
+        let name = file.name.clone().or(down.file_name).unwrap_or_else(|| {
+            format!(
+                "{}.{}",
+                kind_word(file.kind),
+                context::extension(&down.content_type)
+            )
+        });
+        let saved = workspace
+            .write_new(FILES, &name, part, bytes_max)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(Attached::Fetched {
+            path: saved.path,
+            name,
+            media_type: down.content_type,
+            bytes: saved.bytes,
+        })
+    }
+}
+
+fn of_message(message_id: &str, resources: &[InboundResource]) -> Vec<Wanted> {
+    let wanted = resources.iter().map(|resource| Wanted {
+        message_id: message_id.to_owned(),
+        file_key: resource.file_key.clone(),
+        kind: resource.kind,
+        name: resource.file_name.clone(),
+    });
+    wanted.collect()
+}
+
+fn why_not_fetched(error: &ApiError) -> String {
+    if error.is_too_large() {
+        "it is too large".into()
+    } else if error.target_is_gone() {
+        "it was deleted".into()
+    } else if error.is_scope_missing() {
+        "the bot may not read files here: the app lacks a permission".into()
+    } else {
+        error.to_string()
+    }
+}
+
+fn kind_word(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Image => "image",
+        ResourceKind::Audio => "audio",
+        ResourceKind::Video => "video",
+        ResourceKind::File | ResourceKind::Sticker => "file",
+    }
+}

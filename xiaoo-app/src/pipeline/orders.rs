@@ -1,0 +1,168 @@
+//! Doing what the bot itself is told. No model is asked, and nothing here waits for a turn that
+//! runs: these have a lane and places of their own.
+
+use std::time::Duration;
+
+use proto_core::InboundMessage;
+use proto_core::conn::LinkState;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use xiaoo_store::{StoreError, Turn};
+
+use super::admission::conversation_of;
+use super::command::ChatCommand;
+use super::outcome::{finish, replied};
+use super::{Counters, SharedPipeline, guests};
+use crate::render::answer;
+use crate::render::language::Language;
+use crate::render::people::Directory;
+use crate::render::reply::{self, SkillLine, Status};
+
+/// How long a stop waits for the turn to have ended, so that its word is the last one.
+const STOPPED_WITHIN: Duration = Duration::from_millis(1_500);
+/// How often it looks.
+const STOP_POLL: Duration = Duration::from_millis(20);
+
+/// Does what a message tells the bot, and says so.
+pub(super) async fn obey(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    message: &InboundMessage,
+    command: &ChatCommand,
+    language: Language,
+    give_up: &CancellationToken,
+) {
+    info!(?command, "the bot itself is told something");
+    let order = Order {
+        pipeline,
+        turn,
+        message,
+        conversation: conversation_of(&turn.conversation),
+        language,
+    };
+    let text = order.obey(command).await.unwrap_or_else(|error| {
+        warn!("a command could not be obeyed: {error}");
+        reply::not_now(language)
+    });
+    let contents = answer::contents(&text, &Directory::default());
+    Counters::count(&pipeline.counters.commands);
+    let result = replied(turn, message, contents, pipeline.now_ms());
+    finish(pipeline, turn, result, None, give_up).await;
+}
+
+struct Order<'a> {
+    pipeline: &'a SharedPipeline,
+    turn: &'a Turn,
+    message: &'a InboundMessage,
+    conversation: &'a str,
+    language: Language,
+}
+
+impl Order<'_> {
+    async fn obey(&self, command: &ChatCommand) -> Result<String, StoreError> {
+        let language = self.language;
+        Ok(match command {
+            ChatCommand::Help => reply::help(language, self.is_admin()),
+            ChatCommand::New => {
+                let until = self.turn.key.id;
+                self.pipeline
+                    .set(self.conversation, |setting| setting.forget(until))
+                    .await?;
+                reply::begun_anew(language)
+            }
+            ChatCommand::Stop => self.stop().await?,
+            ChatCommand::Status => self.status().await?,
+            ChatCommand::Model(name) => self.model(name.as_deref()).await?,
+            ChatCommand::Skills => reply::skills(language, &self.skills().await),
+            ChatCommand::Pair(code) => {
+                if !self.is_admin() {
+                    return Ok(reply::admins_only(language));
+                }
+                let let_in = guests::let_in(self.pipeline, code).await?;
+                reply::paired(language, let_in.is_some())
+            }
+            // A turn like any other; see `turn`.
+            ChatCommand::Retry => String::new(),
+        })
+    }
+
+    /// Ends what runs here and drops what waits, and says so when nothing of it can come any more.
+    async fn stop(&self) -> Result<String, StoreError> {
+        let until = self.turn.key.id;
+        let before = self.pipeline.store.conversation(self.conversation).await?;
+        self.pipeline
+            .set(self.conversation, |setting| setting.stop(until))
+            .await?;
+        self.pipeline.running.stop(self.conversation, until);
+        let deadline = Instant::now() + STOPPED_WITHIN;
+        while Instant::now() < deadline {
+            let now = self.pipeline.store.conversation(self.conversation).await?;
+            if !now.is_running {
+                break;
+            }
+            tokio::time::sleep(STOP_POLL).await;
+        }
+        Ok(reply::stopped(
+            self.language,
+            before.is_running,
+            before.waiting,
+        ))
+    }
+
+    async fn status(&self) -> Result<String, StoreError> {
+        let stats = self.pipeline.store.conversation(self.conversation).await?;
+        let setting = self.pipeline.setting(self.conversation).await?;
+        let agent = self.agent();
+        let used = self.pipeline.used(&self.message.sender_open_id).await?;
+        let link = self.pipeline.link.as_ref();
+        Ok(reply::status(
+            self.language,
+            &Status {
+                link_is_open: link.map(|link| link.snapshot().state == LinkState::Open),
+                is_running: stats.is_running,
+                waiting: stats.waiting,
+                agent: &agent.id,
+                model: agent.model_name(setting.model.as_deref()),
+                used: (used.turns, used.tokens),
+                version: env!("CARGO_PKG_VERSION"),
+            },
+        ))
+    }
+
+    async fn model(&self, name: Option<&str>) -> Result<String, StoreError> {
+        let agent = self.agent();
+        let known: Vec<&str> = agent.model_names().collect();
+        let Some(name) = name else {
+            let setting = self.pipeline.setting(self.conversation).await?;
+            let current = agent.model_name(setting.model.as_deref());
+            return Ok(reply::models(self.language, current, &known));
+        };
+        let is_known = known.contains(&name);
+        if is_known {
+            self.pipeline
+                .set(self.conversation, |setting| {
+                    setting.model = Some(name.to_owned());
+                })
+                .await?;
+        }
+        Ok(reply::model_changed(self.language, name, is_known, &known))
+    }
+
+    async fn skills(&self) -> Vec<SkillLine> {
+        self.agent().skills_for_people().await
+    }
+
+    fn agent(&self) -> &crate::agents::Agent {
+        self.pipeline
+            .agents
+            .of(&self.message.chat_id, &self.message.sender_open_id)
+    }
+
+    fn is_admin(&self) -> bool {
+        self.pipeline
+            .settings
+            .policy
+            .is_admin(&self.message.sender_open_id)
+    }
+}

@@ -1,0 +1,336 @@
+//! Cards that ask a person something: may a tool be used, and what the model wants to know.
+
+use serde_json::{Value, json};
+
+use super::language::Language;
+use super::without_mentions;
+
+/// What an approval's buttons say: this once.
+pub const ONCE: &str = "once";
+/// What an approval's buttons say: always in this chat.
+pub const ALWAYS: &str = "always";
+/// What an approval's buttons say: no.
+pub const DENY: &str = "deny";
+
+/// The field in which a person's own words come back.
+pub const ANSWER_FIELD: &str = "answer";
+
+/// Characters of a command or a question that a card shows.
+const TEXT_CHARS_MAX: usize = 2_000;
+/// Characters of one option: a button is one line.
+const OPTION_CHARS_MAX: usize = 60;
+
+/// What all such cards have.
+pub struct AskView<'a> {
+    /// What the buttons bring back.
+    pub id: &'a str,
+    /// Who is asked (an open_id).
+    pub who: &'a str,
+    /// What became of it; `None` while it is open.
+    pub outcome: Option<Outcome<'a>>,
+    /// The words.
+    pub language: Language,
+}
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// Somebody has answered.
+    Answered {
+        /// Who (an open_id).
+        by: &'a str,
+        /// What.
+        choice: &'a str,
+        /// When, Unix milliseconds.
+        at_ms: i64,
+    },
+    /// Nobody has, in time.
+    TimedOut,
+    /// It is not asked any more.
+    Withdrawn,
+}
+
+/// May a tool be used?
+#[must_use]
+pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> String {
+    let say = |chinese, english| view.language.pick(chinese, english);
+    let tool = plain(tool, OPTION_CHARS_MAX);
+    let mut elements = vec![
+        markdown(&format!("{}：**{tool}**", say("工具", "Tool"))),
+        markdown(&fenced(what)),
+    ];
+    if !place.is_empty() {
+        let place = plain(place, TEXT_CHARS_MAX);
+        elements.push(markdown(&format!("{}：{place}", say("位置", "Where"))));
+    }
+    match view.outcome {
+        None => {
+            elements.push(markdown(&format!(
+                "{} {}",
+                mention(view.who),
+                say("请确认是否允许。", "please decide.")
+            )));
+            elements.push(buttons(&[
+                button(view.id, say("仅此一次", "Allow once"), ONCE, "primary"),
+                button(view.id, say("本会话总是允许", "Always in this chat"), ALWAYS, "default"),
+                button(view.id, say("拒绝", "Deny"), DENY, "danger"),
+            ]));
+        }
+        Some(outcome) => elements.push(markdown(&match outcome {
+            Outcome::Answered { by, choice, .. } => {
+                let word = match choice {
+                    ONCE => say("✅ 已允许（仅此一次）", "✅ Allowed once"),
+                    ALWAYS => say("✅ 已允许（本会话总是允许）", "✅ Always allowed in this chat"),
+                    _ => say("⛔ 已拒绝", "⛔ Denied"),
+                };
+                format!("{word} · {}", mention(by))
+            }
+            Outcome::TimedOut => say("⌛ 无人回应，已按拒绝处理", "⌛ No answer in time: denied").into(),
+            Outcome::Withdrawn => say("⏹ 任务已结束，无需再确认", "⏹ No longer needed").into(),
+        })),
+    }
+    let template = match view.outcome {
+        None => "orange",
+        Some(Outcome::Answered { choice, .. }) if choice != DENY => "green",
+        Some(Outcome::Answered { .. }) => "red",
+        Some(Outcome::TimedOut | Outcome::Withdrawn) => "grey",
+    };
+    card(say("小欧需要确认", "小欧 · Approval needed"), template, elements)
+}
+
+/// What the model wants to know.
+#[must_use]
+pub fn question(view: &AskView<'_>, text: &str, options: &[String]) -> String {
+    let say = |chinese, english| view.language.pick(chinese, english);
+    let mut elements = vec![markdown(&plain_lines(text))];
+    match view.outcome {
+        None if options.is_empty() => {
+            elements.push(json!({
+                "tag": "form",
+                "name": "ask",
+                "elements": [
+                    {
+                        "tag": "input",
+                        "name": ANSWER_FIELD,
+                        "required": true,
+                        "placeholder": {
+                            "tag": "plain_text",
+                            "content": say("请输入回答", "Your answer")
+                        }
+                    },
+                    {
+                        "tag": "button",
+                        "name": "submit",
+                        "text": { "tag": "plain_text", "content": say("提交", "Submit") },
+                        "type": "primary",
+                        "action_type": "form_submit",
+                        "value": { "ask": view.id }
+                    }
+                ]
+            }));
+            elements.push(markdown(&asked(view)));
+        }
+        None => {
+            let rows: Vec<Value> = options
+                .iter()
+                .enumerate()
+                .map(|(at, option)| {
+                    let label = plain(option, OPTION_CHARS_MAX);
+                    button(view.id, &label, &at.to_string(), "default")
+                })
+                .collect();
+            elements.push(buttons(&rows));
+            elements.push(markdown(&asked(view)));
+        }
+        Some(outcome) => elements.push(markdown(&match outcome {
+            Outcome::Answered { by, choice, .. } => {
+                format!("✅ {} · {}", plain_lines(choice), mention(by))
+            }
+            Outcome::TimedOut => say("⌛ 无人回答", "⌛ No answer in time").into(),
+            Outcome::Withdrawn => say("⏹ 任务已结束，无需再回答", "⏹ No longer needed").into(),
+        })),
+    }
+    let template = match view.outcome {
+        None => "orange",
+        Some(Outcome::Answered { .. }) => "green",
+        Some(Outcome::TimedOut | Outcome::Withdrawn) => "grey",
+    };
+    card(say("小欧想问一下", "小欧 · A question"), template, elements)
+}
+
+fn asked(view: &AskView<'_>) -> String {
+    let words = view.language.pick("请回答。", "please answer.");
+    format!("{} {words}", mention(view.who))
+}
+
+fn card(title: &str, template: &str, elements: Vec<Value>) -> String {
+    json!({
+        "config": { "update_multi": true, "wide_screen_mode": true },
+        "header": {
+            "title": { "tag": "plain_text", "content": title },
+            "template": template
+        },
+        "elements": elements
+    })
+    .to_string()
+}
+
+fn markdown(content: &str) -> Value {
+    json!({ "tag": "markdown", "content": content })
+}
+
+fn buttons(buttons: &[Value]) -> Value {
+    json!({ "tag": "action", "actions": buttons })
+}
+
+fn button(id: &str, label: &str, choice: &str, kind: &str) -> Value {
+    json!({
+        "tag": "button",
+        "text": { "tag": "plain_text", "content": label },
+        "type": kind,
+        "value": { "ask": id, "choice": choice }
+    })
+}
+
+/// A person, by an id of the platform's: nobody else's words come here.
+fn mention(open_id: &str) -> String {
+    let is_id = !open_id.is_empty()
+        && open_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && open_id.starts_with("ou_");
+    if is_id {
+        format!("<at id={open_id}></at>")
+    } else {
+        String::new()
+    }
+}
+
+/// A command as code, exactly as it would run; what is too long is cut and said to be.
+fn fenced(text: &str) -> String {
+    let (shown, more) = cut(text, TEXT_CHARS_MAX);
+    // A fence inside could end this one.
+    let shown = without_mentions(&shown.replace("```", "'''"));
+    let more = match more {
+        0 => String::new(),
+        more => format!("\n… (+{more})"),
+    };
+    format!("```\n{shown}{more}\n```")
+}
+
+fn plain_lines(text: &str) -> String {
+    let (shown, more) = cut(text, TEXT_CHARS_MAX);
+    let lines: Vec<String> = shown.lines().map(|line| plain(line, usize::MAX)).collect();
+    let more = if more == 0 { "" } else { " …" };
+    format!("{}{more}", lines.join("\n"))
+}
+
+/// One line without anything that a card's Markdown would act on.
+fn plain(text: &str, chars_max: usize) -> String {
+    let kept = text.chars().filter_map(|character| match character {
+        '*' | '`' | '[' | ']' | '!' | '#' | '|' | '~' | '>' => None,
+        control if control.is_control() => Some(' '),
+        other => Some(other),
+    });
+    let (shown, more) = cut(&kept.collect::<String>(), chars_max);
+    let more = if more == 0 { "" } else { "…" };
+    without_mentions(&format!("{shown}{more}"))
+}
+
+/// So many characters, and how many there are more.
+fn cut(text: &str, chars_max: usize) -> (String, usize) {
+    match text.char_indices().nth(chars_max) {
+        Some((at, _)) => {
+            let (kept, rest) = text.split_at(at);
+            (kept.to_owned(), rest.chars().count())
+        }
+        None => (text.to_owned(), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: AskView<'static> = AskView {
+        id: "7/call_1",
+        who: "ou_1",
+        outcome: None,
+        language: Language::English,
+    };
+
+    fn parsed(card: &str) -> Value {
+        serde_json::from_str(card).unwrap()
+    }
+
+    #[test]
+    fn an_open_approval_has_three_buttons_and_a_decided_one_none() {
+        let card = approval(&OPEN, "shell", "rm -rf build", "/work");
+        let actions = &parsed(&card)["elements"][4]["actions"];
+        let values: Vec<_> = (0..3).map(|at| actions[at]["value"].clone()).collect();
+        let value = |choice: &str| json!({"ask": "7/call_1", "choice": choice});
+        assert_eq!(values, [value(ONCE), value(ALWAYS), value(DENY)]);
+        for (outcome, template, word) in [
+            (Outcome::TimedOut, "grey", "denied"),
+            (Outcome::Withdrawn, "grey", "No longer needed"),
+            (
+                Outcome::Answered {
+                    by: "ou_2",
+                    choice: ALWAYS,
+                    at_ms: 1,
+                },
+                "green",
+                "<at id=ou_2></at>",
+            ),
+            (
+                Outcome::Answered {
+                    by: "ou_2",
+                    choice: DENY,
+                    at_ms: 1,
+                },
+                "red",
+                "Denied",
+            ),
+        ] {
+            let view = AskView {
+                outcome: Some(outcome),
+                ..OPEN
+            };
+            let card = approval(&view, "shell", "rm -rf build", "/work");
+            assert_eq!(parsed(&card)["header"]["template"], template);
+            assert!(card.contains(word) && !card.contains("\"button\""), "{card}");
+        }
+    }
+
+    #[test]
+    fn what_a_tool_would_do_cannot_dress_up_the_card() {
+        let what = "```\n**harmless**\n<at id=all></at>".to_owned() + &"x".repeat(9_000);
+        let card = approval(&OPEN, "**shell** <at id=all>", &what, "[a](http://x)");
+        let text = parsed(&card).to_string();
+        assert!(!text.contains("<at id=all"), "{text}");
+        assert_eq!(text.matches("```").count(), 2, "{text}");
+        assert!(text.contains("(+") && text.len() < 8_000, "{}", text.len());
+    }
+
+    #[test]
+    fn a_question_has_options_or_a_field() {
+        let options = ["left".to_owned(), "right <at id=all>".to_owned()];
+        let card = parsed(&question(&OPEN, "Which?", &options));
+        let second = &card["elements"][1]["actions"][1];
+        assert_eq!(second["value"], json!({"ask": "7/call_1", "choice": "1"}));
+        assert!(!card.to_string().contains("<at id=all"));
+        let card = parsed(&question(&OPEN, "Which?", &[]));
+        let form = &card["elements"][1];
+        assert_eq!(form["tag"], "form");
+        assert_eq!(form["elements"][0]["name"], ANSWER_FIELD);
+        assert_eq!(form["elements"][1]["value"], json!({"ask": "7/call_1"}));
+    }
+
+    #[test]
+    fn only_ids_are_mentioned() {
+        assert_eq!(mention("ou_a1"), "<at id=ou_a1></at>");
+        for id in ["", "all", "ou_1></at><at id=all", "on_1"] {
+            assert_eq!(mention(id), "", "{id}");
+        }
+    }
+}
