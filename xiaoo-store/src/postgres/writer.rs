@@ -201,11 +201,11 @@ impl Writer {
         };
         let wakes = commands_of(batch).any(Command::makes_ready);
         let commit = if wakes {
-            "NOTIFY xiaoo; COMMIT"
+            format!("NOTIFY \"{}\"; COMMIT", self.server.schema)
         } else {
-            "COMMIT"
+            "COMMIT".to_owned()
         };
-        let why = match timeout(TRANSACTION_TIMEOUT, link.batch(commit)).await {
+        let why = match timeout(TRANSACTION_TIMEOUT, link.batch(&commit)).await {
             Ok(Ok(())) => return Ok(answers),
             Ok(Err(error)) => match Trouble::of(&error) {
                 Trouble::Lost(why) => why,

@@ -22,6 +22,7 @@ mod postgres {
     pub(crate) mod cluster;
     mod leases;
     mod outage;
+    mod schemas;
     mod server;
 }
 
