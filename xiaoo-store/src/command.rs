@@ -10,8 +10,8 @@ use crate::limits::{
     TURN_STEPS_MAX,
 };
 use crate::types::{
-    Admission, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow, Outcome, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Claim, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow, Outcome, Sign, Step,
+    StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// A write. Each is done whole or not at all.
@@ -20,6 +20,7 @@ pub(crate) enum Command {
     Admit(NewEvent),
     Claim {
         max: usize,
+        which: Claim,
     },
     Release(TurnKey),
     NoteSign(TurnKey, Sign),

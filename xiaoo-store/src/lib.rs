@@ -10,7 +10,7 @@
 //! the caller's words. It reads no clock: times are the caller's.
 //!
 //! ```
-//! use xiaoo_store::{Admission, NewEvent, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
+//! use xiaoo_store::{Admission, Claim, NewEvent, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
@@ -29,13 +29,14 @@
 //!             conversation: "oc_1".to_owned(),
 //!             kind: "message".to_owned(),
 //!             body: "what time is it?".into(),
+//!             urgent: false,
 //!         }),
 //!     })
 //!     .await?;
 //! assert!(matches!(admission, Admission::New(_)));
 //!
 //! // Work: whoever claims a turn owns it until it ends.
-//! for turn in store.claim(8).await? {
+//! for turn in store.claim(8, Claim::Any).await? {
 //!     let result = TurnResult {
 //!         outcome: Outcome::Answered,
 //!         detail: None,
@@ -79,6 +80,8 @@
 //!   `running`, and one outbox row at most `ready` or `sending`; unique indexes
 //!   hold that, not only the code. A claim looks at heads alone, so its cost does
 //!   not depend on how much waits or has ended.
+//! - **Urgent turns** are heads like all others, but can be claimed by themselves: what
+//!   must be answered at once does not wait for a place among those that take long.
 //! - **Epochs.** Each claim of a turn counts its epoch up, and each write of the
 //!   turn names the epoch. Zero rows changed is [`Fenced::Replaced`]: somebody else
 //!   owns the turn, stop quietly. Outbox rows do the same with the number of the
@@ -163,8 +166,8 @@ pub use reader::{
 };
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
-    Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,
-    NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId, TurnKey,
-    TurnResult, Whereabouts,
+    Admission, Body, Claim, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory,
+    NewOutbox, NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId,
+    TurnKey, TurnResult, Whereabouts,
 };
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

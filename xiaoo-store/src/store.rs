@@ -17,8 +17,8 @@ use crate::memory::{self, Memory, MemoryDisk};
 use crate::postgres;
 use crate::sqlite;
 use crate::types::{
-    Admission, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Claim, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step,
+    StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 use crate::url::StoreUrl;
 
@@ -157,14 +157,15 @@ impl Store {
         Ok(admission)
     }
 
-    /// Takes the oldest waiting turn of each conversation that has none running,
-    /// at most `max` (and [`limits::CLAIM_MAX`]) of them, in order of arrival.
+    /// Takes the oldest waiting turn of each conversation that has none running, if it
+    /// is one of those that are meant; at most `max` (and [`limits::CLAIM_MAX`]) of them,
+    /// in order of arrival.
     ///
     /// # Errors
     ///
     /// On any error no turn was taken.
-    pub async fn claim(&self, max: usize) -> Result<Vec<Turn>, StoreError> {
-        let Answer::Turns(turns) = self.write(Command::Claim { max }).await? else {
+    pub async fn claim(&self, max: usize, which: Claim) -> Result<Vec<Turn>, StoreError> {
+        let Answer::Turns(turns) = self.write(Command::Claim { max, which }).await? else {
             return Err(mixed_up());
         };
         Ok(turns)

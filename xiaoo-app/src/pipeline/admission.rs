@@ -146,6 +146,8 @@ impl Admission {
                     conversation: format!("{}{BUSY_LANE}", work.conversation),
                     kind: BUSY_TURN.into(),
                     body: work.body,
+                    // It can be said while all places are taken.
+                    urgent: true,
                 };
                 let busy = NewEvent {
                     work: (!told).then_some(notice),
@@ -204,6 +206,7 @@ impl Admission {
                 conversation,
                 kind: turn_kind.into(),
                 body: payload.into(),
+                urgent: false,
             }),
         }
     }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
+use xiaoo_store::Claim;
 
 use super::{SharedPipeline, turn};
 
@@ -45,7 +46,7 @@ pub async fn run(
             return;
         };
         // One place is held; as many more as are free now can be filled too.
-        let claimed = pipeline.store.claim(1 + places.available_permits()).await;
+        let claimed = pipeline.store.claim(1 + places.available_permits(), Claim::Any).await;
         let wait = if claimed.is_ok() {
             LOOK_AGAIN
         } else {

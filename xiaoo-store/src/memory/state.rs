@@ -14,8 +14,8 @@ use crate::limits::{
     PRUNE_BATCH_MAX, millis,
 };
 use crate::types::{
-    Admission, Body, DuplicateKey, Fenced, HistoryRow, NewEvent, NewTurn, OutboxKey, OutboxRow,
-    Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Body, Claim, DuplicateKey, Fenced, HistoryRow, NewEvent, NewTurn, OutboxKey,
+    OutboxRow, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// `(app, event_id)` or `(app, message_id)`.
@@ -78,7 +78,7 @@ impl State {
     ) -> Result<Answer, StoreError> {
         Ok(match command {
             Command::Admit(event) => Answer::Admission(self.admit(bounds, event)?),
-            Command::Claim { max } => Answer::Turns(self.claim(owner, *max)),
+            Command::Claim { max, which } => Answer::Turns(self.claim(owner, *max, *which)),
             Command::Release(key) => Answer::Fenced(self.release(*key)),
             Command::NoteSign(key, sign) => Answer::Fenced(self.note_sign(*key, sign)),
             Command::NoteStep(key, step) => Answer::Fenced(self.note_step(*key, step)?),
@@ -227,6 +227,7 @@ impl State {
             conversation: work.conversation.clone(),
             kind: work.kind.clone(),
             body: work.body.clone(),
+            urgent: work.urgent,
             signs: crate::types::Signs::default(),
         };
         self.turns.insert(
@@ -250,12 +251,25 @@ impl State {
         Ok(id)
     }
 
-    fn claim(&mut self, owner: u64, max: usize) -> Vec<Turn> {
-        let mut claimed = Vec::new();
-        while claimed.len() < max.min(CLAIM_MAX)
-            && let Some(id) = self.turns_ready.pop_first()
-            && let Some(open) = self.turns.get_mut(&id)
-        {
+    fn claim(&mut self, owner: u64, max: usize, which: Claim) -> Vec<Turn> {
+        let is_meant = |turn: &Turn| match which {
+            Claim::Any => true,
+            Claim::Urgent => turn.urgent,
+        };
+        let meant = |id: &TurnId| self.turns.get(id).is_some_and(|open| is_meant(&open.turn));
+        let chosen: Vec<_> = self
+            .turns_ready
+            .iter()
+            .copied()
+            .filter(meant)
+            .take(max.min(CLAIM_MAX))
+            .collect();
+        let mut claimed = Vec::with_capacity(chosen.len());
+        for id in chosen {
+            self.turns_ready.remove(&id);
+            let Some(open) = self.turns.get_mut(&id) else {
+                continue;
+            };
             open.running = true;
             open.owner = owner;
             open.turn.key.epoch += 1;

@@ -22,7 +22,7 @@ use super::refused;
 
 /// The steps from each version to the next. A step that was released never
 /// changes: add another, which daemons of the version before can live with.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// First half of our advisory locks' keys: "xoOS", as in the SQLite files. The
 /// second half is a conversation's hash; for migrations it is 0.
@@ -112,6 +112,23 @@ CREATE INDEX outbox_done ON outbox (created_ms) WHERE state = 'done';
 CREATE INDEX outbox_dead ON outbox (created_ms) WHERE state = 'dead';
 ";
 
+/// Turns that can be claimed by themselves, and the notes. A note's id is its version:
+/// each writing gives it a new one.
+const V2: &str = "
+ALTER TABLE turn ADD COLUMN urgent BOOLEAN NOT NULL DEFAULT false;
+CREATE INDEX turn_urgent ON turn (id) WHERE urgent AND state IN ('ready', 'running');
+
+CREATE TABLE note (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    scope      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    expires_ms BIGINT,
+    body       BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX note_by_key ON note (scope, key);
+CREATE INDEX note_by_expiry ON note (expires_ms) WHERE expires_ms IS NOT NULL;
+";
+
 /// Brings the tables to the newest version. Of daemons that start together one
 /// does it and the others wait; a crash in the middle leaves what was there.
 pub(super) async fn prepare(url: &PostgresUrl, client: &Client) -> Result<(), OpenError> {
@@ -171,9 +188,10 @@ async fn version(schema: &str, client: &Client) -> Result<i64, Error> {
     Ok(client.query_one(&sql, &[]).await?.get(0))
 }
 
-/// The names of all tables and indexes that the steps make.
-pub(crate) fn objects() -> impl Iterator<Item = &'static str> {
-    let lines = MIGRATIONS.iter().flat_map(|step| step.lines());
+/// The names of all tables and indexes that a store of this version has.
+pub(crate) fn objects(version: i64) -> impl Iterator<Item = &'static str> {
+    let steps = usize::try_from(version).unwrap_or(usize::MAX);
+    let lines = MIGRATIONS.iter().take(steps).flat_map(|step| step.lines());
     lines.filter_map(|line| {
         let made = line.strip_prefix("CREATE ")?;
         let made = made.strip_prefix("UNIQUE ").unwrap_or(made);

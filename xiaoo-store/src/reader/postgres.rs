@@ -117,7 +117,7 @@ impl PostgresReader {
              AND class.relkind IN ('r', 'i')
              AND index.indisvalid IS NOT FALSE";
         let found: BTreeSet<String> = self.rows(sql, &[])?.iter().map(|row| row.get(0)).collect();
-        Ok(postgres::objects()
+        Ok(postgres::objects(self.schema)
             .filter(|name| !found.contains(*name))
             .map(|name| format!("{name} is missing or not valid"))
             .collect())

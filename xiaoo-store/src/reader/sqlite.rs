@@ -61,7 +61,7 @@ impl SqliteReader {
                 Ok(finding(complaints.len(), complaints))
             }
             How::Schema => {
-                let differences = sqlite::schema_differences(&self.db)?;
+                let differences = sqlite::schema_differences(&self.db, self.schema)?;
                 Ok(finding(differences.len(), differences))
             }
             How::Rows(sql) => {

@@ -14,7 +14,7 @@ use super::outbox::{outbox_done, outbox_next_ms, outbox_take};
 use super::turns::{claim, finish};
 use super::upkeep::{prune, stats};
 use super::*;
-use crate::types::{NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
+use crate::types::{Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
 
 #[test]
 fn finished_rows_do_not_slow_anything_down() {
@@ -57,9 +57,11 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     cost("admit");
     admit(&db, &mut gauges, &bounds, &event(0)).unwrap();
     cost("admit a duplicate");
-    let turns = claim(&db, &mut gauges, 1).unwrap();
+    let turns = claim(&db, &mut gauges, 1, Claim::Any).unwrap();
     assert_eq!(turns.len(), 1);
     cost("claim");
+    assert_eq!(claim(&db, &mut gauges, 1, Claim::Urgent).unwrap(), []);
+    cost("claim what is urgent");
     let result = TurnResult {
         outcome: Outcome::Answered,
         detail: None,
@@ -122,6 +124,7 @@ fn event(n: u32) -> NewEvent {
             conversation: "lane".to_owned(),
             kind: "k".to_owned(),
             body: "b".into(),
+            urgent: false,
         }),
     }
 }

@@ -147,7 +147,7 @@ fn run(
     };
     Ok(match command {
         Command::Admit(event) => Answer::Admission(admission::admit(tx, gauges, bounds, event)?),
-        Command::Claim { max } => Answer::Turns(turns::claim(tx, gauges, *max)?),
+        Command::Claim { max, which } => Answer::Turns(turns::claim(tx, gauges, *max, *which)?),
         Command::Release(turn) => Answer::Fenced(turns::release(tx, gauges, *turn)?),
         Command::NoteSign(turn, sign) => Answer::Fenced(turns::note_sign(tx, *turn, sign)?),
         Command::NoteStep(turn, step) => Answer::Fenced(turns::note_step(tx, *turn, step)?),

@@ -1,6 +1,6 @@
 //! `changes`: whoever waits for it misses nothing.
 
-use xiaoo_store::{Sign, Store};
+use xiaoo_store::{Claim, Sign, Store};
 
 use crate::rig::{Ground, Rig};
 
@@ -39,5 +39,5 @@ async fn told(changes: &mut tokio::sync::watch::Receiver<u64>, what: &str) {
 }
 
 async fn claim(store: &Store) -> xiaoo_store::TurnKey {
-    store.claim(1).await.unwrap()[0].key
+    store.claim(1, Claim::Any).await.unwrap()[0].key
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use xiaoo_store::{
-    Admission, Commit, Fate, Health, MemoryDisk, Store, StoreError, StoreGuard, StoreOptions,
+    Admission, Claim, Commit, Fate, Health, MemoryDisk, Store, StoreError, StoreGuard, StoreOptions,
 };
 
 use crate::rig::{ids, message};
@@ -111,7 +111,7 @@ async fn what_is_held_waits_in_order_until_it_may_go_on_or_its_caller_gives_up()
         poll(&mut third).await,
         Poll::Ready(Ok(Admission::New(_)))
     ));
-    let turns = store.claim(9).await.unwrap();
+    let turns = store.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&turns), ["e1", "e2", "e4"]);
 }
 
@@ -123,13 +123,13 @@ async fn a_held_claim_that_nobody_waits_for_takes_nothing() {
     });
     admit(&store, 1).await.unwrap();
     {
-        let mut claim = Box::pin(store.claim(9));
+        let mut claim = Box::pin(store.claim(9, Claim::Any));
         assert!(poll(&mut claim).await.is_pending());
         // And one that goes away when it has its answer but has not looked at it.
         disk.set_fates(|_| Fate::Synced);
         disk.resume();
     }
-    let turns = store.claim(9).await.unwrap();
+    let turns = store.claim(9, Claim::Any).await.unwrap();
     assert_eq!((turns[0].attempts, turns[0].key.epoch), (1, 2));
 }
 
@@ -142,7 +142,7 @@ async fn fates_are_asked_once_for_each_commit_with_its_name() {
         Fate::Synced
     });
     admit(&store, 1).await.unwrap();
-    store.claim(9).await.unwrap();
+    store.claim(9, Claim::Any).await.unwrap();
     store.prune(0, 9).await.unwrap();
     assert_eq!(
         *seen.lock().unwrap(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use xiaoo_store::{Admission, Fenced, OutboxKey, TurnId, TurnKey};
+use xiaoo_store::{Admission, Claim, Fenced, OutboxKey, TurnId, TurnKey};
 
 use crate::rig::{Ground, Rig, ids, message, result};
 
@@ -16,7 +16,8 @@ const CONVERSATIONS: [&str; 3] = ["a", "b", "c"];
 enum Call {
     /// Admit event number `1`, which is often known already.
     Admit(usize, u32),
-    Claim(usize),
+    /// Claim so many, of all or of the urgent ones alone.
+    Claim(usize, bool),
     /// Finish the turn of the n-th key ever claimed, with so many sends.
     Finish(usize, usize),
     Release(usize),
@@ -33,7 +34,7 @@ enum Call {
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         6 => (0..CONVERSATIONS.len(), 0..40_u32).prop_map(|(lane, n)| Call::Admit(lane, n)),
-        4 => (0..4_usize).prop_map(Call::Claim),
+        4 => (0..4_usize, any::<bool>()).prop_map(|(max, urgent)| Call::Claim(max, urgent)),
         5 => (any::<usize>(), 0..3_usize).prop_map(|(key, sends)| Call::Finish(key, sends)),
         1 => any::<usize>().prop_map(Call::Release),
         3 => (0..4_usize).prop_map(Call::Take),
@@ -89,6 +90,7 @@ struct ModelTurn {
     event_id: String,
     epoch: i64,
     attempts: u32,
+    urgent: bool,
     running: bool,
 }
 
@@ -121,7 +123,7 @@ impl<G: Ground> World<G> {
     async fn step(&mut self, call: Call) {
         match call {
             Call::Admit(lane, n) => self.admit(CONVERSATIONS[lane], n).await,
-            Call::Claim(max) => self.claim(max).await,
+            Call::Claim(max, urgent) => self.claim(max, urgent).await,
             Call::Finish(key, sends) => self.finish(key, sends).await,
             Call::Release(key) => self.release(key).await,
             Call::Take(max) => self.take(max).await,
@@ -147,7 +149,10 @@ impl<G: Ground> World<G> {
     }
 
     async fn admit(&mut self, lane: &'static str, n: u32) {
-        let answer = self.rig.store.admit(message(lane, n)).await.unwrap();
+        let mut event = message(lane, n);
+        let urgent = n % 3 == 0;
+        event.work.as_mut().unwrap().urgent = urgent;
+        let answer = self.rig.store.admit(event).await.unwrap();
         match (answer, self.model.events.get(&n)) {
             (Admission::New(id), None) => {
                 self.model.events.insert(n, id);
@@ -161,6 +166,7 @@ impl<G: Ground> World<G> {
                         event_id: format!("e{n}"),
                         epoch: 0,
                         attempts: 0,
+                        urgent,
                         running: false,
                     });
             }
@@ -169,14 +175,15 @@ impl<G: Ground> World<G> {
         }
     }
 
-    async fn claim(&mut self, max: usize) {
-        let turns = self.rig.store.claim(max).await.unwrap();
+    async fn claim(&mut self, max: usize, urgent: bool) {
+        let which = if urgent { Claim::Urgent } else { Claim::Any };
+        let turns = self.rig.store.claim(max, which).await.unwrap();
         let mut expected: Vec<_> = self
             .model
             .lanes
             .iter_mut()
             .filter_map(|(lane, l)| Some((*lane, l.turns.front_mut()?)))
-            .filter(|(_, head)| !head.running)
+            .filter(|(_, head)| !head.running && (head.urgent || !urgent))
             .collect();
         expected.sort_by_key(|(_, head)| head.id);
         expected.truncate(max);

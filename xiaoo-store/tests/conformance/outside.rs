@@ -2,7 +2,7 @@
 
 use tokio::task::spawn_blocking;
 use xiaoo_store::limits::{DEAD_KEPT, KEYS_KEPT};
-use xiaoo_store::{Inventory, Outcome, Record, Step, StoreReader, TurnResult};
+use xiaoo_store::{Claim, Inventory, Outcome, Record, Step, StoreReader, TurnResult};
 
 use crate::rig::{Outside, Rig, message, result, said};
 
@@ -13,7 +13,7 @@ async fn a_busy_store<G: Outside>() -> Rig<G> {
     for (conversation, n) in [("a", 1), ("b", 2), ("c", 3)] {
         rig.admit(conversation, n).await;
     }
-    for turn in rig.store.claim(9).await.unwrap() {
+    for turn in rig.store.claim(9, Claim::Any).await.unwrap() {
         let uuids = [
             format!("{}-1", turn.event_id),
             format!("{}-2", turn.event_id),
@@ -32,7 +32,7 @@ async fn a_busy_store<G: Outside>() -> Rig<G> {
     rig.store.outbox_dead(sending[1].key, "no").await.unwrap();
     // One that runs, one behind it, one that could run.
     rig.admit("d", 4).await;
-    let running = rig.store.claim(9).await.unwrap();
+    let running = rig.store.claim(9, Claim::Any).await.unwrap();
     let step = Step {
         kind: "model".to_owned(),
         body: "{}".into(),
@@ -67,7 +67,7 @@ pub(crate) async fn a_store_in_use_is_counted_and_consistent<G: Outside>() {
             .collect()
     };
     let expected = Inventory {
-        schema: 1,
+        schema: 2,
         bytes: inventory.bytes,
         events: 6,
         turns: states(&[("done", 3), ("ready", 1), ("running", 1), ("waiting", 1)]),

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::poll_fn;
 use tokio::task::spawn_blocking;
 use tokio_postgres::{AsyncMessage, NoTls};
-use xiaoo_store::{Admission, Store, StoreGuard, StoreReader, StoreUrl};
+use xiaoo_store::{Admission, Claim, Store, StoreGuard, StoreReader, StoreUrl};
 
 use crate::postgres::cluster::{Cluster, Database};
 use crate::rig::{ids, message, patient};
@@ -26,7 +26,7 @@ async fn stores_in_two_schemas_know_nothing_of_each_other() {
         store.admit(message("ob", n)).await.unwrap();
     }
     for (n, (store, _)) in (1..).zip(&stores) {
-        let turns = store.claim(9).await.unwrap();
+        let turns = store.claim(9, Claim::Any).await.unwrap();
         assert_eq!(ids(&turns), ["e0".to_owned(), format!("e{n}")]);
     }
     drop(stores);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fastrand::Rng;
 use tempfile::TempDir;
-use xiaoo_store::{Fenced, Record, StoreReader, StoreUrl, TurnResult};
+use xiaoo_store::{Claim, Fenced, Record, StoreReader, StoreUrl, TurnResult};
 
 use crate::rig::{copy_files, message, open, path_in, patient, result, said, wal};
 
@@ -96,7 +96,7 @@ async fn grow(rng: &mut Rng, changes: u32, folded: bool) -> Grown {
             moments = vec![(0, holds.clone())];
         }
         if n % 3 == 2 {
-            let turn = store.claim(1).await.unwrap().remove(0);
+            let turn = store.claim(1, Claim::Any).await.unwrap().remove(0);
             let uuid = format!("u{n}");
             let ended = TurnResult {
                 history: vec![said("user", &text(n, 6_000))],
