@@ -74,6 +74,8 @@
 //!             first of its  ^   take | \---> dead ------------------> pruned after 30 d
 //!             conversation  +--------+
 //!                           retry, or the process died
+//!
+//! note     written, again and again --> deleted, or expired --------> pruned at once
 //! ```
 //!
 //! - **Head of the line.** In each conversation one turn at most is `ready` or
@@ -88,6 +90,9 @@
 //!   try.
 //! - **One transaction** holds a turn's outcome, its history rows, its outbox rows,
 //!   and the next turn's move to the head.
+//! - **Notes** are small things by name that all daemons must agree on. A write can say
+//!   which version it has read: of several who answer one question one is first, and the
+//!   others see what he said. A version is a number that the store never gives again.
 //! - **After a crash** (on PostgreSQL, when the lease is out) running turns are claimable again, in order and with their
 //!   signs and steps; `attempts` says how often it happened. Rows that were being
 //!   sent come again with the time of their first try: within the platform's
@@ -103,6 +108,7 @@
 //! | `step` | recorded step of a running turn | |
 //! | `history` | thing that a conversation remembers | |
 //! | `outbox`, `outbox_body` | thing to send; the body goes when it is sent | unique `uuid`, one head for each conversation |
+//! | `note` | note; its id is its version | unique `(scope, key)` |
 //!
 //! # Engines
 //!
@@ -138,10 +144,11 @@
 //! platform sends again, what has happened waits to be written, and all goes on by
 //! itself. A commit whose answer was lost is asked for by its number before anything is
 //! done again. The tables are made and changed when a store is opened, by one of the
-//! daemons that start together.
+//! daemons that start together. Several stores can be in one database, each in a schema
+//! of its own.
 //!
-//! [`Store::changes`] says on every engine when there may be something to do. On
-//! PostgreSQL that also comes from other daemons, and by itself now and then: a hint may
+//! [`Store::changes`] says on every engine when there may be something to do, or a note
+//! says something new. On PostgreSQL that also comes from other daemons, and by itself now and then: a hint may
 //! get lost, and a lease that runs out says nothing.
 
 pub mod limits;
@@ -151,6 +158,7 @@ mod command;
 mod desk;
 mod error;
 mod memory;
+mod note;
 mod postgres;
 mod reader;
 mod sqlite;
@@ -160,14 +168,15 @@ mod url;
 
 pub use error::{OpenError, StoreError};
 pub use memory::{Commit, Deed, Fate, MemoryDisk};
+pub use note::{Expect, Note, NotePut, PutNote};
 pub use reader::{
-    Check, Export, Finding, HistoryRecord, Inventory, Kind, Prunable, Record, SendRecord,
-    StoreReader, TurnRecord,
+    Check, Export, Finding, HistoryRecord, Inventory, Kind, NoteRecord, Prunable, Record,
+    SendRecord, StoreReader, TurnRecord,
 };
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
-    Admission, Body, Claim, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory,
-    NewOutbox, NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId,
-    TurnKey, TurnResult, Whereabouts,
+    Admission, Body, Claim, ConversationStats, DuplicateKey, Fenced, Health, HistoryRow, NewEvent,
+    NewHistory, NewOutbox, NewTurn, OutboxKey, OutboxRow, Outcome, RunningTurn, Sign, Signs, Step,
+    StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

@@ -325,6 +325,26 @@ pub struct OutboxKey {
     pub attempt: u32,
 }
 
+/// What a conversation has to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationStats {
+    /// Turns that wait to be claimed.
+    pub queued: u64,
+    /// The turn that is claimed.
+    pub running: Option<RunningTurn>,
+}
+
+/// A turn that is claimed, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningTurn {
+    /// Which turn.
+    pub id: TurnId,
+    /// What sort of work.
+    pub kind: String,
+    /// When its event arrived.
+    pub received_ms: i64,
+}
+
 /// How full the store is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {

@@ -9,7 +9,7 @@
 use tokio_postgres::{Error, Row};
 
 use super::link::Link;
-use super::{admission, outbox};
+use super::{admission, notes, outbox};
 use crate::command::{Answer, Command, check_steps, fenced, outcome_text, size};
 use crate::error::StoreError;
 use crate::limits::{
@@ -121,6 +121,16 @@ pub(super) async fn run(link: &Link, owner: &str, command: &Command) -> Ran {
             )
             .await?,
         ),
+        Command::PutNote(put) => {
+            let mut room = notes::Room {
+                left: u64::MAX,
+                max: u64::MAX,
+            };
+            return notes::put(link, put, &mut room).await;
+        }
+        Command::DeleteNote { scope, key, now_ms } => {
+            Answer::Note(notes::delete(link, scope, key, *now_ms).await?)
+        }
         Command::Prune { now_ms, batch } => Answer::Count(prune(link, *now_ms, *batch).await?),
     };
     Ok(Ok(answer))
@@ -246,7 +256,7 @@ async fn remember(
 
 async fn prune(link: &Link, now_ms: i64, batch: usize) -> Result<usize, Error> {
     let batch = i64::try_from(batch.min(PRUNE_BATCH_MAX)).unwrap_or(i64::MAX);
-    let mut removed = 0;
+    let mut removed = notes::remove_expired(link, now_ms, batch).await?;
     for (kept, sql) in [
         (
             KEYS_KEPT,

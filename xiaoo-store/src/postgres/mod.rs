@@ -13,6 +13,7 @@ mod batch;
 mod commands;
 mod keeper;
 mod link;
+mod notes;
 mod outbox;
 mod questions;
 mod refused;
@@ -39,7 +40,7 @@ use crate::url::PostgresUrl;
 pub(crate) use refused::{refused, silent};
 pub(crate) use schema::{identify, objects};
 
-use batch::Queued;
+use batch::Counts;
 use keeper::Keeper;
 use link::{Link, Trouble};
 use writer::Writer;
@@ -168,7 +169,7 @@ async fn start(
         queue: behind.commands,
         orphans: behind.orphans,
         bounds,
-        queued: Queued::default(),
+        counts: Counts::default(),
         backlog: std::collections::VecDeque::new(),
     };
     let keeper = Keeper {

@@ -234,7 +234,7 @@ fn body_of(table: Table) -> &'static str {
     match table {
         Table::Turn => "(SELECT body FROM turn_body WHERE turn_id = turn.id)",
         Table::Send => "(SELECT body FROM outbox_body WHERE outbox_id = outbox.id)",
-        Table::History => "body",
+        Table::History | Table::Note => "body",
     }
 }
 

@@ -49,6 +49,7 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     let bounds = Bounds {
         queued_max: 100,
         queued_per_conversation_max: 100,
+        notes_max: 100,
         file_bytes_max: Some(1 << 40),
     };
     for n in 0..3 {
@@ -93,7 +94,7 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     stats(&db).unwrap();
     cost("stats");
     // All is younger than two days.
-    assert_eq!(prune(&db, 1_000, 100), Ok(0));
+    assert_eq!(prune(&db, &mut gauges, 1_000, 100), Ok(0));
     cost("prune nothing");
     costs
 }

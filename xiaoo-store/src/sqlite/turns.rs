@@ -10,7 +10,10 @@ use super::{history, outbox};
 use crate::command::{check_steps, fenced, outcome_text, size};
 use crate::error::StoreError;
 use crate::limits::CLAIM_MAX;
-use crate::types::{Body, Claim, Fenced, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
+use crate::types::{
+    Body, Claim, ConversationStats, Fenced, RunningTurn, Sign, Signs, Step, Turn, TurnId, TurnKey,
+    TurnResult,
+};
 
 /// Takes those turns that this chooses. A macro, so that statements stay constants.
 macro_rules! claim_those {
@@ -114,6 +117,35 @@ pub(super) fn steps(db: &Connection, turn: TurnId) -> Result<Vec<Step>, StoreErr
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(steps)
+}
+
+/// What a conversation has to do, by its head and those that wait.
+pub(super) fn conversation_stats(
+    db: &Connection,
+    conversation: &str,
+) -> Result<ConversationStats, StoreError> {
+    // One statement, so that no turn is missed that moves up meanwhile.
+    let mut statement = db.prepare_cached(
+        "SELECT id, kind, received_ms, state = 'running' FROM turn
+         WHERE conversation = ?1 AND state IN ('ready', 'running')
+         UNION ALL
+         SELECT id, kind, received_ms, 0 FROM turn
+         WHERE conversation = ?1 AND state = 'waiting'",
+    )?;
+    let mut rows = statement.query([conversation])?;
+    let mut stats = ConversationStats::default();
+    while let Some(row) = rows.next()? {
+        if row.get(3)? {
+            stats.running = Some(RunningTurn {
+                id: TurnId(row.get(0)?),
+                kind: row.get(1)?,
+                received_ms: row.get(2)?,
+            });
+        } else {
+            stats.queued = stats.queued.saturating_add(1);
+        }
+    }
+    Ok(stats)
 }
 
 /// Ends a turn and lets the conversation's next one move up.

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use xiaoo_store::{
-    Admission, Claim, Commit, Fate, Health, MemoryDisk, Store, StoreError, StoreGuard, StoreOptions,
+    Admission, Claim, Commit, Expect, Fate, Health, MemoryDisk, NotePut, PutNote, Store,
+    StoreError, StoreGuard, StoreOptions,
 };
 
+use crate::notes::put;
 use crate::rig::{ids, message};
 
 #[tokio::test]
@@ -148,6 +150,26 @@ async fn fates_are_asked_once_for_each_commit_with_its_name() {
         *seen.lock().unwrap(),
         [(1, "admit"), (2, "claim"), (3, "prune")]
     );
+}
+
+/// Two who wait for each other's notes, and try again, would not rest otherwise.
+#[tokio::test]
+async fn a_note_that_was_not_written_wakes_nobody() {
+    let (_disk, store, _guard) = on_a_disk(|_| Fate::Synced);
+    let absent = |text| PutNote {
+        expect: Expect::Absent,
+        ..put("a", "k", text)
+    };
+    store.put_note(absent("first")).await.unwrap();
+    let mut changes = store.changes();
+    changes.mark_unchanged();
+    let late = store.put_note(absent("second")).await.unwrap();
+    assert!(matches!(late, NotePut::Conflict { .. }), "{late:?}");
+    let missing = store.delete_note("a", "other", 0).await.unwrap();
+    assert_eq!(missing, None);
+    assert!(!changes.has_changed().unwrap());
+    store.delete_note("a", "k", 0).await.unwrap();
+    assert!(changes.has_changed().unwrap());
 }
 
 fn on_a_disk(

@@ -5,12 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use xiaoo_store::{Admission, Claim, Fenced, OutboxKey, TurnId, TurnKey};
+use xiaoo_store::{
+    Admission, Claim, Expect, Fenced, Note, NotePut, OutboxKey, PutNote, TurnId, TurnKey,
+};
 
+use crate::notes::put;
 use crate::rig::{Ground, Rig, ids, message, result};
 
 /// Few names, so that calls meet.
 const CONVERSATIONS: [&str; 3] = ["a", "b", "c"];
+
+const NOTES: [(&str, &str); 3] = [("s", "k"), ("s", "l"), ("t", "k")];
 
 #[derive(Clone, Debug)]
 enum Call {
@@ -25,10 +30,36 @@ enum Call {
     Sent(usize),
     Dead(usize),
     Retry(usize),
+    /// Write one of the notes, if that is met, to stay for so long.
+    Put(usize, Expected, Option<i64>),
+    Delete(usize),
+    Prune,
+    /// Let so much time go by.
+    Wait(i64),
     /// Close in good order and open again.
     Reopen,
     /// Go on from what is on disk.
     Crash,
+}
+
+/// What is expected of a note.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    Anything,
+    Absent,
+    /// The n-th version ever given.
+    Version(usize),
+    /// The one that is there, if one is.
+    Current,
+}
+
+fn expected() -> impl Strategy<Value = Expected> {
+    prop_oneof![
+        1 => Just(Expected::Anything),
+        1 => Just(Expected::Absent),
+        1 => any::<usize>().prop_map(Expected::Version),
+        2 => Just(Expected::Current),
+    ]
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -41,6 +72,11 @@ fn call() -> impl Strategy<Value = Call> {
         3 => any::<usize>().prop_map(Call::Sent),
         1 => any::<usize>().prop_map(Call::Dead),
         1 => any::<usize>().prop_map(Call::Retry),
+        4 => (0..NOTES.len(), expected(), prop::option::of(0..9_i64))
+            .prop_map(|(note, expect, stays)| Call::Put(note, expect, stays)),
+        1 => (0..NOTES.len()).prop_map(Call::Delete),
+        1 => Just(Call::Prune),
+        1 => (0..6_i64).prop_map(Call::Wait),
         1 => Just(Call::Reopen),
         1 => Just(Call::Crash),
     ]
@@ -77,6 +113,8 @@ pub(crate) fn the_store_does_as_the_model<G: Ground>() {
 struct Model {
     events: BTreeMap<u32, TurnId>,
     lanes: BTreeMap<&'static str, Lane>,
+    /// Also those that have expired and were not pruned.
+    notes: BTreeMap<(&'static str, &'static str), Note>,
 }
 
 #[derive(Default)]
@@ -107,6 +145,9 @@ struct World<G> {
     turn_keys: Vec<(&'static str, TurnKey)>,
     send_keys: Vec<(&'static str, OutboxKey, String)>,
     sends_made: u32,
+    /// Every version ever given.
+    versions: Vec<i64>,
+    now_ms: i64,
 }
 
 impl<G: Ground> World<G> {
@@ -117,6 +158,8 @@ impl<G: Ground> World<G> {
             turn_keys: Vec::new(),
             send_keys: Vec::new(),
             sends_made: 0,
+            versions: Vec::new(),
+            now_ms: 0,
         }
     }
 
@@ -130,6 +173,10 @@ impl<G: Ground> World<G> {
             Call::Sent(key) => self.settle(key, false).await,
             Call::Dead(key) => self.settle(key, true).await,
             Call::Retry(key) => self.retry(key).await,
+            Call::Put(note, expect, stays) => self.put(NOTES[note], expect, stays).await,
+            Call::Delete(note) => self.delete(NOTES[note]).await,
+            Call::Prune => self.prune().await,
+            Call::Wait(millis) => self.now_ms += millis,
             Call::Reopen => {
                 self.rig.reopen();
                 self.model.restart();
@@ -146,6 +193,90 @@ impl<G: Ground> World<G> {
         assert_eq!(stats.queued, (turns().count() - running) as u64);
         let open: usize = self.model.lanes.values().map(|lane| lane.sends.len()).sum();
         assert_eq!(stats.outbox_open, open as u64);
+        for scope in ["s", "t"] {
+            let notes = self.rig.store.notes(scope, 9, self.now_ms).await.unwrap();
+            let expected: Vec<_> = NOTES
+                .iter()
+                .filter(|name| name.0 == scope)
+                .filter_map(|name| Some((name.1.to_owned(), self.live(*name)?)))
+                .collect();
+            assert_eq!(notes, expected);
+        }
+    }
+
+    /// What the model has of that name now.
+    fn live(&self, name: (&'static str, &'static str)) -> Option<Note> {
+        let note = self.model.notes.get(&name)?;
+        let is_live = note.expires_ms.is_none_or(|at| at > self.now_ms);
+        is_live.then(|| note.clone())
+    }
+
+    async fn put(
+        &mut self,
+        name: (&'static str, &'static str),
+        expected: Expected,
+        stays: Option<i64>,
+    ) {
+        let current = self.live(name);
+        let expect = match expected {
+            Expected::Anything => Expect::Anything,
+            Expected::Absent => Expect::Absent,
+            Expected::Version(pick) => {
+                Expect::Version(pick_from(&self.versions, pick).copied().unwrap_or(7))
+            }
+            Expected::Current => match &current {
+                Some(note) => Expect::Version(note.version),
+                None => Expect::Absent,
+            },
+        };
+        let is_met = match expect {
+            Expect::Anything => true,
+            Expect::Absent => current.is_none(),
+            Expect::Version(version) => current.as_ref().is_some_and(|n| n.version == version),
+        };
+        let text = format!("text {}", self.versions.len());
+        let note = PutNote {
+            expires_ms: stays.map(|stays| self.now_ms + stays),
+            expect,
+            now_ms: self.now_ms,
+            ..put(name.0, name.1, &text)
+        };
+        let (body, expires_ms) = (note.body.clone(), note.expires_ms);
+        match self.rig.store.put_note(note).await.unwrap() {
+            NotePut::Done { version } => {
+                assert!(is_met, "{expect:?} is not {current:?}");
+                assert!(self.versions.iter().all(|old| *old < version));
+                self.versions.push(version);
+                let note = Note {
+                    version,
+                    body,
+                    expires_ms,
+                };
+                self.model.notes.insert(name, note);
+            }
+            NotePut::Conflict { current: seen } => {
+                assert!(!is_met, "{expect:?} is {current:?}");
+                assert_eq!(seen, current);
+            }
+        }
+    }
+
+    async fn delete(&mut self, name: (&'static str, &'static str)) {
+        let expected = self.live(name);
+        let store = &self.rig.store;
+        let deleted = store.delete_note(name.0, name.1, self.now_ms).await;
+        assert_eq!(deleted, Ok(expected));
+        self.model.notes.remove(&name);
+    }
+
+    /// Only notes get old here.
+    async fn prune(&mut self) {
+        let there = self.model.notes.len();
+        let now_ms = self.now_ms;
+        let stays = |note: &Note| note.expires_ms.is_none_or(|at| at > now_ms);
+        self.model.notes.retain(|_, note| stays(note));
+        let removed = there - self.model.notes.len();
+        assert_eq!(self.rig.store.prune(now_ms, 9).await, Ok(removed));
     }
 
     async fn admit(&mut self, lane: &'static str, n: u32) {

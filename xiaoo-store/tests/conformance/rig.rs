@@ -156,6 +156,11 @@ impl Outside for Sqlite {
             "turn 1",
         ),
         (
+            "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'note'",
+            "no version of a note will be given twice",
+            "note 2",
+        ),
+        (
             "CREATE TABLE theirs (x)",
             "the tables and indexes are those of this version",
             "theirs is not ours",

@@ -58,6 +58,30 @@ pub(crate) async fn urgent_turns_can_be_claimed_by_themselves<G: Ground>() {
     assert_eq!(ids(&again), ["e3"]);
 }
 
+pub(crate) async fn a_conversation_says_what_runs_and_how_much_waits<G: Ground>() {
+    let rig = Rig::<G>::new().await;
+    let stats = async |conversation| {
+        let stats = rig.store.conversation_stats(conversation).await.unwrap();
+        let running = stats.running.map(|turn| {
+            assert_eq!(turn.kind, "message");
+            (turn.id, turn.received_ms)
+        });
+        (stats.queued, running)
+    };
+    assert_eq!(stats("a").await, (0, None));
+    let first = rig.admit("a", 1).await;
+    let second = rig.admit("a", 2).await;
+    rig.admit("b", 3).await;
+    assert_eq!(stats("a").await, (2, None));
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
+    assert_eq!(stats("a").await, (1, Some((first, 1))));
+    assert_eq!(stats("b").await, (1, None));
+    rig.finish(key, &[]).await;
+    assert_eq!(stats("a").await, (1, None));
+    rig.store.claim(9, Claim::Any).await.unwrap();
+    assert_eq!(stats("a").await, (0, Some((second, 2))));
+}
+
 pub(crate) async fn a_turn_s_id_can_be_written_down_and_says_which_came_first<G: Ground>() {
     let mut rig = Rig::<G>::new().await;
     let first = rig.admit("a", 1).await;
