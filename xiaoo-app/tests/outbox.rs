@@ -25,9 +25,7 @@ use xiaoo_app::pipeline::policy::Policy;
 use xiaoo_app::pipeline::signs::{self, Board};
 use xiaoo_app::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
 use xiaoo_app::render::language::Language;
-use xiaoo_store::{
-    NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions, TurnResult,
-};
+use xiaoo_store::{Claim, NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions, TurnResult};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const LIST: &str = "GET /open-apis/im/v1/messages";
@@ -128,10 +126,11 @@ impl Rig {
                 conversation: "feishu:oc".into(),
                 kind: "message".into(),
                 body: "{}".into(),
+                urgent: false,
             }),
         };
         store.admit(event).await.unwrap();
-        let turn = store.claim(1).await.unwrap().remove(0);
+        let turn = store.claim(1, Claim::Any).await.unwrap().remove(0);
         let outbox = (0..).zip(sendings).map(|(ordinal, sending)| NewOutbox {
             uuid: derive_uuid("app", message, ordinal),
             kind: sending.kind().into(),
@@ -520,10 +519,11 @@ async fn whoever_lost_the_turn_updates_its_card_no_more() {
                 conversation: "feishu:oc".into(),
                 kind: "message".into(),
                 body: body.into(),
+                urgent: false,
             }),
         };
         store.admit(event).await.unwrap();
-        let turn = store.claim(1).await.unwrap().remove(0);
+        let turn = store.claim(1, Claim::Any).await.unwrap().remove(0);
         let (board, ended) = (
             Board::new(Language::English, "model"),
             CancellationToken::new(),
@@ -542,7 +542,7 @@ async fn whoever_lost_the_turn_updates_its_card_no_more() {
         let card = card.await.unwrap().message_id;
         if lost {
             store.release(turn.key).await.unwrap();
-            assert_eq!(store.claim(1).await.unwrap().len(), 1);
+            assert_eq!(store.claim(1, Claim::Any).await.unwrap().len(), 1);
         }
         // The first update may come a second after the card.
         let news = async {

@@ -100,6 +100,7 @@ async fn produce(
                 conversation: format!("oc-{run}-{producer}-{}", n / 5),
                 kind: "message".to_owned(),
                 body: vec![b'x'; 1_024].into(),
+                urgent: false,
             }),
         };
         let asked = Instant::now();

@@ -6,12 +6,13 @@
 
 use crate::error::StoreError;
 use crate::limits::{
-    BODY_BYTES_MAX, NAME_BYTES_MAX, TURN_HISTORY_MAX, TURN_OUTBOX_MAX, TURN_STEP_BYTES_MAX,
-    TURN_STEPS_MAX,
+    BODY_BYTES_MAX, NAME_BYTES_MAX, NOTE_BYTES_MAX, TURN_HISTORY_MAX, TURN_OUTBOX_MAX,
+    TURN_STEP_BYTES_MAX, TURN_STEPS_MAX,
 };
+use crate::note::{Note, NotePut, PutNote};
 use crate::types::{
-    Admission, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow, Outcome, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Claim, ConversationStats, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow,
+    Outcome, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// A write. Each is done whole or not at all.
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Admit(NewEvent),
     Claim {
         max: usize,
+        which: Claim,
     },
     Release(TurnKey),
     NoteSign(TurnKey, Sign),
@@ -47,6 +49,12 @@ pub(crate) enum Command {
         row: OutboxKey,
         reason: String,
     },
+    PutNote(PutNote),
+    DeleteNote {
+        scope: String,
+        key: String,
+        now_ms: i64,
+    },
     Prune {
         now_ms: i64,
         batch: usize,
@@ -63,6 +71,17 @@ pub(crate) enum Question {
         bytes_max: usize,
     },
     OutboxNext,
+    Note {
+        scope: String,
+        key: String,
+        now_ms: i64,
+    },
+    Notes {
+        scope: String,
+        max: usize,
+        now_ms: i64,
+    },
+    Conversation(String),
     Stats,
     Whereabouts {
         app: String,
@@ -74,10 +93,14 @@ pub(crate) enum Question {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Admission(Admission),
+    Conversation(ConversationStats),
     Count(usize),
     Fenced(Fenced),
     History(Vec<HistoryRow>),
     Next(Option<i64>),
+    Note(Option<Note>),
+    NotePut(NotePut),
+    Notes(Vec<(String, Note)>),
     Rows(Vec<OutboxRow>),
     Stats(StoreStats),
     Steps(Vec<Step>),
@@ -90,16 +113,22 @@ pub(crate) enum Answer {
 pub(crate) struct Bounds {
     pub(crate) queued_max: u64,
     pub(crate) queued_per_conversation_max: u64,
+    pub(crate) notes_max: u64,
     pub(crate) file_bytes_max: Option<u64>,
 }
 
 impl Command {
     /// Whether it is to be done even when its caller has gone: it tells of
     /// something that has happened. The others are questions whose answer nobody
-    /// would hear.
+    /// would hear; a note among them, as who writes one must know whether he was first,
+    /// and an approval must not be given after its person was told that it was not.
     pub(crate) fn is_always_needed(&self) -> bool {
         match self {
-            Self::Admit(_) | Self::Claim { .. } | Self::OutboxTake { .. } => false,
+            Self::Admit(_)
+            | Self::Claim { .. }
+            | Self::OutboxTake { .. }
+            | Self::PutNote(_)
+            | Self::DeleteNote { .. } => false,
             Self::Release(_)
             | Self::NoteSign(..)
             | Self::NoteStep(..)
@@ -113,8 +142,11 @@ impl Command {
         }
     }
 
-    /// Whether something may be ready to be claimed or taken once it is done.
-    pub(crate) fn makes_ready(&self) -> bool {
+    /// Whether others may wait for what it has done, with this answer: something is
+    /// ready to be claimed or taken, or a note says something new. A note that was not
+    /// written says nothing, or two who wait for each other's notes would wake each
+    /// other for ever.
+    pub(crate) fn is_news(&self, answer: &Result<Answer, StoreError>) -> bool {
         match self {
             Self::Admit(_)
             | Self::Release(_)
@@ -122,7 +154,9 @@ impl Command {
             | Self::OutboxUntake(_)
             | Self::OutboxDone { .. }
             | Self::OutboxRetry { .. }
-            | Self::OutboxDead { .. } => true,
+            | Self::OutboxDead { .. } => answer.is_ok(),
+            Self::PutNote(_) => matches!(answer, Ok(Answer::NotePut(NotePut::Done { .. }))),
+            Self::DeleteNote { .. } => matches!(answer, Ok(Answer::Note(Some(_)))),
             Self::Claim { .. }
             | Self::NoteSign(..)
             | Self::NoteStep(..)
@@ -145,6 +179,11 @@ impl Command {
             }
             Self::Finish(_, result) => check_result(result),
             Self::ClearHistory { conversation } => name("conversation", conversation),
+            Self::PutNote(put) => {
+                note_name(&put.scope, &put.key)?;
+                bounded("note body", put.body.len(), NOTE_BYTES_MAX)
+            }
+            Self::DeleteNote { scope, key, .. } => note_name(scope, key),
             Self::OutboxDone { .. }
             | Self::OutboxRetry { .. }
             | Self::OutboxDead { .. }
@@ -153,6 +192,21 @@ impl Command {
             | Self::Release(_)
             | Self::OutboxTake { .. }
             | Self::Prune { .. } => Ok(()),
+        }
+    }
+}
+
+impl Question {
+    /// Refuses what no engine keeps, so that all refuse the same.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::History { conversation, .. } | Self::Conversation(conversation) => {
+                name("conversation", conversation)
+            }
+            Self::Note { scope, key, .. } => note_name(scope, key),
+            Self::Notes { scope, .. } => name("scope", scope),
+            Self::Whereabouts { app, .. } => name("app", app),
+            Self::OutboxNext | Self::Stats | Self::Steps(_) => Ok(()),
         }
     }
 }
@@ -170,15 +224,24 @@ impl Answer {
                 .map(|row| Command::OutboxUntake(row.key))
                 .collect(),
             Self::Admission(_)
+            | Self::Conversation(_)
             | Self::Count(_)
             | Self::Fenced(_)
             | Self::History(_)
             | Self::Next(_)
+            | Self::Note(_)
+            | Self::NotePut(_)
+            | Self::Notes(_)
             | Self::Stats(_)
             | Self::Steps(_)
             | Self::Whereabouts(_) => Vec::new(),
         }
     }
+}
+
+fn note_name(scope: &str, key: &str) -> Result<(), StoreError> {
+    name("scope", scope)?;
+    name("key", key)
 }
 
 fn check_event(event: &NewEvent) -> Result<(), StoreError> {

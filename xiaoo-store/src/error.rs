@@ -234,6 +234,12 @@ pub enum StoreError {
         /// Which value.
         what: &'static str,
     },
+    /// The store has as many notes as it may have, and none of them has expired.
+    #[error("the store already has {max} notes")]
+    NotesFull {
+        /// The bound.
+        max: u64,
+    },
     /// The store has as many waiting turns as it may have.
     #[error("the store already has {max} waiting turns")]
     QueueFull {
@@ -245,6 +251,12 @@ pub enum StoreError {
     ReadOnly {
         /// What SQLite said.
         detail: String,
+    },
+    /// The scope has as many notes as it may have, and none of them has expired.
+    #[error("the scope already has {max} notes")]
+    ScopeFull {
+        /// The bound.
+        max: usize,
     },
     /// A value exceeds a bound of [`crate::limits`].
     #[error("{what} is too large: {size}, at most {max}")]
@@ -274,7 +286,9 @@ impl StoreError {
             | Self::ConversationFull { .. }
             | Self::Deadline { .. }
             | Self::Full { .. }
+            | Self::NotesFull { .. }
             | Self::QueueFull { .. }
+            | Self::ScopeFull { .. }
             | Self::Unreachable { .. } => true,
             Self::Closed
             | Self::Corrupt { .. }
@@ -301,8 +315,10 @@ impl StoreError {
             | Self::Failed { .. }
             | Self::Full { .. }
             | Self::NotAName { .. }
+            | Self::NotesFull { .. }
             | Self::QueueFull { .. }
             | Self::ReadOnly { .. }
+            | Self::ScopeFull { .. }
             | Self::TooLarge { .. }
             | Self::Unreachable { .. } => false,
         }

@@ -10,7 +10,7 @@
 //! the caller's words. It reads no clock: times are the caller's.
 //!
 //! ```
-//! use xiaoo_store::{Admission, NewEvent, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
+//! use xiaoo_store::{Admission, Claim, NewEvent, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
@@ -29,13 +29,14 @@
 //!             conversation: "oc_1".to_owned(),
 //!             kind: "message".to_owned(),
 //!             body: "what time is it?".into(),
+//!             urgent: false,
 //!         }),
 //!     })
 //!     .await?;
 //! assert!(matches!(admission, Admission::New(_)));
 //!
 //! // Work: whoever claims a turn owns it until it ends.
-//! for turn in store.claim(8).await? {
+//! for turn in store.claim(8, Claim::Any).await? {
 //!     let result = TurnResult {
 //!         outcome: Outcome::Answered,
 //!         detail: None,
@@ -73,18 +74,25 @@
 //!             first of its  ^   take | \---> dead ------------------> pruned after 30 d
 //!             conversation  +--------+
 //!                           retry, or the process died
+//!
+//! note     written, again and again --> deleted, or expired --------> pruned at once
 //! ```
 //!
 //! - **Head of the line.** In each conversation one turn at most is `ready` or
 //!   `running`, and one outbox row at most `ready` or `sending`; unique indexes
 //!   hold that, not only the code. A claim looks at heads alone, so its cost does
 //!   not depend on how much waits or has ended.
+//! - **Urgent turns** are heads like all others, but can be claimed by themselves: what
+//!   must be answered at once does not wait for a place among those that take long.
 //! - **Epochs.** Each claim of a turn counts its epoch up, and each write of the
 //!   turn names the epoch. Zero rows changed is [`Fenced::Replaced`]: somebody else
 //!   owns the turn, stop quietly. Outbox rows do the same with the number of the
 //!   try.
 //! - **One transaction** holds a turn's outcome, its history rows, its outbox rows,
 //!   and the next turn's move to the head.
+//! - **Notes** are small things by name that all daemons must agree on. A write can say
+//!   which version it has read: of several who answer one question one is first, and the
+//!   others see what he said. A version is a number that the store never gives again.
 //! - **After a crash** (on PostgreSQL, when the lease is out) running turns are claimable again, in order and with their
 //!   signs and steps; `attempts` says how often it happened. Rows that were being
 //!   sent come again with the time of their first try: within the platform's
@@ -100,6 +108,7 @@
 //! | `step` | recorded step of a running turn | |
 //! | `history` | thing that a conversation remembers | |
 //! | `outbox`, `outbox_body` | thing to send; the body goes when it is sent | unique `uuid`, one head for each conversation |
+//! | `note` | note; its id is its version | unique `(scope, key)` |
 //!
 //! # Engines
 //!
@@ -135,10 +144,11 @@
 //! platform sends again, what has happened waits to be written, and all goes on by
 //! itself. A commit whose answer was lost is asked for by its number before anything is
 //! done again. The tables are made and changed when a store is opened, by one of the
-//! daemons that start together.
+//! daemons that start together. Several stores can be in one database, each in a schema
+//! of its own.
 //!
-//! [`Store::changes`] says on every engine when there may be something to do. On
-//! PostgreSQL that also comes from other daemons, and by itself now and then: a hint may
+//! [`Store::changes`] says on every engine when there may be something to do, or a note
+//! says something new. On PostgreSQL that also comes from other daemons, and by itself now and then: a hint may
 //! get lost, and a lease that runs out says nothing.
 
 pub mod limits;
@@ -148,6 +158,7 @@ mod command;
 mod desk;
 mod error;
 mod memory;
+mod note;
 mod postgres;
 mod reader;
 mod sqlite;
@@ -157,14 +168,15 @@ mod url;
 
 pub use error::{OpenError, StoreError};
 pub use memory::{Commit, Deed, Fate, MemoryDisk};
+pub use note::{Expect, Note, NotePut, PutNote};
 pub use reader::{
-    Check, Export, Finding, HistoryRecord, Inventory, Kind, Prunable, Record, SendRecord,
-    StoreReader, TurnRecord,
+    Check, Export, Finding, HistoryRecord, Inventory, Kind, NoteRecord, Prunable, Record,
+    SendRecord, StoreReader, TurnRecord,
 };
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
-    Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,
-    NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId, TurnKey,
-    TurnResult, Whereabouts,
+    Admission, Body, Claim, ConversationStats, DuplicateKey, Fenced, Health, HistoryRow, NewEvent,
+    NewHistory, NewOutbox, NewTurn, OutboxKey, OutboxRow, Outcome, RunningTurn, Sign, Signs, Step,
+    StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

@@ -57,6 +57,19 @@ pub const QUEUED_MAX: u64 = 10_000;
 /// that one busy chat can't take the whole queue.
 pub const QUEUED_PER_CONVERSATION_MAX: u64 = 100;
 
+/// Largest body of a note. The largest thing that one is about is a card, and Feishu
+/// takes cards of 30 kB at most.
+pub const NOTE_BYTES_MAX: usize = 32 << 10;
+
+/// Notes that one scope may have, so that all of them can be read at once. What a
+/// stranger can make grow, pairing codes for instance, ends here.
+pub const NOTES_PER_SCOPE_MAX: usize = 1_000;
+
+/// Notes that there may be in the whole store, unless the options say otherwise: a
+/// dozen for each of some thousand chats and people. They are small, so that is some
+/// ten MB.
+pub const NOTES_MAX: u64 = 100_000;
+
 /// How long de-duplication keys and finished turns are kept. Feishu's last
 /// redelivery comes after 7 h 22 min; two days also cover a stopped clock.
 pub const KEYS_KEPT: Duration = Duration::from_secs(48 * HOUR_SECS);

@@ -3,6 +3,8 @@
 //! It checks what comes in, turns it into a command or a question, gives that to
 //! the engine, and bounds the wait. What is durable and how is the engine's.
 
+mod notes;
+
 use core::time::Duration;
 
 use tokio::sync::watch;
@@ -17,12 +19,12 @@ use crate::memory::{self, Memory, MemoryDisk};
 use crate::postgres;
 use crate::sqlite;
 use crate::types::{
-    Admission, Fenced, Health, HistoryRow, NewEvent, OutboxKey, OutboxRow, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Claim, ConversationStats, Fenced, Health, HistoryRow, NewEvent, OutboxKey,
+    OutboxRow, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 use crate::url::StoreUrl;
 
-/// The durable inbox, turns, history and outbox. A cheap handle: clone it.
+/// The durable inbox, turns, history, outbox and notes. A cheap handle: clone it.
 ///
 /// Every method may be cancelled (dropped) at any point. Turns and outbox rows
 /// that were handed to nobody go back to where they were.
@@ -43,6 +45,8 @@ pub struct StoreOptions {
     pub queued_max: u64,
     /// Turns that may wait in one conversation.
     pub queued_per_conversation_max: u64,
+    /// Notes that there may be.
+    pub notes_max: u64,
     /// Largest size of the database file; `None` leaves that to the disk. Events
     /// are refused when seven eighths are used: the rest is for finishing them.
     /// SQLite only: a server's disk is the server's.
@@ -58,6 +62,7 @@ impl Default for StoreOptions {
             admit_deadline: limits::ADMIT_DEADLINE,
             queued_max: limits::QUEUED_MAX,
             queued_per_conversation_max: limits::QUEUED_PER_CONVERSATION_MAX,
+            notes_max: limits::NOTES_MAX,
             file_bytes_max: None,
             lease: limits::LEASE,
         }
@@ -157,14 +162,15 @@ impl Store {
         Ok(admission)
     }
 
-    /// Takes the oldest waiting turn of each conversation that has none running,
-    /// at most `max` (and [`limits::CLAIM_MAX`]) of them, in order of arrival.
+    /// Takes the oldest waiting turn of each conversation that has none running, if it
+    /// is one of those that are meant; at most `max` (and [`limits::CLAIM_MAX`]) of them,
+    /// in order of arrival.
     ///
     /// # Errors
     ///
     /// On any error no turn was taken.
-    pub async fn claim(&self, max: usize) -> Result<Vec<Turn>, StoreError> {
-        let Answer::Turns(turns) = self.write(Command::Claim { max }).await? else {
+    pub async fn claim(&self, max: usize, which: Claim) -> Result<Vec<Turn>, StoreError> {
+        let Answer::Turns(turns) = self.write(Command::Claim { max, which }).await? else {
             return Err(mixed_up());
         };
         Ok(turns)
@@ -342,6 +348,22 @@ impl Store {
         self.counted(Command::Prune { now_ms, batch }).await
     }
 
+    /// What a conversation has to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of the disk, and [`StoreError::Closed`].
+    pub async fn conversation_stats(
+        &self,
+        conversation: &str,
+    ) -> Result<ConversationStats, StoreError> {
+        let question = Question::Conversation(conversation.to_owned());
+        let Answer::Conversation(stats) = self.read(question).await? else {
+            return Err(mixed_up());
+        };
+        Ok(stats)
+    }
+
     /// How full the store is.
     ///
     /// # Errors
@@ -395,7 +417,8 @@ impl Store {
         self.engine.health()
     }
 
-    /// Counts up whenever there may be something new to claim or to take. Only a
+    /// Counts up whenever there may be something new to claim or to take, and whenever a
+    /// note was written or deleted, by whichever daemon. Only a
     /// hint, so that nobody has to ask again and again: who waits for it finds out
     /// everything in time, but a change may also mean nothing.
     ///
@@ -435,6 +458,7 @@ impl Store {
     }
 
     async fn read(&self, question: Question) -> Result<Answer, StoreError> {
+        question.check()?;
         let patience = limits::CALL_DEADLINE;
         match timeout(patience, self.engine.read(question)).await {
             Ok(answer) => answer,
@@ -508,6 +532,7 @@ impl StoreOptions {
         Bounds {
             queued_max: self.queued_max,
             queued_per_conversation_max: self.queued_per_conversation_max,
+            notes_max: self.notes_max,
             file_bytes_max: self.file_bytes_max,
         }
     }

@@ -87,6 +87,19 @@ pub struct NewTurn {
     pub kind: String,
     /// What the turn needs to run; dropped from the store when it has finished.
     pub body: Body,
+    /// Whether it is to be answered at once, while all places are taken: it can be
+    /// claimed by [`Claim::Urgent`] too. In its lane it waits as any other, so what
+    /// must not wait behind a conversation's work needs a lane beside it.
+    pub urgent: bool,
+}
+
+/// Which turns a claim is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// All, the oldest first: urgent ones don't come before the others.
+    Any,
+    /// Urgent ones alone.
+    Urgent,
 }
 
 /// What became of an event.
@@ -117,6 +130,21 @@ pub enum DuplicateKey {
 /// A turn's name; grows with arrival and is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TurnId(pub(crate) i64);
+
+impl TurnId {
+    /// The number, to be written down; later turns have higher ones.
+    #[must_use]
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl From<i64> for TurnId {
+    /// The turn of a number that was written down.
+    fn from(number: i64) -> Self {
+        Self(number)
+    }
+}
 
 impl fmt::Display for TurnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,6 +183,8 @@ pub struct Turn {
     pub kind: String,
     /// What it needs to run.
     pub body: Body,
+    /// Whether it was to be answered at once.
+    pub urgent: bool,
     /// What an earlier run has shown to people and not taken away.
     pub signs: Signs,
 }
@@ -293,6 +323,26 @@ pub struct OutboxKey {
     pub id: i64,
     /// Which try, counted from 1.
     pub attempt: u32,
+}
+
+/// What a conversation has to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationStats {
+    /// Turns that wait to be claimed.
+    pub queued: u64,
+    /// The turn that is claimed.
+    pub running: Option<RunningTurn>,
+}
+
+/// A turn that is claimed, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningTurn {
+    /// Which turn.
+    pub id: TurnId,
+    /// What sort of work.
+    pub kind: String,
+    /// When its event arrived.
+    pub received_ms: i64,
 }
 
 /// How full the store is.

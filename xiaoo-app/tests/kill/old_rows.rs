@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use xiaoo_store::{
-    NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult,
-};
+use xiaoo_store::{Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
 
 use crate::harness::{Rig, Setup};
 
@@ -60,12 +58,13 @@ async fn live(store: &Store, from: usize) {
             conversation: format!("feishu:oc_{}", number % LANES),
             kind: "message".into(),
             body: "an event's body".into(),
+            urgent: false,
         }),
     });
     together(events.map(|event| store.admit(event))).await;
     let mut turns = Vec::new();
     while turns.len() < LANES {
-        turns.extend(store.claim(64).await.unwrap());
+        turns.extend(store.claim(64, Claim::Any).await.unwrap());
     }
     let results = turns.iter().map(|turn| {
         let row = |ordinal: usize| NewOutbox {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model_sim::Script;
 use serde_json::Value;
-use xiaoo_store::{NewEvent, NewTurn, Outcome, Store, StoreOptions, StoreUrl, TurnResult};
+use xiaoo_store::{Claim, NewEvent, NewTurn, Outcome, Store, StoreOptions, StoreUrl, TurnResult};
 
 use crate::harness::{Rig, Via};
 use crate::run::{Ended, in_a_namespace, store, xiaoo};
@@ -201,10 +201,11 @@ async fn an_old_dead_letter(path: &std::path::Path) {
             conversation: "feishu:oc_1".into(),
             kind: "message".into(),
             body: "{}".into(),
+            urgent: false,
         }),
     };
     store.admit(event).await.unwrap();
-    let turn = store.claim(1).await.unwrap()[0].key;
+    let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
     let result = TurnResult {
         outcome: Outcome::Answered,
         detail: None,

@@ -225,6 +225,7 @@ async fn a_store(folder: &TempDir) -> PathBuf {
                 conversation: format!("feishu:oc_{}", n % 50),
                 kind: "message".into(),
                 body: body(n).to_string().into(),
+                urgent: false,
             }),
         })
     });

@@ -5,6 +5,7 @@
 //! switched off: then it holds what was synced and nothing else.
 
 mod deed;
+mod notes;
 mod state;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -252,7 +253,7 @@ impl Disk {
         };
         open.told.has_room();
         open.told.committed(1);
-        if command.makes_ready() {
+        if command.is_news(&result) {
             for open in self.open.values() {
                 open.told.changed();
             }
@@ -350,6 +351,8 @@ fn name(command: &Command) -> &'static str {
         Command::OutboxDone { .. } => "outbox_done",
         Command::OutboxRetry { .. } => "outbox_retry",
         Command::OutboxDead { .. } => "outbox_dead",
+        Command::PutNote(_) => "put_note",
+        Command::DeleteNote { .. } => "delete_note",
         Command::Prune { .. } => "prune",
     }
 }

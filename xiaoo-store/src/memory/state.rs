@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use planted::Defect;
 
+use super::notes::Notes;
 use crate::command::{Answer, Bounds, Command, Question, check_steps, newest_that_fit};
 use crate::error::StoreError;
 use crate::limits::{
@@ -14,8 +15,9 @@ use crate::limits::{
     PRUNE_BATCH_MAX, millis,
 };
 use crate::types::{
-    Admission, Body, DuplicateKey, Fenced, HistoryRow, NewEvent, NewTurn, OutboxKey, OutboxRow,
-    Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Body, Claim, ConversationStats, DuplicateKey, Fenced, HistoryRow, NewEvent, NewTurn,
+    OutboxKey, OutboxRow, RunningTurn, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult,
+    Whereabouts,
 };
 
 /// `(app, event_id)` or `(app, message_id)`.
@@ -46,6 +48,8 @@ pub(super) struct State {
     uuids: BTreeSet<String>,
 
     history: BTreeMap<String, VecDeque<HistoryRow>>,
+
+    notes: Notes,
 }
 
 #[derive(Clone)]
@@ -78,7 +82,7 @@ impl State {
     ) -> Result<Answer, StoreError> {
         Ok(match command {
             Command::Admit(event) => Answer::Admission(self.admit(bounds, event)?),
-            Command::Claim { max } => Answer::Turns(self.claim(owner, *max)),
+            Command::Claim { max, which } => Answer::Turns(self.claim(owner, *max, *which)),
             Command::Release(key) => Answer::Fenced(self.release(*key)),
             Command::NoteSign(key, sign) => Answer::Fenced(self.note_sign(*key, sign)),
             Command::NoteStep(key, step) => Answer::Fenced(self.note_step(*key, step)?),
@@ -96,6 +100,10 @@ impl State {
                 not_before_ms,
                 error,
             } => Answer::Fenced(self.retry(*row, *not_before_ms, error)),
+            Command::PutNote(put) => Answer::NotePut(self.notes.put(bounds, put)?),
+            Command::DeleteNote { scope, key, now_ms } => {
+                Answer::Note(self.notes.delete(scope, key, *now_ms))
+            }
             Command::Prune { now_ms, batch } => Answer::Count(self.prune(*now_ms, *batch)),
         })
     }
@@ -116,6 +124,15 @@ impl State {
                     rows.take(*rows_max).cloned().map(Ok),
                     *bytes_max,
                 )?)
+            }
+            Question::Note { scope, key, now_ms } => {
+                Answer::Note(self.notes.note(scope, key, *now_ms))
+            }
+            Question::Notes { scope, max, now_ms } => {
+                Answer::Notes(self.notes.notes(scope, *max, *now_ms))
+            }
+            Question::Conversation(conversation) => {
+                Answer::Conversation(self.conversation_stats(conversation))
             }
             Question::OutboxNext => Answer::Next(self.sends_ready.first().map(|(due, _)| *due)),
             Question::Stats => Answer::Stats(self.stats()),
@@ -227,6 +244,7 @@ impl State {
             conversation: work.conversation.clone(),
             kind: work.kind.clone(),
             body: work.body.clone(),
+            urgent: work.urgent,
             signs: crate::types::Signs::default(),
         };
         self.turns.insert(
@@ -250,12 +268,25 @@ impl State {
         Ok(id)
     }
 
-    fn claim(&mut self, owner: u64, max: usize) -> Vec<Turn> {
-        let mut claimed = Vec::new();
-        while claimed.len() < max.min(CLAIM_MAX)
-            && let Some(id) = self.turns_ready.pop_first()
-            && let Some(open) = self.turns.get_mut(&id)
-        {
+    fn claim(&mut self, owner: u64, max: usize, which: Claim) -> Vec<Turn> {
+        let is_meant = |turn: &Turn| match which {
+            Claim::Any => true,
+            Claim::Urgent => turn.urgent,
+        };
+        let meant = |id: &TurnId| self.turns.get(id).is_some_and(|open| is_meant(&open.turn));
+        let chosen: Vec<_> = self
+            .turns_ready
+            .iter()
+            .copied()
+            .filter(meant)
+            .take(max.min(CLAIM_MAX))
+            .collect();
+        let mut claimed = Vec::with_capacity(chosen.len());
+        for id in chosen {
+            self.turns_ready.remove(&id);
+            let Some(open) = self.turns.get_mut(&id) else {
+                continue;
+            };
             open.running = true;
             open.owner = owner;
             open.turn.key.epoch += 1;
@@ -430,7 +461,7 @@ impl State {
     fn prune(&mut self, now_ms: i64, batch: usize) -> usize {
         let batch = batch.min(PRUNE_BATCH_MAX);
         let old = |kept| now_ms.saturating_sub(millis(kept));
-        let mut removed = 0;
+        let mut removed = self.notes.remove_expired(now_ms, batch);
 
         for _ in 0..batch {
             if self
@@ -472,6 +503,21 @@ impl State {
         }
         self.history.retain(|_, rows| !rows.is_empty());
         removed
+    }
+
+    fn conversation_stats(&self, conversation: &str) -> ConversationStats {
+        let lane = self.lanes.get(conversation);
+        let head = lane.and_then(|lane| self.turns.get(lane.front()?));
+        let running = head.filter(|head| head.running).map(|head| RunningTurn {
+            id: head.turn.key.id,
+            kind: head.turn.kind.clone(),
+            received_ms: head.turn.received_ms,
+        });
+        let open = lane.map_or(0, VecDeque::len);
+        ConversationStats {
+            queued: (open - usize::from(running.is_some())) as u64,
+            running,
+        }
     }
 
     fn stats(&self) -> StoreStats {

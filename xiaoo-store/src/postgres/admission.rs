@@ -29,9 +29,10 @@ WITH known AS (
                 ELSE 'new' END AS verdict
     FROM lane
 ), made AS (
-    INSERT INTO turn (state, app, event_id, message_id, received_ms, conversation, kind, body)
+    INSERT INTO turn (state, app, event_id, message_id, received_ms, conversation, kind, body,
+                      urgent)
     SELECT CASE WHEN has_head THEN 'waiting' ELSE 'ready' END, $1, $2, $3, $4::bigint,
-           $5, $6::text, $7::bytea
+           $5, $6::text, $7::bytea, $10::boolean
     FROM judged WHERE verdict = 'new'
     RETURNING id
 ), noted AS (
@@ -66,6 +67,7 @@ pub(super) async fn admit(link: &Link, event: &NewEvent, room: Room) -> Ran {
                 &work.map(|work| &*work.body),
                 &i64::try_from(room.lane_max).unwrap_or(i64::MAX),
                 &room.in_store,
+                &work.is_some_and(|work| work.urgent),
             ],
         )
         .await?;

@@ -2,6 +2,7 @@
 
 use core::pin::Pin;
 use core::task::Poll;
+use core::time::Duration;
 use std::future::poll_fn;
 
 use futures_util::future::{MaybeDone, maybe_done};
@@ -10,7 +11,11 @@ use tokio::time::Instant;
 use crate::call::{Job, Task};
 use crate::command::{Answer, Command};
 use crate::error::StoreError;
+use crate::note::{NotePut, PutNote};
 use crate::types::{Admission, Fenced};
+
+/// How long a count is good; other daemons change what is counted, too.
+const COUNT_KEPT: Duration = Duration::from_secs(5);
 
 /// Locks the conversations of [`lanes`], in the order of their keys.
 pub(super) const LOCK: &str = "
@@ -22,7 +27,7 @@ SELECT pg_advisory_xact_lock($1, key) FROM (
 
 /// Where a batch may move the next one up: turns, outbox rows, and conversations by
 /// name. An event without work is locked by its own key, so that two daemons don't
-/// take it in at once.
+/// take it in at once, and a note by its scope.
 pub(super) fn lanes(batch: &[Job]) -> (Vec<i64>, Vec<i64>, Vec<&str>) {
     let (mut turns, mut sends, mut names) = (Vec::new(), Vec::new(), Vec::new());
     for command in commands_of(batch) {
@@ -34,6 +39,9 @@ pub(super) fn lanes(batch: &[Job]) -> (Vec<i64>, Vec<i64>, Vec<&str>) {
                     .map_or(event.event_id.as_str(), |work| work.conversation.as_str()),
             ),
             Command::Finish(key, _) => turns.push(key.id.0),
+            Command::PutNote(PutNote { scope, .. }) | Command::DeleteNote { scope, .. } => {
+                names.push(scope);
+            }
             Command::OutboxDone { row, .. } | Command::OutboxDead { row, .. } => {
                 sends.push(row.id);
             }
@@ -62,6 +70,19 @@ pub(super) fn commands_of<'a>(
     })
 }
 
+/// Whether others may wait for what a batch has done, with these answers.
+pub(super) fn is_news(batch: &[Job], answers: &[Result<Answer, StoreError>]) -> bool {
+    batch
+        .iter()
+        .zip(answers)
+        .any(|(job, answer)| match &job.task {
+            Task::Command(command) => command.is_news(answer),
+            Task::Wake => false,
+            #[cfg(test)]
+            Task::Test(_) => false,
+        })
+}
+
 /// Runs statements in one go: the first look at each sends it, and all are looked at
 /// in order before any is waited for. The server works them off in that order.
 pub(super) async fn in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
@@ -83,14 +104,24 @@ pub(super) async fn in_order<F: Future>(futures: impl Iterator<Item = F>) -> Vec
     outputs
 }
 
-/// How many turns wait in the whole store, as far as we know.
+/// What is counted in the whole store, as far as we know.
 #[derive(Default)]
-pub(super) struct Queued {
-    pub(super) count: u64,
-    pub(super) counted: Option<Instant>,
+pub(super) struct Counts {
+    /// Turns that wait.
+    pub(super) queued: Count,
+    /// Notes; one that replaces another is taken for new until it is asked again.
+    pub(super) notes: Count,
 }
 
-impl Queued {
+/// A count that others change, too: it is asked only now and then, and always before
+/// something is refused.
+#[derive(Default)]
+pub(super) struct Count {
+    count: u64,
+    counted: Option<Instant>,
+}
+
+impl Counts {
     /// Follows what a command that is durable has changed.
     pub(super) fn follow(&mut self, job: &Job, answer: &Result<Answer, StoreError>) {
         let Task::Command(command) = &job.task else {
@@ -99,13 +130,40 @@ impl Queued {
         let Ok(answer) = answer else {
             return;
         };
+        let queued = &mut self.queued.count;
         match (command, answer) {
             (_, Answer::Admission(Admission::New(_)))
-            | (Command::Release(_), Answer::Fenced(Fenced::Done)) => self.count += 1,
-            (_, Answer::Turns(turns)) => {
-                self.count = self.count.saturating_sub(turns.len() as u64);
-            }
+            | (Command::Release(_), Answer::Fenced(Fenced::Done)) => *queued += 1,
+            (_, Answer::Turns(turns)) => *queued = queued.saturating_sub(turns.len() as u64),
+            (_, Answer::NotePut(NotePut::Done { .. })) => self.notes.count += 1,
             (_, _) => {}
         }
+    }
+
+    /// Others may have changed anything meanwhile.
+    pub(super) fn forget(&mut self) {
+        self.queued.counted = None;
+        self.notes.counted = None;
+    }
+}
+
+impl Count {
+    /// Whether it must be asked before so many new ones come.
+    pub(super) fn is_due(&self, new: u64, max: u64) -> bool {
+        let is_young = self
+            .counted
+            .is_some_and(|counted| counted.elapsed() < COUNT_KEPT);
+        let fits = self.count.saturating_add(new) <= max;
+        new > 0 && !(is_young && fits)
+    }
+
+    pub(super) fn set(&mut self, count: i64) {
+        self.count = u64::try_from(count).unwrap_or(0);
+        self.counted = Some(Instant::now());
+    }
+
+    /// How many more there may be.
+    pub(super) fn room(&self, max: u64) -> u64 {
+        max.saturating_sub(self.count)
     }
 }

@@ -9,14 +9,14 @@
 use tokio_postgres::{Error, Row};
 
 use super::link::Link;
-use super::{admission, outbox};
+use super::{admission, notes, outbox};
 use crate::command::{Answer, Command, check_steps, fenced, outcome_text, size};
 use crate::error::StoreError;
 use crate::limits::{
     CLAIM_MAX, CONVERSATION_HISTORY_MAX, DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX,
     millis,
 };
-use crate::types::{Body, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
+use crate::types::{Body, Claim, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
 
 /// A command's answer: the outer error is the transaction's end, the inner one a
 /// refusal that changed nothing.
@@ -47,7 +47,7 @@ pub(super) async fn run(link: &Link, owner: &str, command: &Command) -> Ran {
             return admission::admit(link, event, room).await;
         }
         Command::NoteStep(key, step) => return note_step(link, owner, *key, step).await,
-        Command::Claim { max } => Answer::Turns(claim(link, owner, *max).await?),
+        Command::Claim { max, which } => Answer::Turns(claim(link, owner, *max, *which).await?),
         Command::Release(key) => changed(
             link.run(
                 "UPDATE turn SET state = 'ready', owner = NULL, attempts = attempts - 1
@@ -121,26 +121,49 @@ pub(super) async fn run(link: &Link, owner: &str, command: &Command) -> Ran {
             )
             .await?,
         ),
+        Command::PutNote(put) => {
+            let mut room = notes::Room {
+                left: u64::MAX,
+                max: u64::MAX,
+            };
+            return notes::put(link, put, &mut room).await;
+        }
+        Command::DeleteNote { scope, key, now_ms } => {
+            Answer::Note(notes::delete(link, scope, key, *now_ms).await?)
+        }
         Command::Prune { now_ms, batch } => Answer::Count(prune(link, *now_ms, *batch).await?),
     };
     Ok(Ok(answer))
 }
 
+/// Takes those turns that this chooses.
+macro_rules! claim_those {
+    ($chosen:literal) => {
+        concat!(
+            "WITH head AS MATERIALIZED (
+                 SELECT id FROM turn
+                 WHERE state IN ('ready', 'running') ",
+            $chosen,
+            "      AND (state = 'ready' OR NOT ",
+            owner_lives!("turn"),
+            ")     AND EXISTS (SELECT FROM owner WHERE id = $2 AND until > now())
+                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+             UPDATE turn
+             SET state = 'running', owner = $2, epoch = epoch + 1, attempts = attempts + 1
+             FROM head WHERE turn.id = head.id
+             RETURNING turn.id, epoch, attempts, app, event_id, message_id, received_ms,
+                       conversation, kind, reaction, card, body, urgent"
+        )
+    };
+}
+
 /// Takes the turns at the heads of their conversations, oldest first, and those
 /// that a dead owner has left. Who has no lease himself takes nothing.
-async fn claim(link: &Link, owner: &str, max: usize) -> Result<Vec<Turn>, Error> {
-    let sql = concat!(
-        "WITH head AS MATERIALIZED (
-             SELECT id FROM turn
-             WHERE state IN ('ready', 'running') AND (state = 'ready' OR NOT ",
-        owner_lives!("turn"),
-        ")   AND EXISTS (SELECT FROM owner WHERE id = $2 AND until > now())
-             ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
-         UPDATE turn SET state = 'running', owner = $2, epoch = epoch + 1, attempts = attempts + 1
-         FROM head WHERE turn.id = head.id
-         RETURNING turn.id, epoch, attempts, app, event_id, message_id, received_ms,
-                   conversation, kind, reaction, card, body"
-    );
+async fn claim(link: &Link, owner: &str, max: usize, which: Claim) -> Result<Vec<Turn>, Error> {
+    let sql = match which {
+        Claim::Any => claim_those!(""),
+        Claim::Urgent => claim_those!("AND urgent"),
+    };
     let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or(i64::MAX);
     let rows = link.rows(sql, &[&max, &owner]).await?;
     let mut turns: Vec<_> = rows.iter().map(read_turn).collect();
@@ -233,7 +256,7 @@ async fn remember(
 
 async fn prune(link: &Link, now_ms: i64, batch: usize) -> Result<usize, Error> {
     let batch = i64::try_from(batch.min(PRUNE_BATCH_MAX)).unwrap_or(i64::MAX);
-    let mut removed = 0;
+    let mut removed = notes::remove_expired(link, now_ms, batch).await?;
     for (kept, sql) in [
         (
             KEYS_KEPT,
@@ -301,6 +324,7 @@ fn read_turn(row: &Row) -> Turn {
             card: row.get(10),
         },
         body: read_body(row, 11),
+        urgent: row.get(12),
     }
 }
 

@@ -25,8 +25,7 @@ const NETWORK_TIMEOUT: Duration = Duration::from_secs(5);
 /// stands still belongs to a machine that is gone, and must not hold its locks.
 /// `synchronous_commit` is only ever made stronger, as more than `on` may be wanted.
 const SESSION: &str = "
-    SELECT set_config('search_path', 'xiaoo', false),
-           set_config('application_name', 'xiaoo', false),
+    SELECT set_config('application_name', 'xiaoo', false),
            set_config('client_min_messages', 'warning', false),
            set_config('lock_timeout', '2s', false),
            set_config('statement_timeout', '8s', false),
@@ -78,9 +77,11 @@ impl Link {
         })
     }
 
-    /// Makes the connection what the engine's statements expect.
-    pub(super) async fn set_up(&self) -> Result<(), Error> {
-        self.client.batch_execute(SESSION).await
+    /// Makes the connection what the engine's statements expect; they name tables
+    /// without their schema.
+    pub(super) async fn set_up(&self, schema: &str) -> Result<(), Error> {
+        let path = format!("SET search_path TO \"{schema}\"; {SESSION}");
+        self.client.batch_execute(&path).await
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -13,6 +13,7 @@ mod batch;
 mod commands;
 mod keeper;
 mod link;
+mod notes;
 mod outbox;
 mod questions;
 mod refused;
@@ -39,7 +40,7 @@ use crate::url::PostgresUrl;
 pub(crate) use refused::{refused, silent};
 pub(crate) use schema::{identify, objects};
 
-use batch::Queued;
+use batch::Counts;
 use keeper::Keeper;
 use link::{Link, Trouble};
 use writer::Writer;
@@ -55,6 +56,9 @@ const PAUSE_LAST: Duration = Duration::from_secs(2);
 /// The server as one daemon sees it.
 struct Server {
     config: Config,
+    /// Where the tables are; also the channel of the hints, so that a store hears
+    /// nothing of another in the same database.
+    schema: Box<str>,
     /// Who we are in the tables: random, new for each opening.
     owner: String,
     lease: Duration,
@@ -80,8 +84,7 @@ pub(crate) fn open(
     let (desk, mut threads, behind) = desk::open(None);
     let (die, died) = oneshot::channel();
     let (opened, is_open) = mpsc::channel();
-    let config = url.config().clone();
-    let server = name.clone();
+    let (url, server) = (url.clone(), name.clone());
     let handle = thread::Builder::new()
         .name("store-postgres".to_owned())
         .spawn(move || {
@@ -95,7 +98,7 @@ pub(crate) fn open(
             };
             runtime.block_on(async {
                 let engine = async {
-                    let open = start(&server, config, bounds, lease, behind);
+                    let open = start(&url, bounds, lease, behind);
                     match timeout(OPEN_TIMEOUT, open).await {
                         Ok(Ok(started)) => {
                             drop(opened.send(Ok(())));
@@ -128,16 +131,18 @@ struct Started {
 }
 
 async fn start(
-    name: &str,
-    config: Config,
+    url: &PostgresUrl,
     bounds: Bounds,
     lease: Duration,
     behind: Behind,
 ) -> Result<Started, OpenError> {
+    let name = &url.to_string();
     let failed = |error: Error| refused(name, &error);
-    let link = Link::open(&config, &behind.told).await.map_err(failed)?;
-    schema::prepare(name, link.client()).await?;
-    link.set_up().await.map_err(failed)?;
+    let link = Link::open(url.config(), &behind.told)
+        .await
+        .map_err(failed)?;
+    schema::prepare(url, link.client()).await?;
+    link.set_up(url.schema()).await.map_err(failed)?;
     let sql = "SELECT gen_random_uuid()::text, current_setting('fsync')";
     let row = link.row(sql, &[]).await.map_err(failed)?;
     if row.get::<_, &str>(1) == "off" {
@@ -147,7 +152,8 @@ async fn start(
         );
     }
     let server = Rc::new(Server {
-        config,
+        config: url.config().clone(),
+        schema: url.schema().into(),
         owner: row.get(0),
         lease,
         told: behind.told,
@@ -163,7 +169,7 @@ async fn start(
         queue: behind.commands,
         orphans: behind.orphans,
         bounds,
-        queued: Queued::default(),
+        counts: Counts::default(),
         backlog: std::collections::VecDeque::new(),
     };
     let keeper = Keeper {
@@ -207,9 +213,9 @@ impl Server {
 
     async fn connect(&self, who: Who) -> Result<Link, Error> {
         let link = Link::open(&self.config, &self.told).await?;
-        link.set_up().await?;
+        link.set_up(&self.schema).await?;
         if let Who::Keeper = who {
-            link.batch("LISTEN xiaoo").await?;
+            link.batch(&format!("LISTEN \"{}\"", self.schema)).await?;
             keeper::renew(self, &link).await?;
         }
         Ok(link)

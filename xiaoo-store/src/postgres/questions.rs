@@ -4,10 +4,13 @@ use tokio_postgres::Error;
 
 use super::commands::{owner_lives, read_body};
 use super::link::Link;
+use super::notes;
 use crate::command::{Answer, Question, newest_that_fit, size};
 use crate::error::StoreError;
 use crate::limits::CONVERSATION_HISTORY_MAX;
-use crate::types::{HistoryRow, Step, StoreStats, TurnId, Whereabouts};
+use crate::types::{
+    ConversationStats, HistoryRow, RunningTurn, Step, StoreStats, TurnId, Whereabouts,
+};
 
 pub(super) async fn ask(
     link: &Link,
@@ -51,6 +54,15 @@ pub(super) async fn ask(
             });
             return Ok(newest_that_fit(rows, *bytes_max).map(Answer::History));
         }
+        Question::Note { scope, key, now_ms } => {
+            Answer::Note(notes::note(link, scope, key, *now_ms).await?)
+        }
+        Question::Notes { scope, max, now_ms } => {
+            Answer::Notes(notes::notes(link, scope, *max, *now_ms).await?)
+        }
+        Question::Conversation(conversation) => {
+            Answer::Conversation(conversation_stats(link, conversation).await?)
+        }
         Question::OutboxNext => {
             let sql = concat!(
                 "SELECT min(not_before_ms) FROM outbox WHERE state IN ('ready', 'sending')
@@ -83,6 +95,30 @@ async fn whereabouts(
         last_received_ms: last.first().map(|row| row.get(0)),
         conversations: conversations.iter().map(|row| row.get(0)).collect(),
     })
+}
+
+async fn conversation_stats(link: &Link, conversation: &str) -> Result<ConversationStats, Error> {
+    let sql = concat!(
+        "SELECT id, kind, received_ms, state = 'running' AND ",
+        owner_lives!("turn"),
+        " FROM turn WHERE conversation = $1 AND state IN ('ready', 'running')
+         UNION ALL
+         SELECT id, kind, received_ms, false FROM turn
+         WHERE conversation = $1 AND state = 'waiting'"
+    );
+    let mut stats = ConversationStats::default();
+    for row in link.rows(sql, &[&conversation]).await? {
+        if row.get(3) {
+            stats.running = Some(RunningTurn {
+                id: TurnId(row.get(0)),
+                kind: row.get(1),
+                received_ms: row.get(2),
+            });
+        } else {
+            stats.queued = stats.queued.saturating_add(1);
+        }
+    }
+    Ok(stats)
 }
 
 async fn stats(link: &Link) -> Result<StoreStats, Error> {

@@ -10,7 +10,7 @@ const NOT_THERE: &str = "check that the server runs, and the host and port in [s
 const WHO: &str = "check the user in [store] url, and the password: in the variable that \
     password_env names, in PGPASSWORD, or in the url";
 const NO_DATABASE: &str = "make it on the server: CREATE DATABASE … OWNER …";
-const NO_RIGHTS: &str = "let the user make the schema xiaoo and its tables, on the server: \
+const NO_RIGHTS: &str = "let the user make the store's schema and its tables, on the server: \
     GRANT CREATE ON DATABASE … TO …; tables that are there already must be the user's own";
 const TOO_OLD: &str = "the server must be PostgreSQL 13 or newer";
 const FULL_HOUSE: &str = "each daemon needs two connections: raise max_connections on the server";

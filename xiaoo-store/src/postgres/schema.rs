@@ -13,15 +13,16 @@
 //! Rows change a few times in their life, so their pages keep room for that and
 //! are swept early; the lease's time is in no index.
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Error};
 
 use crate::error::OpenError;
+use crate::url::PostgresUrl;
 
 use super::refused;
 
 /// The steps from each version to the next. A step that was released never
 /// changes: add another, which daemons of the version before can live with.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// First half of our advisory locks' keys: "xoOS", as in the SQLite files. The
 /// second half is a conversation's hash; for migrations it is 0.
@@ -111,10 +112,28 @@ CREATE INDEX outbox_done ON outbox (created_ms) WHERE state = 'done';
 CREATE INDEX outbox_dead ON outbox (created_ms) WHERE state = 'dead';
 ";
 
+/// Turns that can be claimed by themselves, and the notes. A note's id is its version:
+/// each writing gives it a new one.
+const V2: &str = "
+ALTER TABLE turn ADD COLUMN urgent BOOLEAN NOT NULL DEFAULT false;
+CREATE INDEX turn_urgent ON turn (id) WHERE urgent AND state IN ('ready', 'running');
+
+CREATE TABLE note (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    scope      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    expires_ms BIGINT,
+    body       BYTEA NOT NULL
+);
+CREATE UNIQUE INDEX note_by_key ON note (scope, key);
+CREATE INDEX note_by_expiry ON note (expires_ms) WHERE expires_ms IS NOT NULL;
+";
+
 /// Brings the tables to the newest version. Of daemons that start together one
 /// does it and the others wait; a crash in the middle leaves what was there.
-pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenError> {
-    let failed = |error: tokio_postgres::Error| refused(server, &error);
+pub(super) async fn prepare(url: &PostgresUrl, client: &Client) -> Result<(), OpenError> {
+    let (server, schema) = (&url.to_string(), url.schema());
+    let failed = |error: Error| refused(server, &error);
     // No transaction object: its drop would need the client for itself alone. On an
     // error the connection is closed, which rolls back.
     let begin = format!(
@@ -123,55 +142,56 @@ pub(super) async fn prepare(server: &str, client: &Client) -> Result<(), OpenErr
          SELECT set_config('client_min_messages', 'warning', true)"
     );
     client.batch_execute(&begin).await.map_err(failed)?;
-    let exists: bool = client
-        .query_one("SELECT to_regclass('xiaoo.version') IS NOT NULL", &[])
-        .await
-        .map_err(failed)?
-        .get(0);
-    if !exists {
-        let first = "CREATE SCHEMA IF NOT EXISTS xiaoo;
-             CREATE TABLE xiaoo.version (version BIGINT NOT NULL);
-             INSERT INTO xiaoo.version VALUES (0)";
-        client.batch_execute(first).await.map_err(failed)?;
+    if !exists(schema, client).await.map_err(failed)? {
+        let first = format!(
+            "CREATE SCHEMA IF NOT EXISTS \"{schema}\";
+             CREATE TABLE \"{schema}\".version (version BIGINT NOT NULL);
+             INSERT INTO \"{schema}\".version VALUES (0)"
+        );
+        client.batch_execute(&first).await.map_err(failed)?;
     }
-    let found: i64 = client
-        .query_one("SELECT version FROM xiaoo.version", &[])
-        .await
-        .map_err(failed)?
-        .get(0);
+    let found = version(schema, client).await.map_err(failed)?;
     let steps = missing_steps(server, found)?;
     for step in steps {
         client
-            .batch_execute(&format!("SET LOCAL search_path TO xiaoo; {step}"))
+            .batch_execute(&format!("SET LOCAL search_path TO \"{schema}\"; {step}"))
             .await
             .map_err(failed)?;
     }
     if !steps.is_empty() {
-        client
-            .execute("UPDATE xiaoo.version SET version = $1", &[&newest()])
-            .await
-            .map_err(failed)?;
+        let sql = format!("UPDATE \"{schema}\".version SET version = $1");
+        client.execute(&sql, &[&newest()]).await.map_err(failed)?;
     }
     client.batch_execute("COMMIT").await.map_err(failed)
 }
 
 /// The version of the tables, if there are any and we know them.
-pub(crate) async fn identify(server: &str, client: &Client) -> Result<i64, OpenError> {
-    let failed = |error: tokio_postgres::Error| refused(server, &error);
-    let sql = "SELECT to_regclass('xiaoo.version') IS NOT NULL";
-    let exists: bool = client.query_one(sql, &[]).await.map_err(failed)?.get(0);
-    if !exists {
+pub(crate) async fn identify(url: &PostgresUrl, client: &Client) -> Result<i64, OpenError> {
+    let (server, schema) = (&url.to_string(), url.schema());
+    let failed = |error: Error| refused(server, &error);
+    if !exists(schema, client).await.map_err(failed)? {
         return Err(OpenError::no_store(server));
     }
-    let sql = "SELECT version FROM xiaoo.version";
-    let found: i64 = client.query_one(sql, &[]).await.map_err(failed)?.get(0);
+    let found = version(schema, client).await.map_err(failed)?;
     missing_steps(server, found)?;
     Ok(found)
 }
 
-/// The names of all tables and indexes that the steps make.
-pub(crate) fn objects() -> impl Iterator<Item = &'static str> {
-    let lines = MIGRATIONS.iter().flat_map(|step| step.lines());
+async fn exists(schema: &str, client: &Client) -> Result<bool, Error> {
+    let sql = "SELECT to_regclass($1) IS NOT NULL";
+    let table = format!("\"{schema}\".version");
+    Ok(client.query_one(sql, &[&table]).await?.get(0))
+}
+
+async fn version(schema: &str, client: &Client) -> Result<i64, Error> {
+    let sql = format!("SELECT version FROM \"{schema}\".version");
+    Ok(client.query_one(&sql, &[]).await?.get(0))
+}
+
+/// The names of all tables and indexes that a store of this version has.
+pub(crate) fn objects(version: i64) -> impl Iterator<Item = &'static str> {
+    let steps = usize::try_from(version).unwrap_or(usize::MAX);
+    let lines = MIGRATIONS.iter().take(steps).flat_map(|step| step.lines());
     lines.filter_map(|line| {
         let made = line.strip_prefix("CREATE ")?;
         let made = made.strip_prefix("UNIQUE ").unwrap_or(made);

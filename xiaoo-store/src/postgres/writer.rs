@@ -22,15 +22,15 @@ use std::sync::Arc;
 
 use futures_util::future::join3;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::Error;
 
 use super::admission::{self, Room};
-use super::batch::{LOCK, Queued, commands_of, in_order, lanes};
+use super::batch::{Counts, LOCK, commands_of, in_order, is_news, lanes};
 use super::commands;
 use super::link::{Link, Trouble};
 use super::schema::LOCKS;
-use super::{Server, Who};
+use super::{Server, Who, notes};
 use crate::call::{Job, Orphans, Task};
 use crate::command::{Answer, Bounds, Command};
 use crate::error::StoreError;
@@ -39,9 +39,6 @@ use crate::limits::{BATCH_MAX, COMMANDS_MAX};
 /// Patience with one transaction. The server gives up earlier, so past this it is
 /// not there any more.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(12);
-
-/// How long a count of the queue is good; other daemons change it too.
-const COUNT_KEPT: Duration = Duration::from_secs(5);
 
 /// How often the server is asked about a transaction that it has not ended yet.
 const FATE_POLL: Duration = Duration::from_millis(100);
@@ -52,7 +49,7 @@ pub(super) struct Writer {
     pub(super) queue: mpsc::Receiver<Job>,
     pub(super) orphans: Arc<Orphans>,
     pub(super) bounds: Bounds,
-    pub(super) queued: Queued,
+    pub(super) counts: Counts,
     /// What waited for a connection.
     pub(super) backlog: VecDeque<Job>,
 }
@@ -199,13 +196,12 @@ impl Writer {
                 return Err(end);
             }
         };
-        let wakes = commands_of(batch).any(Command::makes_ready);
-        let commit = if wakes {
-            "NOTIFY xiaoo; COMMIT"
+        let commit = if is_news(batch, &answers) {
+            format!("NOTIFY \"{}\"; COMMIT", self.server.schema)
         } else {
-            "COMMIT"
+            "COMMIT".to_owned()
         };
-        let why = match timeout(TRANSACTION_TIMEOUT, link.batch(commit)).await {
+        let why = match timeout(TRANSACTION_TIMEOUT, link.batch(&commit)).await {
             Ok(Ok(())) => return Ok(answers),
             Ok(Err(error)) => match Trouble::of(&error) {
                 Trouble::Lost(why) => why,
@@ -222,9 +218,6 @@ impl Writer {
         link: &Link,
         batch: &[Job],
     ) -> Result<(String, Vec<Result<Answer, StoreError>>), End> {
-        let new = commands_of(batch)
-            .filter(|command| matches!(command, Command::Admit(event) if event.work.is_some()))
-            .count() as u64;
         let (turns, sends, names) = lanes(batch);
         let xid = prepared(link).await?;
         // Sent in one go, as the join looks at its parts in the order in which they are
@@ -238,9 +231,9 @@ impl Writer {
         begun?;
         locked?;
         let xid: String = xid?.get(0);
-        self.count(link, new).await?;
+        self.count(link, batch).await?;
 
-        let mut room = self.bounds.queued_max.saturating_sub(self.queued.count);
+        let mut room = self.counts.queued.room(self.bounds.queued_max);
         let admissions = batch.iter().filter_map(|job| match &job.task {
             Task::Command(Command::Admit(event)) => {
                 let limits = Room {
@@ -258,12 +251,18 @@ impl Writer {
         // After an error the server only says that there was one, so the first counts.
         let admitted: Result<Vec<_>, Error> = in_order(admissions).await.into_iter().collect();
         let mut admitted = admitted?.into_iter();
+        let max = self.bounds.notes_max;
+        let mut room = notes::Room {
+            left: self.counts.notes.room(max),
+            max,
+        };
         let mut answers = Vec::with_capacity(batch.len());
         for job in batch {
             let answer = match &job.task {
                 Task::Command(Command::Admit(_)) => {
                     admitted.next().unwrap_or(Err(StoreError::Closed))
                 }
+                Task::Command(Command::PutNote(put)) => notes::put(link, put, &mut room).await?,
                 Task::Command(command) => commands::run(link, &self.server.owner, command).await?,
                 Task::Wake => Err(StoreError::Closed),
                 #[cfg(test)]
@@ -274,22 +273,23 @@ impl Writer {
         Ok((xid, answers))
     }
 
-    /// Knows how much waits, well enough for so many new turns. It is asked only now
-    /// and then, and always before something is refused.
-    async fn count(&mut self, link: &Link, new: u64) -> Result<(), Error> {
-        let is_new = self
-            .queued
-            .counted
-            .is_some_and(|counted| counted.elapsed() < COUNT_KEPT);
-        let fits = self.queued.count.saturating_add(new) <= self.bounds.queued_max;
-        if new > 0 && !(is_new && fits) {
+    /// Knows how much waits and how many notes there are, well enough for what is new.
+    async fn count(&mut self, link: &Link, batch: &[Job]) -> Result<(), Error> {
+        let (mut turns, mut notes) = (0, 0);
+        for command in commands_of(batch) {
+            turns += u64::from(matches!(command, Command::Admit(event) if event.work.is_some()));
+            notes += u64::from(matches!(command, Command::PutNote(_)));
+        }
+        if self.counts.queued.is_due(turns, self.bounds.queued_max) {
             // In the words of the indexes.
             let sql = "SELECT (SELECT count(*) FILTER (WHERE state = 'ready') FROM turn
                              WHERE state IN ('ready', 'running'))
                           + (SELECT count(*) FROM turn WHERE state = 'waiting')";
-            let count: i64 = link.row(sql, &[]).await?.get(0);
-            self.queued.count = u64::try_from(count).unwrap_or(0);
-            self.queued.counted = Some(Instant::now());
+            self.counts.queued.set(link.row(sql, &[]).await?.get(0));
+        }
+        if self.counts.notes.is_due(notes, self.bounds.notes_max) {
+            let sql = "SELECT count(*) FROM note";
+            self.counts.notes.set(link.row(sql, &[]).await?.get(0));
         }
         Ok(())
     }
@@ -297,11 +297,11 @@ impl Writer {
     fn answer(&mut self, batch: Vec<Job>, answers: Vec<Result<Answer, StoreError>>) {
         let told = &self.server.told;
         told.committed(batch.len());
-        if commands_of(&batch).any(Command::makes_ready) {
+        if is_news(&batch, &answers) {
             told.changed();
         }
         for (job, answer) in batch.into_iter().zip(answers) {
-            self.queued.follow(&job, &answer);
+            self.counts.follow(&job, &answer);
             job.answer(answer);
         }
     }
@@ -334,7 +334,7 @@ impl Writer {
                 }
             }
         };
-        self.queued.counted = None;
+        self.counts.forget();
         if committed {
             self.answer(take(&mut in_doubt), answers);
         }

@@ -1,11 +1,15 @@
 //! What must hold in every store, as queries for what breaks it.
 
+use super::NOTES_SINCE;
+
 /// One thing that must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
     /// What must hold.
     pub promise: &'static str,
     pub(super) how: How,
+    /// The version of the tables that brought what it is about.
+    pub(super) since: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +55,30 @@ impl Check {
 }
 
 const fn rows(promise: &'static str, sql: &'static str) -> Check {
-    let how = How::Rows(sql);
-    Check { promise, how }
+    Check {
+        promise,
+        how: How::Rows(sql),
+        since: 1,
+    }
+}
+
+const fn note_rows(promise: &'static str, sql: &'static str) -> Check {
+    Check {
+        since: NOTES_SINCE,
+        ..rows(promise, sql)
+    }
 }
 
 pub(super) const OF_SQLITE: &[Check] = &[
     Check {
         promise: "every page, row and index of the file can be read",
         how: How::Pages,
+        since: 1,
     },
     Check {
         promise: "the tables and indexes are those of this version",
         how: How::Schema,
+        since: 1,
     },
     rows(
         "no id will be given twice",
@@ -88,12 +104,18 @@ pub(super) const OF_SQLITE: &[Check] = &[
          SELECT 'send ' || outbox_id FROM outbox_body
          WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE id = outbox_id AND state <> 'done')",
     ),
+    note_rows(
+        "no version of a note will be given twice",
+        "SELECT 'note ' || id AS label FROM note
+         WHERE id > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'note'), 0)",
+    ),
 ];
 
 pub(super) const OF_POSTGRES: &[Check] = &[
     Check {
         promise: "the tables and indexes are those of this version",
         how: How::Schema,
+        since: 1,
     },
     rows(
         "no body is left of what is done",
@@ -177,17 +199,30 @@ pub(super) const OF_ALL: &[Check] = &[
         "no conversation remembers more than it may",
         "SELECT conversation AS label FROM history GROUP BY conversation HAVING count(*) > 1000",
     ),
+    note_rows(
+        "no note is there twice",
+        "SELECT scope || ' ' || key AS label FROM note GROUP BY scope, key HAVING count(*) > 1",
+    ),
+    note_rows(
+        "no scope has more notes than it may",
+        "SELECT scope AS label FROM note GROUP BY scope HAVING count(*) > 1000",
+    ),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::CONVERSATION_HISTORY_MAX;
+    use crate::limits::{CONVERSATION_HISTORY_MAX, NOTES_PER_SCOPE_MAX};
 
     #[test]
     fn the_bound_in_the_query_is_the_bound() {
-        let bound = format!("> {CONVERSATION_HISTORY_MAX}");
-        let has = |check: &Check| matches!(check.how, How::Rows(sql) if sql.ends_with(&bound));
-        assert!(OF_ALL.iter().any(has));
+        for (table, max) in [
+            ("history", CONVERSATION_HISTORY_MAX),
+            ("note", NOTES_PER_SCOPE_MAX),
+        ] {
+            let (from, bound) = (format!("FROM {table} "), format!("> {max}"));
+            let has = |check: &Check| matches!(check.how, How::Rows(sql) if sql.contains(&from) && sql.ends_with(&bound));
+            assert!(OF_ALL.iter().any(has), "{table}");
+        }
     }
 }

@@ -17,11 +17,15 @@ use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, millis};
 use crate::url::StoreUrl;
 
 pub use checks::{Check, Finding, Kind};
-pub use records::{HistoryRecord, Record, SendRecord, TurnRecord};
+pub use records::{HistoryRecord, NoteRecord, Record, SendRecord, TurnRecord};
 
 use postgres::PostgresReader;
 use records::Table;
 use sqlite::SqliteReader;
+
+/// The version that brought notes. A store whose daemon is older can be read all the
+/// same.
+const NOTES_SINCE: i64 = 2;
 
 /// A store, open for reading from outside.
 pub struct StoreReader {
@@ -50,6 +54,8 @@ pub struct Inventory {
     pub sends: BTreeMap<String, u64>,
     /// Rows of history.
     pub history: u64,
+    /// Notes, expired ones among them.
+    pub notes: u64,
 }
 
 /// What is old enough to be pruned.
@@ -65,9 +71,12 @@ pub struct Prunable {
     pub dead: u64,
     /// Rows of history.
     pub history: u64,
+    /// Notes that have expired.
+    pub notes: u64,
 }
 
-/// The contents of a store, oldest first: turns, then what is not sent, then history.
+/// The contents of a store, oldest first: turns, then what is not sent, then history,
+/// then notes.
 ///
 /// What can't be read is left out and counted in a [`Record::Unreadable`]. Each row
 /// is as it was when it was read, which on a store in use is not one moment.
@@ -134,6 +143,7 @@ impl StoreReader {
             steps: self.total("step")?,
             sends: self.count("SELECT state, count(*) FROM outbox GROUP BY state")?,
             history: self.total("history")?,
+            notes: self.notes("")?,
         })
     }
 
@@ -144,7 +154,9 @@ impl StoreReader {
             Source::Sqlite(_) => checks::OF_SQLITE,
             Source::Postgres(_) => checks::OF_POSTGRES,
         };
-        own.iter().chain(checks::OF_ALL).copied().collect()
+        let is_there = |check: &&Check| check.since <= self.source.schema();
+        let all = own.iter().chain(checks::OF_ALL);
+        all.filter(is_there).copied().collect()
     }
 
     /// Does one of the checks.
@@ -175,20 +187,33 @@ impl StoreReader {
             sent: older("outbox", "state = 'done' AND created_ms", KEYS_KEPT)?,
             dead: older("outbox", "state = 'dead' AND created_ms", DEAD_KEPT)?,
             history: older("history", "created_ms", HISTORY_KEPT)?,
+            notes: self.notes(&format!("WHERE expires_ms <= {now_ms}"))?,
         })
     }
 
     /// Reads everything out.
     #[must_use]
     pub fn export(self) -> Export {
+        let mut tables = VecDeque::from([Table::Turn, Table::Send, Table::History]);
+        if self.source.schema() >= NOTES_SINCE {
+            tables.push_back(Table::Note);
+        }
         Export {
             source: self.source,
-            tables: VecDeque::from([Table::Turn, Table::Send, Table::History]),
+            tables,
             after: i64::MIN,
             unreadable: 0,
             read: VecDeque::new(),
             failed: false,
         }
+    }
+
+    /// Counts notes, if the store has any yet.
+    fn notes(&self, which: &str) -> Result<u64, StoreError> {
+        if self.source.schema() < NOTES_SINCE {
+            return Ok(0);
+        }
+        self.total(&format!("note {which}"))
     }
 
     fn total(&self, rows: &str) -> Result<u64, StoreError> {
@@ -232,7 +257,7 @@ impl Prunable {
     /// Rows in all.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.events + self.turns + self.sent + self.dead + self.history
+        self.events + self.turns + self.sent + self.dead + self.history + self.notes
     }
 }
 

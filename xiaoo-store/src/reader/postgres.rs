@@ -28,8 +28,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Whatever goes wrong here, nothing is changed.
 const SESSION: &str = "
-    SELECT set_config('search_path', 'xiaoo', false),
-           set_config('application_name', 'xiaoo store', false),
+    SELECT set_config('application_name', 'xiaoo store', false),
            set_config('default_transaction_read_only', 'on', false),
            set_config('statement_timeout', '590s', false)";
 
@@ -52,8 +51,9 @@ impl PostgresReader {
             let connected = url.config().connect(NoTls).await;
             let (client, connection) = connected.map_err(refused)?;
             tokio::spawn(connection);
-            client.batch_execute(SESSION).await.map_err(refused)?;
-            let schema = postgres::identify(&server, &client).await?;
+            let path = format!("SET search_path TO \"{}\"; {SESSION}", url.schema());
+            client.batch_execute(&path).await.map_err(refused)?;
+            let schema = postgres::identify(url, &client).await?;
             Ok((client, schema))
         };
         let (client, schema) = runtime
@@ -113,10 +113,11 @@ impl PostgresReader {
     fn missing(&self) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT class.relname::text FROM pg_class AS class
              LEFT JOIN pg_index AS index ON index.indexrelid = class.oid
-             WHERE class.relnamespace = 'xiaoo'::regnamespace AND class.relkind IN ('r', 'i')
+             WHERE class.relnamespace = to_regnamespace(current_schema()::text)
+             AND class.relkind IN ('r', 'i')
              AND index.indisvalid IS NOT FALSE";
         let found: BTreeSet<String> = self.rows(sql, &[])?.iter().map(|row| row.get(0)).collect();
-        Ok(postgres::objects()
+        Ok(postgres::objects(self.schema)
             .filter(|name| !found.contains(*name))
             .map(|name| format!("{name} is missing or not valid"))
             .collect())

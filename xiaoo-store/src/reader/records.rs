@@ -12,6 +12,8 @@ pub enum Record {
     Send(SendRecord),
     /// Something that a conversation remembers.
     History(HistoryRecord),
+    /// A note, expired ones that are still there among them.
+    Note(NoteRecord),
     /// How much of a table could not be read.
     Unreadable {
         /// The table.
@@ -96,12 +98,28 @@ pub struct HistoryRecord {
     pub body: Option<Body>,
 }
 
+/// A note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoteRecord {
+    /// Its version.
+    pub version: i64,
+    /// What it belongs to.
+    pub scope: String,
+    /// Its name there.
+    pub key: String,
+    /// From when on it is taken for absent.
+    pub expires_ms: Option<i64>,
+    /// What it says; `None` when that can't be read.
+    pub body: Option<Body>,
+}
+
 /// The tables that are written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
     Turn,
     Send,
     History,
+    Note,
 }
 
 /// A row of either database.
@@ -119,6 +137,7 @@ impl Table {
             Self::Turn => "turn",
             Self::Send => "outbox",
             Self::History => "history",
+            Self::Note => "note",
         }
     }
 
@@ -140,6 +159,7 @@ impl Table {
                 "id, conversation, turn_id, created_ms, role",
                 "history WHERE",
             ),
+            Self::Note => ("id, scope, key, expires_ms", "note WHERE"),
         };
         format!("SELECT {columns}, {body} FROM {rows} id > $1 AND id <= $2 ORDER BY id LIMIT $3")
     }
@@ -190,6 +210,13 @@ impl Table {
                 role: row.text(4)?,
                 body: body(5)?,
             }),
+            Self::Note => Record::Note(NoteRecord {
+                version: row.number(0)?,
+                scope: row.text(1)?,
+                key: row.text(2)?,
+                expires_ms: row.maybe_number(3)?,
+                body: body(4)?,
+            }),
         })
     }
 }
@@ -200,6 +227,7 @@ impl Record {
             Self::Turn(turn) => turn.id,
             Self::Send(send) => send.id,
             Self::History(row) => row.id,
+            Self::Note(note) => note.version,
             Self::Unreadable { .. } => i64::MIN,
         }
     }
@@ -209,6 +237,7 @@ impl Record {
             Self::Turn(turn) => &turn.body,
             Self::Send(send) => &send.body,
             Self::History(row) => &row.body,
+            Self::Note(note) => &note.body,
             Self::Unreadable { .. } => return 0,
         };
         body.as_ref().map_or(0, |body| body.len())

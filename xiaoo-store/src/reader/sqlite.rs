@@ -61,7 +61,7 @@ impl SqliteReader {
                 Ok(finding(complaints.len(), complaints))
             }
             How::Schema => {
-                let differences = sqlite::schema_differences(&self.db)?;
+                let differences = sqlite::schema_differences(&self.db, self.schema)?;
                 Ok(finding(differences.len(), differences))
             }
             How::Rows(sql) => {
@@ -234,7 +234,7 @@ fn body_of(table: Table) -> &'static str {
     match table {
         Table::Turn => "(SELECT body FROM turn_body WHERE turn_id = turn.id)",
         Table::Send => "(SELECT body FROM outbox_body WHERE outbox_id = outbox.id)",
-        Table::History => "body",
+        Table::History | Table::Note => "body",
     }
 }
 

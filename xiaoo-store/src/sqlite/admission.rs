@@ -98,8 +98,8 @@ fn enqueue(
     }
     tx.prepare_cached(
         "INSERT INTO turn
-         (state, app, event_id, message_id, received_ms, conversation, kind)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         (state, app, event_id, message_id, received_ms, conversation, kind, urgent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         if is_head { "ready" } else { "waiting" },
@@ -109,6 +109,7 @@ fn enqueue(
         event.received_ms,
         turn.conversation,
         turn.kind,
+        turn.urgent,
     ])?;
     let id = tx.last_insert_rowid();
     tx.prepare_cached("INSERT INTO turn_body (turn_id, body) VALUES (?1, ?2)")?

@@ -14,7 +14,7 @@ use super::outbox::{outbox_done, outbox_next_ms, outbox_take};
 use super::turns::{claim, finish};
 use super::upkeep::{prune, stats};
 use super::*;
-use crate::types::{NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
+use crate::types::{Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
 
 #[test]
 fn finished_rows_do_not_slow_anything_down() {
@@ -49,6 +49,7 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     let bounds = Bounds {
         queued_max: 100,
         queued_per_conversation_max: 100,
+        notes_max: 100,
         file_bytes_max: Some(1 << 40),
     };
     for n in 0..3 {
@@ -57,9 +58,11 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     cost("admit");
     admit(&db, &mut gauges, &bounds, &event(0)).unwrap();
     cost("admit a duplicate");
-    let turns = claim(&db, &mut gauges, 1).unwrap();
+    let turns = claim(&db, &mut gauges, 1, Claim::Any).unwrap();
     assert_eq!(turns.len(), 1);
     cost("claim");
+    assert_eq!(claim(&db, &mut gauges, 1, Claim::Urgent).unwrap(), []);
+    cost("claim what is urgent");
     let result = TurnResult {
         outcome: Outcome::Answered,
         detail: None,
@@ -91,7 +94,7 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     stats(&db).unwrap();
     cost("stats");
     // All is younger than two days.
-    assert_eq!(prune(&db, 1_000, 100), Ok(0));
+    assert_eq!(prune(&db, &mut gauges, 1_000, 100), Ok(0));
     cost("prune nothing");
     costs
 }
@@ -122,6 +125,7 @@ fn event(n: u32) -> NewEvent {
             conversation: "lane".to_owned(),
             kind: "k".to_owned(),
             body: "b".into(),
+            urgent: false,
         }),
     }
 }

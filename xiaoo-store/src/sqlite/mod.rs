@@ -1,6 +1,6 @@
 //! The SQLite engine: files and threads here, transactions in the modules below.
 //!
-//! `admission`, `turns`, `outbox`, `history` and `upkeep` are plain functions
+//! `admission`, `turns`, `outbox`, `history`, `notes` and `upkeep` are plain functions
 //! over a connection that is inside a transaction: they neither begin nor commit
 //! one, know no thread and no clock, and each leaves the invariants of `schema`
 //! intact.
@@ -9,6 +9,7 @@ mod admission;
 mod checkpoint;
 mod files;
 mod history;
+mod notes;
 mod outbox;
 mod reader;
 mod salvage;

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
-use super::{history, outbox, turns, upkeep};
+use super::{history, notes, outbox, turns, upkeep};
 use crate::command::{Answer, Question};
 use crate::desk::{Counters, Read};
 use crate::error::StoreError;
@@ -27,6 +27,15 @@ fn ask(db: &Connection, counters: &Counters, question: &Question) -> Result<Answ
             rows_max,
             bytes_max,
         } => Answer::History(history::history(db, conversation, *rows_max, *bytes_max)?),
+        Question::Note { scope, key, now_ms } => {
+            Answer::Note(notes::note(db, scope, key, *now_ms)?)
+        }
+        Question::Notes { scope, max, now_ms } => {
+            Answer::Notes(notes::notes(db, scope, *max, *now_ms)?)
+        }
+        Question::Conversation(conversation) => {
+            Answer::Conversation(turns::conversation_stats(db, conversation)?)
+        }
         Question::OutboxNext => Answer::Next(outbox::outbox_next_ms(db)?),
         Question::Stats => Answer::Stats(counters.counted(upkeep::stats(db)?)),
         Question::Whereabouts {

@@ -26,7 +26,7 @@ const APPLICATION_ID: i64 = 0x786f_4f53;
 
 /// The steps from each version to the next; a file's `user_version` says how many
 /// it has had. A step that was released never changes: add another.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE event (
@@ -113,6 +113,23 @@ CREATE TABLE outbox_body (
 ) STRICT;
 ";
 
+/// Turns that can be claimed by themselves, and the notes. A note's id is its version:
+/// each writing makes a new row, so that none is ever given twice.
+const V2: &str = "
+ALTER TABLE turn ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX turn_urgent ON turn (id) WHERE state = 'ready' AND urgent = 1;
+
+CREATE TABLE note (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    expires_ms INTEGER,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX note_by_key ON note (scope, key);
+CREATE INDEX note_by_expiry ON note (expires_ms) WHERE expires_ms IS NOT NULL;
+";
+
 /// What a file was made by.
 pub(super) struct Found {
     /// Nothing was ever written to it.
@@ -172,10 +189,12 @@ pub(super) fn prepare(path: &Path, db: &mut Connection) -> Result<(), OpenError>
     Ok(())
 }
 
-/// How the tables and indexes differ from those of the newest version.
-pub(crate) fn differences(db: &Connection) -> rusqlite::Result<Vec<String>> {
+/// How the tables and indexes differ from those of the file's version.
+pub(crate) fn differences(db: &Connection, version: i64) -> rusqlite::Result<Vec<String>> {
     let mut fresh = Connection::open_in_memory()?;
-    migrate(&mut fresh, MIGRATIONS, newest())?;
+    let steps = usize::try_from(version).ok();
+    let steps = steps.and_then(|steps| MIGRATIONS.get(..steps));
+    migrate(&mut fresh, steps.unwrap_or(MIGRATIONS), version)?;
     let (expected, found) = (objects(&fresh)?, objects(db)?);
     let lacks = expected.difference(&found);
     let has = found.difference(&expected);

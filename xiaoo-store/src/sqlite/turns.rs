@@ -10,23 +10,40 @@ use super::{history, outbox};
 use crate::command::{check_steps, fenced, outcome_text, size};
 use crate::error::StoreError;
 use crate::limits::CLAIM_MAX;
-use crate::types::{Body, Fenced, Sign, Signs, Step, Turn, TurnId, TurnKey, TurnResult};
+use crate::types::{
+    Body, Claim, ConversationStats, Fenced, RunningTurn, Sign, Signs, Step, Turn, TurnId, TurnKey,
+    TurnResult,
+};
+
+/// Takes those turns that this chooses. A macro, so that statements stay constants.
+macro_rules! claim_those {
+    ($chosen:literal) => {
+        concat!(
+            "UPDATE turn SET state = 'running', epoch = epoch + 1, attempts = attempts + 1
+             WHERE id IN (SELECT id FROM turn WHERE state = 'ready' ",
+            $chosen,
+            " ORDER BY id LIMIT ?1)
+             RETURNING id, epoch, attempts, app, event_id, message_id, received_ms,
+                       conversation, kind, reaction, card, urgent,
+                       (SELECT body FROM turn_body WHERE turn_id = turn.id)"
+        )
+    };
+}
 
 /// Takes the turns at the heads of their conversations, oldest first.
 pub(super) fn claim(
     tx: &Connection,
     gauges: &mut Gauges,
     max: usize,
+    which: Claim,
 ) -> Result<Vec<Turn>, StoreError> {
+    let sql = match which {
+        Claim::Any => claim_those!(""),
+        Claim::Urgent => claim_those!("AND urgent = 1"),
+    };
     let max = i64::try_from(max.min(CLAIM_MAX)).unwrap_or(i64::MAX);
     let mut turns = tx
-        .prepare_cached(
-            "UPDATE turn SET state = 'running', epoch = epoch + 1, attempts = attempts + 1
-             WHERE id IN (SELECT id FROM turn WHERE state = 'ready' ORDER BY id LIMIT ?1)
-             RETURNING id, epoch, attempts, app, event_id, message_id, received_ms,
-                       conversation, kind, reaction, card,
-                       (SELECT body FROM turn_body WHERE turn_id = turn.id)",
-        )?
+        .prepare_cached(sql)?
         .query_map([max], read_turn)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     // The order of RETURNING is not promised.
@@ -102,6 +119,35 @@ pub(super) fn steps(db: &Connection, turn: TurnId) -> Result<Vec<Step>, StoreErr
     Ok(steps)
 }
 
+/// What a conversation has to do, by its head and those that wait.
+pub(super) fn conversation_stats(
+    db: &Connection,
+    conversation: &str,
+) -> Result<ConversationStats, StoreError> {
+    // One statement, so that no turn is missed that moves up meanwhile.
+    let mut statement = db.prepare_cached(
+        "SELECT id, kind, received_ms, state = 'running' FROM turn
+         WHERE conversation = ?1 AND state IN ('ready', 'running')
+         UNION ALL
+         SELECT id, kind, received_ms, 0 FROM turn
+         WHERE conversation = ?1 AND state = 'waiting'",
+    )?;
+    let mut rows = statement.query([conversation])?;
+    let mut stats = ConversationStats::default();
+    while let Some(row) = rows.next()? {
+        if row.get(3)? {
+            stats.running = Some(RunningTurn {
+                id: TurnId(row.get(0)?),
+                kind: row.get(1)?,
+                received_ms: row.get(2)?,
+            });
+        } else {
+            stats.queued = stats.queued.saturating_add(1);
+        }
+    }
+    Ok(stats)
+}
+
 /// Ends a turn and lets the conversation's next one move up.
 pub(super) fn finish(
     tx: &Connection,
@@ -164,7 +210,8 @@ fn read_turn(row: &Row<'_>) -> rusqlite::Result<Turn> {
             reaction: row.get(9)?,
             card: row.get(10)?,
         },
-        body: read_body(row, 11)?,
+        urgent: row.get(11)?,
+        body: read_body(row, 12)?,
     })
 }
 

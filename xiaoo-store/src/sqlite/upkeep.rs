@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
+use super::notes;
 use super::writer::Gauges;
 use crate::error::StoreError;
 use crate::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, PRUNE_BATCH_MAX, millis};
@@ -26,15 +27,21 @@ pub(super) fn recover(db: &mut Connection) -> rusqlite::Result<Gauges> {
     )?;
     let queued = count(&tx, "SELECT count(*) FROM turn WHERE state = 'ready'")?
         + count(&tx, "SELECT count(*) FROM turn WHERE state = 'waiting'")?;
+    let notes = count(&tx, "SELECT count(*) FROM note")?;
     tx.commit()?;
     if turns > 0 || sends > 0 {
         tracing::info!(turns, sends, "work that was cut off is taken up again");
     }
-    Ok(Gauges { queued })
+    Ok(Gauges { queued, notes })
 }
 
 /// Removes what is too old, a batch of each table.
-pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize, StoreError> {
+pub(super) fn prune(
+    tx: &Connection,
+    gauges: &mut Gauges,
+    now_ms: i64,
+    batch: usize,
+) -> Result<usize, StoreError> {
     let batch = i64::try_from(batch.min(PRUNE_BATCH_MAX)).unwrap_or(i64::MAX);
     let before_ms = |kept| now_ms.saturating_sub(millis(kept));
     // Before their rows go, and both statements choose the same ones.
@@ -44,7 +51,7 @@ pub(super) fn prune(tx: &Connection, now_ms: i64, batch: usize) -> Result<usize,
           ORDER BY created_ms LIMIT ?2)",
     )?
     .execute(params![before_ms(DEAD_KEPT), batch])?;
-    let mut removed = 0;
+    let mut removed = notes::remove_expired(tx, gauges, now_ms, batch)?;
     for (kept, sql) in [
         (
             KEYS_KEPT,

@@ -68,5 +68,32 @@ fn complaint(db: &mut Connection, patience: Duration) -> rusqlite::Result<Option
     let began = Instant::now();
     db.progress_handler(STEPS, Some(move || began.elapsed() > patience))?;
     let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    Ok((verdict != "ok").then(|| verdict.replace('\n', "; ")))
+    if verdict != "ok" {
+        return Ok(Some(verdict.replace('\n', "; ")));
+    }
+    out_of_step(db)
+}
+
+/// A table with higher ids than were given, if there is one. Pages of two moments can
+/// fit well enough for SQLite, when a log was lost that was in the file in part.
+fn out_of_step(db: &Connection) -> rusqlite::Result<Option<String>> {
+    let given: Vec<(String, i64)> = db
+        .prepare(
+            "SELECT name, coalesce((SELECT seq FROM sqlite_sequence AS given
+                                    WHERE given.name = tables.name), 0)
+             FROM sqlite_schema AS tables
+             WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (table, given) in given {
+        let sql = format!("SELECT max(id) FROM \"{table}\"");
+        let last: Option<i64> = db.query_row(&sql, [], |row| row.get(0))?;
+        if let Some(last) = last.filter(|last| *last > given) {
+            return Ok(Some(format!(
+                "{table} has the id {last}, but {given} is the last that was given"
+            )));
+        }
+    }
+    Ok(None)
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
 
 use super::checkpoint::Nudge;
-use super::{admission, history, outbox, turns, upkeep};
+use super::{admission, history, notes, outbox, turns, upkeep};
 use crate::call::{Job, Orphans, Task};
 use crate::command::{Answer, Bounds, Command};
 use crate::desk::Told;
@@ -38,6 +38,8 @@ pub(super) struct Writer {
 pub(crate) struct Gauges {
     /// Turns that wait.
     pub(crate) queued: u64,
+    /// Notes, those that have expired included.
+    pub(crate) notes: u64,
 }
 
 impl Writer {
@@ -73,12 +75,16 @@ impl Writer {
         match self.transact(&batch) {
             Ok(answers) => {
                 self.told.committed(batch.len());
-                if batch.iter().any(|job| match &job.task {
-                    Task::Command(command) => command.makes_ready(),
-                    Task::Wake => false,
-                    #[cfg(test)]
-                    Task::Test(_) => false,
-                }) {
+                if batch
+                    .iter()
+                    .zip(&answers)
+                    .any(|(job, answer)| match &job.task {
+                        Task::Command(command) => command.is_news(answer),
+                        Task::Wake => false,
+                        #[cfg(test)]
+                        Task::Test(_) => false,
+                    })
+                {
                     self.told.changed();
                 }
                 for (job, answer) in batch.into_iter().zip(answers) {
@@ -147,7 +153,7 @@ fn run(
     };
     Ok(match command {
         Command::Admit(event) => Answer::Admission(admission::admit(tx, gauges, bounds, event)?),
-        Command::Claim { max } => Answer::Turns(turns::claim(tx, gauges, *max)?),
+        Command::Claim { max, which } => Answer::Turns(turns::claim(tx, gauges, *max, *which)?),
         Command::Release(turn) => Answer::Fenced(turns::release(tx, gauges, *turn)?),
         Command::NoteSign(turn, sign) => Answer::Fenced(turns::note_sign(tx, *turn, sign)?),
         Command::NoteStep(turn, step) => Answer::Fenced(turns::note_step(tx, *turn, step)?),
@@ -170,7 +176,13 @@ fn run(
         Command::OutboxDead { row, reason } => {
             Answer::Fenced(outbox::outbox_dead(tx, *row, reason)?)
         }
-        Command::Prune { now_ms, batch } => Answer::Count(upkeep::prune(tx, *now_ms, *batch)?),
+        Command::PutNote(put) => Answer::NotePut(notes::put(tx, gauges, bounds, put)?),
+        Command::DeleteNote { scope, key, now_ms } => {
+            Answer::Note(notes::delete(tx, gauges, scope, key, *now_ms)?)
+        }
+        Command::Prune { now_ms, batch } => {
+            Answer::Count(upkeep::prune(tx, gauges, *now_ms, *batch)?)
+        }
     })
 }
 

@@ -180,13 +180,16 @@ async fn turns_whose_claimer_went_away_are_queued_again() {
     let delivery = rig
         .store
         .engine
-        .write(Command::Claim { max: 8 })
+        .write(Command::Claim {
+            max: 8,
+            which: Claim::Any,
+        })
         .await
         .unwrap();
     assert_eq!(rig.store.stats().await.unwrap().running, 1);
     drop(delivery);
 
-    let turns = rig.store.claim(8).await.unwrap();
+    let turns = rig.store.claim(8, Claim::Any).await.unwrap();
     assert_eq!(turns.len(), 1);
     assert_eq!((turns[0].attempts, turns[0].key.epoch), (1, 2));
 }
@@ -198,14 +201,14 @@ async fn a_claim_that_nobody_waits_for_any_more_takes_nothing() {
     let writer = rig.hold_writer();
     let claim = tokio::spawn({
         let store = rig.store.clone();
-        async move { store.claim(8).await }
+        async move { store.claim(8, Claim::Any).await }
     });
     rig.wait_for_queue(1).await;
     claim.abort();
     assert!(claim.await.unwrap_err().is_cancelled());
     writer.let_go();
 
-    let turns = rig.store.claim(8).await.unwrap();
+    let turns = rig.store.claim(8, Claim::Any).await.unwrap();
     assert_eq!((turns[0].attempts, turns[0].key.epoch), (1, 1));
 }
 
@@ -329,6 +332,7 @@ fn event(n: u32) -> NewEvent {
             conversation: format!("oc_{n}"),
             kind: "message".to_owned(),
             body: Body::from("planted secret"),
+            urgent: false,
         }),
     }
 }

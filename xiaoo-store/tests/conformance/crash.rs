@@ -1,6 +1,6 @@
 //! What `kill -9` and power cuts leave: all that was answered, nothing half.
 
-use xiaoo_store::{Admission, Fenced, Sign, Signs, Step};
+use xiaoo_store::{Admission, Claim, Fenced, Sign, Signs, Step};
 
 use crate::rig::{Ground, Rig, ids, message, result};
 
@@ -17,7 +17,7 @@ pub(crate) async fn what_was_admitted_survives_in_order<G: Ground>() {
     }
     rig.crash().await;
     for n in 0..20 {
-        let turns = rig.store.claim(1).await.unwrap();
+        let turns = rig.store.claim(1, Claim::Any).await.unwrap();
         assert_eq!(ids(&turns), [format!("e{n}")]);
         rig.finish(turns[0].key, &[]).await;
     }
@@ -27,7 +27,7 @@ pub(crate) async fn a_turn_that_was_cut_off_is_claimed_again_with_all_it_had_not
     let mut rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     rig.admit("a", 2).await;
-    let old = rig.store.claim(9).await.unwrap()[0].key;
+    let old = rig.store.claim(9, Claim::Any).await.unwrap()[0].key;
     let reaction = Sign::Reaction(Some("r1".to_owned()));
     let card = Sign::Card(Some("om_card".to_owned()));
     let step = Step {
@@ -43,7 +43,7 @@ pub(crate) async fn a_turn_that_was_cut_off_is_claimed_again_with_all_it_had_not
     rig.store.note_step(old, step.clone()).await.unwrap();
 
     rig.crash().await;
-    let turns = rig.store.claim(9).await.unwrap();
+    let turns = rig.store.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&turns), ["e1"]);
     let turn = &turns[0];
     assert_eq!((turn.attempts, turn.key.epoch), (2, old.epoch + 1));
@@ -66,7 +66,7 @@ pub(crate) async fn a_send_that_was_cut_off_comes_again_with_the_time_of_its_fir
 >() {
     let mut rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     rig.finish(key, &["u1", "u2"]).await;
     let before = rig.store.outbox_take(2_000, 9).await.unwrap();
 
@@ -89,7 +89,7 @@ pub(crate) async fn a_send_that_was_cut_off_comes_again_with_the_time_of_its_fir
 pub(crate) async fn a_finished_turn_stays_finished_with_everything_it_left<G: Ground>() {
     let mut rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     rig.finish(key, &["u1"]).await;
     rig.crash().await;
     assert!(rig.claim_ids(9).await.is_empty());

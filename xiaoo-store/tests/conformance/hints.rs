@@ -1,7 +1,8 @@
 //! `changes`: whoever waits for it misses nothing.
 
-use xiaoo_store::{Sign, Store};
+use xiaoo_store::{Claim, Sign, Store};
 
+use crate::notes::put;
 use crate::rig::{Ground, Rig};
 
 pub(crate) async fn whatever_becomes_ready_is_told<G: Ground>() {
@@ -30,6 +31,17 @@ pub(crate) async fn whatever_becomes_ready_is_told<G: Ground>() {
     }
 }
 
+pub(crate) async fn a_note_that_was_written_or_deleted_is_told<G: Ground>() {
+    let rig = Rig::<G>::new().await;
+    let mut changes = rig.store.changes();
+    rig.store.put_note(put("a", "k", "t")).await.unwrap();
+    told(&mut changes, "a new note").await;
+    rig.store.put_note(put("a", "k", "u")).await.unwrap();
+    told(&mut changes, "a changed note").await;
+    rig.store.delete_note("a", "k", 0).await.unwrap();
+    told(&mut changes, "a deleted note").await;
+}
+
 async fn told(changes: &mut tokio::sync::watch::Receiver<u64>, what: &str) {
     let patience = std::time::Duration::from_secs(10);
     tokio::time::timeout(patience, changes.changed())
@@ -39,5 +51,5 @@ async fn told(changes: &mut tokio::sync::watch::Receiver<u64>, what: &str) {
 }
 
 async fn claim(store: &Store) -> xiaoo_store::TurnKey {
-    store.claim(1).await.unwrap()[0].key
+    store.claim(1, Claim::Any).await.unwrap()[0].key
 }

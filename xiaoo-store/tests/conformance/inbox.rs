@@ -1,7 +1,7 @@
 //! Admission: once, durable, bounded.
 
 use xiaoo_store::limits::{BODY_BYTES_MAX, NAME_BYTES_MAX};
-use xiaoo_store::{Admission, DuplicateKey, Health, NewEvent, StoreError, StoreOptions};
+use xiaoo_store::{Admission, Claim, DuplicateKey, Health, NewEvent, StoreError, StoreOptions};
 
 use crate::rig::{Ground, Rig, message, patient};
 
@@ -167,7 +167,7 @@ pub(crate) async fn names_that_no_platform_gives_are_refused_and_texts_are_clean
         ..message(names, 1)
     };
     rig.store.admit(event).await.unwrap();
-    let turns = rig.store.claim(1).await.unwrap();
+    let turns = rig.store.claim(1, Claim::Any).await.unwrap();
     assert_eq!(turns[0].event_id, names);
     assert_eq!(turns[0].conversation, names);
     rig.finish(turns[0].key, &["u1"]).await;
@@ -187,7 +187,7 @@ pub(crate) async fn a_closed_store_refuses_everything<G: Ground>() {
         rig.store.admit(message("oc_1", 2)).await,
         Err(closed.clone())
     );
-    assert_eq!(rig.store.claim(1).await, Err(closed.clone()));
+    assert_eq!(rig.store.claim(1, Claim::Any).await, Err(closed.clone()));
     assert_eq!(rig.store.stats().await, Err(closed));
     assert_eq!(rig.store.health(), Health::Good);
 }

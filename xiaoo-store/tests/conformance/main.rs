@@ -12,6 +12,7 @@ mod hints;
 mod inbox;
 mod memory;
 mod model;
+mod notes;
 mod outbox;
 mod outside;
 mod rig;
@@ -22,7 +23,9 @@ mod postgres {
     pub(crate) mod cluster;
     mod leases;
     mod outage;
+    mod schemas;
     mod server;
+    mod upgrade;
 }
 
 mod sqlite {
@@ -30,6 +33,7 @@ mod sqlite {
     mod files;
     mod kill;
     mod open;
+    mod upgrade;
 }
 
 /// Every promise, once for each engine.
@@ -41,6 +45,7 @@ macro_rules! suite {
                 crash::a_send_that_was_cut_off_comes_again_with_the_time_of_its_first_try,
                 crash::a_turn_that_was_cut_off_is_claimed_again_with_all_it_had_noted,
                 crash::what_was_admitted_survives_in_order,
+                hints::a_note_that_was_written_or_deleted_is_told,
                 hints::whatever_becomes_ready_is_told,
                 inbox::a_closed_store_refuses_everything,
                 inbox::a_full_queue_refuses_new_events_but_knows_old_ones,
@@ -50,6 +55,16 @@ macro_rules! suite {
                 inbox::names_that_no_platform_gives_are_refused_and_texts_are_cleaned,
                 inbox::the_same_event_from_many_sides_at_once_is_new_once,
                 inbox::what_is_too_large_is_refused_by_name,
+                notes::a_full_scope_takes_no_more_until_a_note_goes,
+                notes::a_note_is_absent_from_the_moment_it_expires,
+                notes::a_note_stays_as_it_was_written_until_it_is_deleted,
+                notes::a_note_that_is_too_large_or_has_no_name_is_refused,
+                notes::a_scope_is_listed_in_the_order_of_its_keys,
+                notes::a_store_full_of_notes_takes_no_more_until_one_goes,
+                notes::a_version_is_never_given_twice,
+                notes::expired_notes_are_pruned_by_small_batches,
+                notes::of_many_who_answer_at_once_one_is_first,
+                notes::who_expects_something_else_changes_nothing_and_sees_what_is_there,
                 outbox::a_dead_row_makes_way,
                 outbox::a_row_waits_until_the_one_before_it_is_settled,
                 outbox::a_uuid_is_sent_once,
@@ -60,9 +75,12 @@ macro_rules! suite {
                 turns::a_released_turn_comes_first_again_and_its_old_key_is_void,
                 turns::a_result_that_is_too_large_leaves_nothing_behind,
                 turns::a_turn_ends_once,
+                turns::a_turn_s_id_can_be_written_down_and_says_which_came_first,
+                turns::a_conversation_says_what_runs_and_how_much_waits,
                 turns::conversations_run_side_by_side_and_each_in_order,
                 turns::history_gives_the_newest_that_fit_without_a_gap,
                 turns::steps_are_kept_in_order_until_the_turn_ends,
+                turns::urgent_turns_can_be_claimed_by_themselves,
                 turns::where_the_world_was_left_is_known_after_a_restart,
                 upkeep::each_thing_is_kept_for_its_time_and_no_longer,
                 upkeep::open_work_is_never_pruned,

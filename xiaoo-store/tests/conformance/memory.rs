@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use xiaoo_store::{
-    Admission, Commit, Fate, Health, MemoryDisk, Store, StoreError, StoreGuard, StoreOptions,
+    Admission, Claim, Commit, Expect, Fate, Health, MemoryDisk, NotePut, PutNote, Store,
+    StoreError, StoreGuard, StoreOptions,
 };
 
+use crate::notes::put;
 use crate::rig::{ids, message};
 
 #[tokio::test]
@@ -111,7 +113,7 @@ async fn what_is_held_waits_in_order_until_it_may_go_on_or_its_caller_gives_up()
         poll(&mut third).await,
         Poll::Ready(Ok(Admission::New(_)))
     ));
-    let turns = store.claim(9).await.unwrap();
+    let turns = store.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&turns), ["e1", "e2", "e4"]);
 }
 
@@ -123,13 +125,13 @@ async fn a_held_claim_that_nobody_waits_for_takes_nothing() {
     });
     admit(&store, 1).await.unwrap();
     {
-        let mut claim = Box::pin(store.claim(9));
+        let mut claim = Box::pin(store.claim(9, Claim::Any));
         assert!(poll(&mut claim).await.is_pending());
         // And one that goes away when it has its answer but has not looked at it.
         disk.set_fates(|_| Fate::Synced);
         disk.resume();
     }
-    let turns = store.claim(9).await.unwrap();
+    let turns = store.claim(9, Claim::Any).await.unwrap();
     assert_eq!((turns[0].attempts, turns[0].key.epoch), (1, 2));
 }
 
@@ -142,12 +144,32 @@ async fn fates_are_asked_once_for_each_commit_with_its_name() {
         Fate::Synced
     });
     admit(&store, 1).await.unwrap();
-    store.claim(9).await.unwrap();
+    store.claim(9, Claim::Any).await.unwrap();
     store.prune(0, 9).await.unwrap();
     assert_eq!(
         *seen.lock().unwrap(),
         [(1, "admit"), (2, "claim"), (3, "prune")]
     );
+}
+
+/// Two who wait for each other's notes, and try again, would not rest otherwise.
+#[tokio::test]
+async fn a_note_that_was_not_written_wakes_nobody() {
+    let (_disk, store, _guard) = on_a_disk(|_| Fate::Synced);
+    let absent = |text| PutNote {
+        expect: Expect::Absent,
+        ..put("a", "k", text)
+    };
+    store.put_note(absent("first")).await.unwrap();
+    let mut changes = store.changes();
+    changes.mark_unchanged();
+    let late = store.put_note(absent("second")).await.unwrap();
+    assert!(matches!(late, NotePut::Conflict { .. }), "{late:?}");
+    let missing = store.delete_note("a", "other", 0).await.unwrap();
+    assert_eq!(missing, None);
+    assert!(!changes.has_changed().unwrap());
+    store.delete_note("a", "k", 0).await.unwrap();
+    assert!(changes.has_changed().unwrap());
 }
 
 fn on_a_disk(

@@ -1,6 +1,6 @@
 //! The outbox: in order within a conversation, each try owned by one sender.
 
-use xiaoo_store::{Fenced, OutboxRow};
+use xiaoo_store::{Claim, Fenced, OutboxRow};
 
 use crate::rig::{Ground, Rig};
 
@@ -112,7 +112,7 @@ async fn fill<G: Ground>(rig: &Rig<G>, sends: &[(&str, &[&str])]) {
     for (conversation, uuids) in sends {
         let n = rig.store.stats().await.unwrap().commits;
         rig.admit(conversation, u32::try_from(n).unwrap()).await;
-        let turns = rig.store.claim(1).await.unwrap();
+        let turns = rig.store.claim(1, Claim::Any).await.unwrap();
         rig.finish(turns[0].key, uuids).await;
     }
 }

@@ -2,8 +2,9 @@
 
 use tokio::task::spawn_blocking;
 use xiaoo_store::limits::{DEAD_KEPT, KEYS_KEPT};
-use xiaoo_store::{Inventory, Outcome, Record, Step, StoreReader, TurnResult};
+use xiaoo_store::{Claim, Inventory, Outcome, PutNote, Record, Step, StoreReader, TurnResult};
 
+use crate::notes::put;
 use crate::rig::{Outside, Rig, message, result, said};
 
 /// One of each: turns in all states, sends in all states, a step, some history.
@@ -13,7 +14,7 @@ async fn a_busy_store<G: Outside>() -> Rig<G> {
     for (conversation, n) in [("a", 1), ("b", 2), ("c", 3)] {
         rig.admit(conversation, n).await;
     }
-    for turn in rig.store.claim(9).await.unwrap() {
+    for turn in rig.store.claim(9, Claim::Any).await.unwrap() {
         let uuids = [
             format!("{}-1", turn.event_id),
             format!("{}-2", turn.event_id),
@@ -32,7 +33,7 @@ async fn a_busy_store<G: Outside>() -> Rig<G> {
     rig.store.outbox_dead(sending[1].key, "no").await.unwrap();
     // One that runs, one behind it, one that could run.
     rig.admit("d", 4).await;
-    let running = rig.store.claim(9).await.unwrap();
+    let running = rig.store.claim(9, Claim::Any).await.unwrap();
     let step = Step {
         kind: "model".to_owned(),
         body: "{}".into(),
@@ -40,6 +41,13 @@ async fn a_busy_store<G: Outside>() -> Rig<G> {
     rig.store.note_step(running[0].key, step).await.unwrap();
     rig.admit("d", 5).await;
     rig.admit("e", 6).await;
+    for (key, expires_ms) in [("k", None), ("l", Some(1))] {
+        let note = PutNote {
+            expires_ms,
+            ..put("s", key, "noted")
+        };
+        rig.store.put_note(note).await.unwrap();
+    }
     rig
 }
 
@@ -67,7 +75,7 @@ pub(crate) async fn a_store_in_use_is_counted_and_consistent<G: Outside>() {
             .collect()
     };
     let expected = Inventory {
-        schema: 1,
+        schema: 2,
         bytes: inventory.bytes,
         events: 6,
         turns: states(&[("done", 3), ("ready", 1), ("running", 1), ("waiting", 1)]),
@@ -80,6 +88,7 @@ pub(crate) async fn a_store_in_use_is_counted_and_consistent<G: Outside>() {
             ("waiting", 1),
         ]),
         history: 6,
+        notes: 2,
     };
     assert_eq!(inventory, expected);
     assert!(inventory.bytes > 0);
@@ -114,6 +123,10 @@ pub(crate) async fn everything_that_matters_is_written_out<G: Outside>() {
                 let body = String::from_utf8(row.body.as_ref().unwrap().to_vec()).unwrap();
                 format!("{} {}: {body}", row.conversation, row.role)
             }
+            Record::Note(note) => {
+                assert_eq!(&**note.body.as_ref().unwrap(), b"noted");
+                format!("note {} {}: {:?}", note.scope, note.key, note.expires_ms)
+            }
             Record::Unreadable { .. } => panic!("{record:?}"),
         })
         .collect();
@@ -135,6 +148,8 @@ pub(crate) async fn everything_that_matters_is_written_out<G: Outside>() {
         "b assistant: ho",
         "c user: hi",
         "c assistant: ho",
+        "note s k: None",
+        "note s l: Some(1)",
     ];
     assert_eq!(told, expected);
 }
@@ -156,7 +171,10 @@ pub(crate) async fn more_than_one_batch_is_written_out<G: Outside>() {
         .iter()
         .map(|record| match record {
             Record::Turn(turn) => turn.event_id.clone(),
-            other @ (Record::Send(_) | Record::History(_) | Record::Unreadable { .. }) => {
+            other @ (Record::Send(_)
+            | Record::History(_)
+            | Record::Note(_)
+            | Record::Unreadable { .. }) => {
                 panic!("{other:?}")
             }
         })
@@ -212,6 +230,18 @@ pub(crate) async fn what_must_not_be_is_found_and_named<G: Outside>() {
             "UPDATE outbox SET state = 'waiting', conversation = 'b' WHERE uuid = 'e1-2'",
             "sends go out in the order in which they were written",
             "b",
+        ),
+        (
+            "DROP INDEX note_by_key; UPDATE note SET key = 'k'",
+            "no note is there twice",
+            "s k",
+        ),
+        (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001)
+             INSERT INTO note (scope, key, body)
+             SELECT 'many', CAST(i AS TEXT), body FROM n, note WHERE key = 'k'",
+            "no scope has more notes than it may",
+            "many",
         ),
         (
             "DROP INDEX turn_head",

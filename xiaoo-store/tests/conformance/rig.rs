@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use xiaoo_store::limits::CALL_DEADLINE;
 use xiaoo_store::{
-    Admission, Fenced, MemoryDisk, NewEvent, NewHistory, NewOutbox, NewTurn, OpenError, Outcome,
-    Store, StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey, TurnResult,
+    Admission, Claim, Fenced, MemoryDisk, NewEvent, NewHistory, NewOutbox, NewTurn, OpenError,
+    Outcome, Store, StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey, TurnResult,
 };
 
 /// Where a store is, and how it is killed.
@@ -95,7 +95,7 @@ impl<G: Ground> Rig<G> {
 
     /// Claims what there is, and says which events that were.
     pub(crate) async fn claim_ids(&self, max: usize) -> Vec<String> {
-        ids(&self.store.claim(max).await.unwrap())
+        ids(&self.store.claim(max, Claim::Any).await.unwrap())
     }
 
     pub(crate) async fn finish(&self, turn: TurnKey, uuids: &[&str]) {
@@ -154,6 +154,11 @@ impl Outside for Sqlite {
             "INSERT INTO turn_body VALUES (1, x'00')",
             "no body is left of what is done",
             "turn 1",
+        ),
+        (
+            "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'note'",
+            "no version of a note will be given twice",
+            "note 2",
         ),
         (
             "CREATE TABLE theirs (x)",
@@ -236,6 +241,7 @@ pub(crate) fn message(conversation: &str, n: u32) -> NewEvent {
             conversation: conversation.to_owned(),
             kind: "message".to_owned(),
             body: format!("body {n}").into(),
+            urgent: false,
         }),
     }
 }

@@ -1,7 +1,9 @@
 //! Turns: one at a time in a conversation, in order; ended once, all or nothing.
 
 use xiaoo_store::limits::{CONVERSATION_HISTORY_MAX, TURN_OUTBOX_MAX, TURN_STEPS_MAX};
-use xiaoo_store::{Fenced, NewEvent, Sign, Signs, Step, StoreError, TurnResult, Whereabouts};
+use xiaoo_store::{
+    Claim, Fenced, NewEvent, Sign, Signs, Step, StoreError, TurnId, TurnResult, Whereabouts,
+};
 
 use crate::rig::{Ground, Rig, ids, message, result, said, sending};
 
@@ -10,22 +12,89 @@ pub(crate) async fn conversations_run_side_by_side_and_each_in_order<G: Ground>(
     for (conversation, n) in [("a", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5)] {
         rig.admit(conversation, n).await;
     }
-    let first = rig.store.claim(2).await.unwrap();
+    let first = rig.store.claim(2, Claim::Any).await.unwrap();
     assert_eq!(ids(&first), ["e1", "e3"]);
     assert_eq!(rig.claim_ids(9).await, ["e5"]);
     assert!(rig.claim_ids(9).await.is_empty());
 
     rig.finish(first[0].key, &[]).await;
-    let second = rig.store.claim(9).await.unwrap();
+    let second = rig.store.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&second), ["e2"]);
     rig.finish(second[0].key, &[]).await;
     assert_eq!(rig.claim_ids(9).await, ["e4"]);
 }
 
+pub(crate) async fn urgent_turns_can_be_claimed_by_themselves<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
+    for (conversation, n, urgent) in [
+        ("a", 1, false),
+        ("b", 2, false),
+        // Behind ordinary work of its own lane it waits as any other.
+        ("a", 3, true),
+        ("a#now", 4, true),
+        ("c", 5, false),
+        ("b#now", 6, true),
+    ] {
+        let mut event = message(conversation, n);
+        event.work.as_mut().unwrap().urgent = urgent;
+        rig.store.admit(event).await.unwrap();
+    }
+    rig.reopen();
+    let first = rig.store.claim(1, Claim::Urgent).await.unwrap();
+    assert_eq!(ids(&first), ["e4"]);
+    assert!(first[0].urgent);
+    // The oldest first, urgent or not.
+    let any = rig.store.claim(2, Claim::Any).await.unwrap();
+    assert_eq!(ids(&any), ["e1", "e2"]);
+    assert!(any.iter().all(|turn| !turn.urgent));
+    let urgent = rig.store.claim(9, Claim::Urgent).await.unwrap();
+    assert_eq!(ids(&urgent), ["e6"]);
+    rig.finish(any[0].key, &[]).await;
+    let urgent = rig.store.claim(9, Claim::Urgent).await.unwrap();
+    assert_eq!(ids(&urgent), ["e3"]);
+    assert_eq!(rig.claim_ids(9).await, ["e5"]);
+    rig.store.release(urgent[0].key).await.unwrap();
+    let again = rig.store.claim(9, Claim::Urgent).await.unwrap();
+    assert_eq!(ids(&again), ["e3"]);
+}
+
+pub(crate) async fn a_conversation_says_what_runs_and_how_much_waits<G: Ground>() {
+    let rig = Rig::<G>::new().await;
+    let stats = async |conversation| {
+        let stats = rig.store.conversation_stats(conversation).await.unwrap();
+        let running = stats.running.map(|turn| {
+            assert_eq!(turn.kind, "message");
+            (turn.id, turn.received_ms)
+        });
+        (stats.queued, running)
+    };
+    assert_eq!(stats("a").await, (0, None));
+    let first = rig.admit("a", 1).await;
+    let second = rig.admit("a", 2).await;
+    rig.admit("b", 3).await;
+    assert_eq!(stats("a").await, (2, None));
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
+    assert_eq!(stats("a").await, (1, Some((first, 1))));
+    assert_eq!(stats("b").await, (1, None));
+    rig.finish(key, &[]).await;
+    assert_eq!(stats("a").await, (1, None));
+    rig.store.claim(9, Claim::Any).await.unwrap();
+    assert_eq!(stats("a").await, (0, Some((second, 2))));
+}
+
+pub(crate) async fn a_turn_s_id_can_be_written_down_and_says_which_came_first<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
+    let first = rig.admit("a", 1).await;
+    rig.reopen();
+    let second = rig.admit("b", 2).await;
+    assert!(first < second && first.get() < second.get());
+    assert_eq!(TurnId::from(first.get()), first);
+}
+
 pub(crate) async fn a_claim_brings_all_that_was_admitted<G: Ground>() {
     let rig = Rig::<G>::new().await;
     let id = rig.admit("oc_1", 7).await;
-    let turns = rig.store.claim(1).await.unwrap();
+    let turns = rig.store.claim(1, Claim::Any).await.unwrap();
     let [turn] = turns.as_slice() else {
         panic!("{turns:?}");
     };
@@ -45,10 +114,10 @@ pub(crate) async fn a_released_turn_comes_first_again_and_its_old_key_is_void<G:
     let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     rig.admit("a", 2).await;
-    let old = rig.store.claim(9).await.unwrap()[0].key;
+    let old = rig.store.claim(9, Claim::Any).await.unwrap()[0].key;
     assert_eq!(rig.store.release(old).await, Ok(Fenced::Done));
 
-    let again = rig.store.claim(9).await.unwrap();
+    let again = rig.store.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&again), ["e1"]);
     // Handing back in good order is not a failed try.
     assert_eq!(again[0].attempts, 1);
@@ -73,7 +142,7 @@ pub(crate) async fn a_released_turn_comes_first_again_and_its_old_key_is_void<G:
 pub(crate) async fn a_turn_ends_once<G: Ground>() {
     let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     rig.finish(key, &["u1"]).await;
     let second = rig.store.finish(key, result(2_000, &["u2"])).await;
     assert_eq!(second, Ok(Fenced::Replaced));
@@ -86,7 +155,7 @@ pub(crate) async fn a_turn_ends_once<G: Ground>() {
 pub(crate) async fn a_result_that_is_too_large_leaves_nothing_behind<G: Ground>() {
     let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     let outbox = (0..=TURN_OUTBOX_MAX)
         .map(|n| sending(&format!("u{n}")))
         .collect();
@@ -108,7 +177,7 @@ pub(crate) async fn a_result_that_is_too_large_leaves_nothing_behind<G: Ground>(
 pub(crate) async fn steps_are_kept_in_order_until_the_turn_ends<G: Ground>() {
     let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     let step = |n: usize| Step {
         kind: format!("k{n}"),
         body: format!("step {n}").into(),
@@ -129,7 +198,7 @@ pub(crate) async fn history_gives_the_newest_that_fit_without_a_gap<G: Ground>()
     let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
     rig.admit("b", 2).await;
-    let turns = rig.store.claim(2).await.unwrap();
+    let turns = rig.store.claim(2, Claim::Any).await.unwrap();
     let with = |texts: &[&str]| TurnResult {
         history: texts.iter().map(|text| said("user", text)).collect(),
         ..result(5, &[])
@@ -172,7 +241,7 @@ pub(crate) async fn a_conversation_keeps_its_newest_rows_only<G: Ground>() {
     let per_turn = CONVERSATION_HISTORY_MAX / 2;
     for n in 0..3 {
         rig.admit("a", n).await;
-        let key = rig.store.claim(1).await.unwrap()[0].key;
+        let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
         let history = (0..per_turn)
             .map(|row| said("user", &format!("{n}-{row}")))
             .collect();
@@ -208,7 +277,7 @@ pub(crate) async fn where_the_world_was_left_is_known_after_a_restart<G: Ground>
             ..message(conversation, n.try_into().unwrap())
         };
         rig.store.admit(event).await.unwrap();
-        let key = rig.store.claim(1).await.unwrap()[0].key;
+        let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
         let result = TurnResult {
             history: vec![said("user", "hello")],
             ..result(finished_ms, &[])

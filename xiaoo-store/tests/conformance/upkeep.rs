@@ -1,14 +1,14 @@
 //! Bounds over time: pruning and numbers.
 
 use xiaoo_store::limits::{DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT};
-use xiaoo_store::{Admission, Fenced, StoreStats, TurnResult};
+use xiaoo_store::{Admission, Claim, Fenced, StoreStats, TurnResult};
 
 use crate::rig::{Ground, Rig, message, result, said};
 
 pub(crate) async fn each_thing_is_kept_for_its_time_and_no_longer<G: Ground>() {
     let rig = Rig::<G>::new().await;
     rig.admit("a", 1).await;
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     let ended = TurnResult {
         history: vec![said("user", "hi")],
         ..result(1, &["done", "dead"])
@@ -48,9 +48,9 @@ pub(crate) async fn open_work_is_never_pruned<G: Ground>() {
     for n in 1..=3 {
         rig.admit("a", n).await;
     }
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     rig.finish(key, &["u1", "u2"]).await;
-    rig.store.claim(1).await.unwrap();
+    rig.store.claim(1, Claim::Any).await.unwrap();
     let far = i64::MAX;
     assert_eq!(rig.store.prune(far, 1_000).await, Ok(4)); // three events, one turn
     let stats = rig.store.stats().await.unwrap();
@@ -72,7 +72,7 @@ pub(crate) async fn the_numbers_are_right<G: Ground>() {
     for (conversation, n) in [("a", 5), ("a", 6), ("b", 7)] {
         rig.admit(conversation, n).await;
     }
-    let key = rig.store.claim(1).await.unwrap()[0].key;
+    let key = rig.store.claim(1, Claim::Any).await.unwrap()[0].key;
     let stats = rig.store.stats().await.unwrap();
     let expected = StoreStats {
         queued: 2,
@@ -87,7 +87,7 @@ pub(crate) async fn the_numbers_are_right<G: Ground>() {
     assert_eq!(stats, expected);
 
     rig.finish(key, &["u1", "u2"]).await;
-    rig.store.claim(9).await.unwrap();
+    rig.store.claim(9, Claim::Any).await.unwrap();
     let stats = rig.store.stats().await.unwrap();
     assert_eq!((stats.queued, stats.running), (0, 2));
     assert_eq!((stats.oldest_queued_ms, stats.outbox_open), (None, 2));

@@ -27,6 +27,11 @@ impl Database {
         self.url.parse().unwrap()
     }
 
+    /// The URL with these parameters.
+    pub(crate) fn url_with(&self, parameters: &str) -> String {
+        format!("{}?{parameters}", self.url)
+    }
+
     pub(crate) fn open(&self, options: &StoreOptions) -> (Store, StoreGuard) {
         Store::open(&self.url(), options.clone()).unwrap()
     }

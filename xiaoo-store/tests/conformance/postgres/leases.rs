@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use xiaoo_store::{Admission, Fenced, Sign, Step, Store, StoreGuard, StoreOptions};
+use xiaoo_store::{Admission, Claim, Fenced, Sign, Step, Store, StoreGuard, StoreOptions};
 
 use crate::postgres::cluster::{Cluster, Database};
 use crate::rig::{ids, message, patient, result};
@@ -31,7 +31,7 @@ async fn two_daemons_share_one_store_and_never_a_turn() {
     }
     let mut order: Vec<(String, u32)> = Vec::new();
     while order.len() < 40 {
-        let (left, right) = tokio::join!(a.0.claim(3), b.0.claim(3));
+        let (left, right) = tokio::join!(a.0.claim(3, Claim::Any), b.0.claim(3, Claim::Any));
         let (left, right) = (left.unwrap(), right.unwrap());
         let mut running: Vec<_> = left
             .iter()
@@ -132,7 +132,7 @@ async fn admissions_and_endings_that_meet_leave_nothing_behind() {
             loop {
                 let all_in = counted.load(Ordering::Acquire) == 2;
                 let stats = works.stats().await.unwrap();
-                for turn in works.claim(9).await.unwrap() {
+                for turn in works.claim(9, Claim::Any).await.unwrap() {
                     let uuid = format!("u-{}", turn.event_id);
                     works.finish(turn.key, result(1, &[&uuid])).await.unwrap();
                 }
@@ -163,10 +163,10 @@ async fn a_dead_daemons_work_is_taken_over_when_its_lease_is_out_and_not_before(
         let event = message(&format!("oc_{n}"), n);
         a.0.admit(event).await.unwrap();
     }
-    let sent = a.0.claim(1).await.unwrap()[0].key;
+    let sent = a.0.claim(1, Claim::Any).await.unwrap()[0].key;
     a.0.finish(sent, result(1, &["u1"])).await.unwrap();
     let old_row = a.0.outbox_take(5, 1).await.unwrap()[0].key;
-    let old = a.0.claim(9).await.unwrap();
+    let old = a.0.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&old), ["e2", "e3"]);
     let step = Step {
         kind: "model".to_owned(),
@@ -178,7 +178,7 @@ async fn a_dead_daemons_work_is_taken_over_when_its_lease_is_out_and_not_before(
     let mut changes = b.0.changes();
     let until = Instant::now() + LEASE + LEASE / 2;
     while Instant::now() < until {
-        assert!(b.0.claim(9).await.unwrap().is_empty());
+        assert!(b.0.claim(9, Claim::Any).await.unwrap().is_empty());
         assert!(b.0.outbox_take(5, 9).await.unwrap().is_empty());
         changes.changed().await.unwrap();
     }
@@ -189,7 +189,7 @@ async fn a_dead_daemons_work_is_taken_over_when_its_lease_is_out_and_not_before(
     while turns.len() < 2 || rows.is_empty() {
         // The hint that comes by itself is enough.
         changes.changed().await.unwrap();
-        turns.extend(b.0.claim(9).await.unwrap());
+        turns.extend(b.0.claim(9, Claim::Any).await.unwrap());
         rows.extend(b.0.outbox_take(90, 9).await.unwrap());
     }
     let took = died.elapsed();
@@ -211,10 +211,10 @@ async fn who_was_replaced_changes_nothing() {
     let (database, [a, b]) = two_with(LEASE * 10).await;
     a.0.admit(message("oc", 1)).await.unwrap();
     a.0.admit(message("ob", 2)).await.unwrap();
-    let first = a.0.claim(1).await.unwrap()[0].key;
+    let first = a.0.claim(1, Claim::Any).await.unwrap()[0].key;
     a.0.finish(first, result(1, &["u1", "u2"])).await.unwrap();
     let row = a.0.outbox_take(1, 1).await.unwrap()[0].key;
-    let turn = a.0.claim(1).await.unwrap()[0].key;
+    let turn = a.0.claim(1, Claim::Any).await.unwrap()[0].key;
 
     let owner = database.owner_of_what_runs().await;
 
@@ -222,7 +222,7 @@ async fn who_was_replaced_changes_nothing() {
     let (mut turns, mut rows) = (Vec::new(), Vec::new());
     while turns.is_empty() || rows.is_empty() {
         database.set_lease(&owner, -1).await;
-        turns.extend(b.0.claim(9).await.unwrap());
+        turns.extend(b.0.claim(9, Claim::Any).await.unwrap());
         rows.extend(b.0.outbox_take(1, 9).await.unwrap());
     }
     let (new_turn, new_row) = (turns[0].key, rows[0].key);
@@ -252,13 +252,13 @@ async fn who_was_replaced_changes_nothing() {
     // The turn comes back to him, but under another epoch.
     database.set_lease(&owner, 60).await;
     assert_eq!(b.0.release(new_turn).await, Ok(Fenced::Done));
-    let again = a.0.claim(9).await.unwrap()[0].key;
+    let again = a.0.claim(9, Claim::Any).await.unwrap()[0].key;
     assert_eq!(
         a.0.finish(turn, result(9, &["late"])).await,
         Ok(Fenced::Replaced)
     );
     assert_eq!(a.0.release(again).await, Ok(Fenced::Done));
-    let new_turn = b.0.claim(9).await.unwrap()[0].key;
+    let new_turn = b.0.claim(9, Claim::Any).await.unwrap()[0].key;
     assert_eq!(b.0.finish(new_turn, result(2, &[])).await, Ok(Fenced::Done));
     assert_eq!(b.0.outbox_done(new_row, "om").await, Ok(Fenced::Done));
     let rows = b.0.outbox_take(99, 9).await.unwrap();
@@ -270,10 +270,10 @@ async fn who_was_replaced_changes_nothing() {
 async fn a_daemon_that_stops_in_good_order_leaves_its_work_at_once() {
     let (_database, [a, b]) = two().await;
     a.0.admit(message("oc", 1)).await.unwrap();
-    a.0.claim(1).await.unwrap();
-    assert!(b.0.claim(1).await.unwrap().is_empty());
+    a.0.claim(1, Claim::Any).await.unwrap();
+    assert!(b.0.claim(1, Claim::Any).await.unwrap().is_empty());
     drop(a.1);
-    assert_eq!(ids(&b.0.claim(1).await.unwrap()), ["e1"]);
+    assert_eq!(ids(&b.0.claim(1, Claim::Any).await.unwrap()), ["e1"]);
 }
 
 #[tokio::test]

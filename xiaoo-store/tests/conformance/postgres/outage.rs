@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
-use xiaoo_store::{Admission, Fenced, Health, OpenError, Step, Store, StoreError, StoreOptions};
+use xiaoo_store::{
+    Admission, Claim, Fenced, Health, OpenError, Step, Store, StoreError, StoreOptions,
+};
 
 use crate::postgres::cluster::Cluster;
 use crate::rig::{ids, message, patient, result};
@@ -16,7 +18,7 @@ async fn without_a_server_events_are_refused_and_all_goes_on_by_itself_after() {
     let (store, _guard) = database.open(&patient());
     let mut health = store.health_changes();
     store.admit(message("a", 1)).await.unwrap();
-    let turn = store.claim(1).await.unwrap()[0].key;
+    let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
 
     cluster.tell("stop");
     let down = health
@@ -32,7 +34,7 @@ async fn without_a_server_events_are_refused_and_all_goes_on_by_itself_after() {
         "{refused}"
     );
     assert!(refused.is_retryable());
-    assert!(store.claim(9).await.unwrap_err().is_retryable());
+    assert!(store.claim(9, Claim::Any).await.unwrap_err().is_retryable());
     assert!(store.stats().await.unwrap_err().is_retryable());
     assert!(
         asked.elapsed() < Duration::from_secs(1),
@@ -56,7 +58,7 @@ async fn without_a_server_events_are_refused_and_all_goes_on_by_itself_after() {
         store.admit(message("b", 2)).await,
         Ok(Admission::New(_))
     ));
-    assert_eq!(ids(&store.claim(9).await.unwrap()), ["e2"]);
+    assert_eq!(ids(&store.claim(9, Claim::Any).await.unwrap()), ["e2"]);
     assert_eq!(store.outbox_take(1, 9).await.unwrap()[0].uuid, "u1");
 }
 
@@ -103,7 +105,10 @@ async fn a_server_that_hangs_runs_into_the_deadline_and_loses_nothing() {
             Err(error) => assert!(error.is_retryable(), "{error}"),
         }
     }
-    assert_eq!(ids(&store.claim(9).await.unwrap()), ["e1", "e2"]);
+    assert_eq!(
+        ids(&store.claim(9, Claim::Any).await.unwrap()),
+        ["e1", "e2"]
+    );
 }
 
 /// The commit is on disk, its answer is not on the way: what a waiting for a standby
@@ -117,7 +122,7 @@ async fn a_commit_whose_answer_was_lost_is_answered_as_what_it_was() {
     for n in 1..=2 {
         store.admit(message(&format!("oc_{n}"), n)).await.unwrap();
     }
-    let turn = store.claim(1).await.unwrap()[0].key;
+    let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
     let step = Step {
         kind: "model".to_owned(),
         body: "{}".into(),
@@ -128,7 +133,9 @@ async fn a_commit_whose_answer_was_lost_is_answered_as_what_it_was() {
     assert_eq!(store.steps(turn.id).await, Ok(vec![step]));
     let finishing = store.finish(turn, result(1, &["u1"]));
     assert_eq!(with_lost_answer(&admin, finishing).await, Ok(Fenced::Done));
-    let claimed = with_lost_answer(&admin, store.claim(9)).await.unwrap();
+    let claimed = with_lost_answer(&admin, store.claim(9, Claim::Any))
+        .await
+        .unwrap();
     assert_eq!(ids(&claimed), ["e2"]);
     let admitted = with_lost_answer(&admin, store.admit(message("c", 3))).await;
     assert!(matches!(admitted, Ok(Admission::New(_))), "{admitted:?}");
@@ -141,7 +148,7 @@ async fn a_commit_that_was_undone_is_done_again_or_refused() {
     let (store, _guard) = database.open(&patient());
     let admin = database.client().await;
     store.admit(message("a", 1)).await.unwrap();
-    let turn = store.claim(1).await.unwrap()[0].key;
+    let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
     // Two commits that stand still at their end: the first that tries is killed, and
     // then they stand still no more.
     admin
@@ -189,7 +196,7 @@ async fn connections_that_break_at_any_moment_lose_and_double_nothing() {
     let mut n = 0;
     while !breaking.is_finished() || n < 20 {
         until_done(|| store.admit(message("a", n))).await;
-        let turns = until_done(|| store.claim(1)).await;
+        let turns = until_done(|| store.claim(1, Claim::Any)).await;
         // Not one claim got lost on the way.
         assert_eq!(ids(&turns), [format!("e{n}")]);
         let key = turns[0].key;

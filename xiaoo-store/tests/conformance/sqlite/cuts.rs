@@ -8,8 +8,9 @@ use std::path::Path;
 
 use fastrand::Rng;
 use tempfile::TempDir;
-use xiaoo_store::{Fenced, Record, StoreReader, StoreUrl, TurnResult};
+use xiaoo_store::{Claim, Fenced, Record, StoreReader, StoreUrl, TurnResult};
 
+use crate::notes::put;
 use crate::rig::{copy_files, message, open, path_in, patient, result, said, wal};
 
 /// Lengths that are tried, over all files.
@@ -95,8 +96,13 @@ async fn grow(rng: &mut Rng, changes: u32, folded: bool) -> Grown {
             (store, guard) = open(&path, &patient()).unwrap();
             moments = vec![(0, holds.clone())];
         }
-        if n % 3 == 2 {
-            let turn = store.claim(1).await.unwrap().remove(0);
+        if n % 7 == 6 {
+            let key = format!("{}", n % 2);
+            let note = put("a", &key, &text(n, 900));
+            store.put_note(note).await.unwrap();
+            holds.insert(format!("note {key}"), text(n, 900));
+        } else if n % 3 == 2 {
+            let turn = store.claim(1, Claim::Any).await.unwrap().remove(0);
             let uuid = format!("u{n}");
             let ended = TurnResult {
                 history: vec![said("user", &text(n, 6_000))],
@@ -152,6 +158,7 @@ fn look(path: &Path, what: &str) -> Holds {
             Record::Turn(turn) => (format!("turn {}", turn.event_id), text(turn.body)),
             Record::Send(send) => (format!("send {}", send.uuid), text(send.body)),
             Record::History(row) => (format!("history {}", row.conversation), text(row.body)),
+            Record::Note(note) => (format!("note {}", note.key), text(note.body)),
             unreadable @ Record::Unreadable { .. } => panic!("{what}: {unreadable:?}"),
         };
         let twice = holds.insert(name.clone(), value);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use xiaoo_store::{Admission, Health, StoreError, StoreOptions};
+use xiaoo_store::{Admission, Claim, Health, StoreError, StoreOptions};
 
 use crate::rig::{Rig, Sqlite, message, patient, wal};
 
@@ -31,7 +31,7 @@ async fn a_full_store_refuses_and_recovers() {
     assert_eq!(rig.store.health(), Health::Good);
 
     // Working the queue off makes room again.
-    let turns = rig.store.claim(64).await.unwrap();
+    let turns = rig.store.claim(64, Claim::Any).await.unwrap();
     assert_eq!(turns.len(), usize::try_from(admitted).unwrap());
     for turn in turns {
         rig.finish(turn.key, &[]).await;
@@ -47,7 +47,7 @@ async fn room_that_pruning_made_goes_back_to_the_disk() {
         event.work.as_mut().unwrap().body = vec![7; 64 << 10].into();
         rig.store.admit(event).await.unwrap();
     }
-    for turn in rig.store.claim(64).await.unwrap() {
+    for turn in rig.store.claim(64, Claim::Any).await.unwrap() {
         rig.finish(turn.key, &[]).await;
     }
     let before = rig.store.stats().await.unwrap().file_bytes;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use xiaoo_store::{Admission, Fenced, StoreOptions};
+use xiaoo_store::{Admission, Claim, Fenced, StoreOptions};
 
 use crate::rig::{Rig, Sqlite, copy_files, ids, message, open, path_in, result, wal};
 
@@ -25,7 +25,7 @@ async fn a_torn_end_of_the_log_loses_only_what_was_not_answered() {
         let log = File::options().write(true).open(wal(&path)).unwrap();
         log.set_len(kept).unwrap();
         let (store, _guard) = open(&path, &StoreOptions::default()).unwrap();
-        let turns = store.claim(9).await.unwrap();
+        let turns = store.claim(9, Claim::Any).await.unwrap();
         assert_eq!(ids(&turns), ["e1"], "log cut to {kept} of {all} bytes");
     }
 }
@@ -107,7 +107,7 @@ async fn the_child_that_is_killed() {
     while n < 100_000 {
         store.admit(message(&format!("oc_{n}"), n)).await.unwrap();
         println!("\nadmitted {n}");
-        for turn in store.claim(9).await.unwrap() {
+        for turn in store.claim(9, Claim::Any).await.unwrap() {
             let number = turn.event_id.trim_start_matches('e');
             let uuid = format!("u{number}");
             let done = store.finish(turn.key, result(0, &[&uuid])).await;
