@@ -297,6 +297,7 @@ impl Config {
         let mut config =
             ModelConfig::new(llm.provider, &llm.api_base, model).with_api_key(llm.api_key.clone());
         config.max_tokens = llm.max_tokens;
+        config.context_window = llm.context_window;
         config.extra = llm.extra_body.clone();
         config.timeouts.headers = llm.timeout;
         config.timeouts.idle = llm.timeout;

@@ -167,10 +167,11 @@ fn role(message: &Message) -> &'static str {
         Message::User { .. } => "user",
         Message::Assistant { .. } => "assistant",
         Message::Tool { .. } => "tool",
+        Message::Summary { .. } => "summary",
     }
 }
 
-pub(super) fn keep_message(message: &Message) -> Result<String, serde_json::Error> {
+fn keep_message(message: &Message) -> Result<String, serde_json::Error> {
     serde_json::to_string(message)
 }
 

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use planted::Defect;
 use proto_core::{Event, InboundMessage};
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 use xiaoo_agent::{
-    Message, Observer, Progress, RecordFailed, TurnError, TurnOutcome, TurnRequest, run_turn,
+    Message, ModelChain, Observer, Progress, RecordFailed, Recorded, TurnError, TurnOutcome,
+    TurnRequest, run_turn,
 };
 use xiaoo_store::{Fenced, Outcome, Step, Store, StoreError, Turn, TurnKey};
 
 use super::admission::{BUSY_TURN, LATE_TURN};
-use super::outcome::{Ending, finish, keep_message, silent};
+use super::outcome::{Ending, finish, silent};
 use super::policy::Decision;
 use super::signs::{self, Board, Shown};
 use super::{Counters, SharedPipeline};
@@ -235,32 +237,31 @@ async fn answer(
     if !resume.is_empty() {
         info!(steps = resume.len(), "goes on from the last recorded step");
     }
-    let request = TurnRequest {
-        system: &pipeline.settings.system_prompt,
-        history: &history,
-        user: Message::user(user_text(turn, message, pipeline.now_ms())),
-        resume,
-        tools: &pipeline.tools,
-        limits: pipeline.settings.turn_limits,
-    };
+    let user = Message::user(user_text(turn, message, pipeline.now_ms()));
+    let mut request = TurnRequest::new(user, &pipeline.tools);
+    request.system = &pipeline.settings.system_prompt;
+    request.history = &history;
+    request.resume = resume;
+    request.limits = pipeline.settings.turn_limits;
+    request.limits.turn_timeout = pipeline.settings.turn_timeout;
+    let models = ModelChain::new(pipeline.model.clone());
     let mut recorder = Recorder {
         store: &pipeline.store,
         turn: turn.key,
         board,
         cut_off: None,
     };
-    let running = run_turn(&pipeline.model, request, &mut recorder, give_up);
-    let ran = tokio::time::timeout(pipeline.settings.turn_timeout, running).await;
-    match ran {
-        Err(_) => {
-            let why = format!("no answer within {:?}", pipeline.settings.turn_timeout);
-            Err(Ended::Notice(Notice::TimedOut, why))
-        }
-        Ok(Err(TurnError::Cancelled)) => Err(Ended::HandedBack),
-        Ok(Err(error)) => Err(recorder
-            .cut_off
-            .unwrap_or_else(|| Ended::Notice(Notice::Failed, error.to_string()))),
-        Ok(Ok(outcome)) => Ok(outcome),
+    match run_turn(&models, request, &mut recorder, give_up).await {
+        Ok(outcome) => Ok(outcome),
+        Err(failed) => Err(match failed.error {
+            TurnError::Cancelled => Ended::HandedBack,
+            error @ TurnError::TimedOut { .. } => {
+                Ended::Notice(Notice::TimedOut, error.to_string())
+            }
+            error => recorder
+                .cut_off
+                .unwrap_or_else(|| Ended::Notice(Notice::Failed, error.to_string())),
+        }),
     }
 }
 
@@ -287,28 +288,22 @@ async fn history(pipeline: &SharedPipeline, turn: &Turn) -> Result<Vec<Message>,
         .store
         .history(&turn.conversation, HISTORY_ROWS_MAX, bytes_max)
         .await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| kept_message(&row.body))
-        .collect())
+    Ok(rows.iter().filter_map(|row| kept(&row.body)).collect())
 }
 
 /// What earlier runs have recorded. Also of a first attempt: one that was
 /// handed back at a stop does not count, but its steps do.
-async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Message>, StoreError> {
+async fn resume(store: &Store, turn: &Turn) -> Result<Vec<Recorded>, StoreError> {
     if planted::is(Defect::NoResume) {
         return Ok(Vec::new());
     }
     let steps = store.steps(turn.key.id).await?;
-    Ok(steps
-        .iter()
-        .filter_map(|step| kept_message(&step.body))
-        .collect())
+    Ok(steps.iter().filter_map(|step| kept(&step.body)).collect())
 }
 
 /// A row that cannot be read (of a newer version, say) is left out and said;
 /// the conversation goes on without it.
-fn kept_message(body: &[u8]) -> Option<Message> {
+fn kept<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body)
         .inspect_err(|error| warn!("a kept message cannot be read: {error}"))
         .ok()
@@ -328,21 +323,26 @@ impl Observer for Recorder<'_> {
         self.board.update(progress);
     }
 
-    async fn record(&mut self, message: &Message) -> Result<(), RecordFailed> {
-        let is_result = matches!(message, Message::Tool { .. });
-        fail_point::pass(if is_result {
-            "tool.returned"
-        } else {
-            "model.replied"
-        });
-        let body = keep_message(message).map_err(|error| RecordFailed(error.to_string()))?;
+    async fn record(&mut self, recorded: &Recorded) -> Result<(), RecordFailed> {
+        // A start is no step of its own: what it is about comes before and after it.
+        let (kind, passed) = match recorded {
+            Recorded::Reply { .. } => ("message", Some("model.replied")),
+            Recorded::Message(_) => ("message", Some("tool.returned")),
+            Recorded::Started { .. } => ("started", None),
+        };
+        if let Some(place) = passed {
+            fail_point::pass(place);
+        }
+        let body = serde_json::to_vec(recorded).map_err(|error| RecordFailed(error.to_string()))?;
         let step = Step {
-            kind: "message".into(),
+            kind: kind.into(),
             body: body.into(),
         };
         let (ended, why) = match self.store.note_step(self.turn, step).await {
             Ok(Fenced::Done) => {
-                fail_point::pass("model.recorded");
+                if passed.is_some() {
+                    fail_point::pass("model.recorded");
+                }
                 return Ok(());
             }
             Ok(Fenced::Replaced) => (
