@@ -112,9 +112,12 @@ pub fn witness(world: &World, deed: Deed<'_>) {
             state.ledger.leave(key.id);
             state.saw("a turn is handed back");
         }
-        Deed::Stepped(key, _) => {
+        Deed::Stepped(key, step) => {
             fence(&mut state, key);
-            if let Some(record) = state.ledger.turns.get_mut(&key.id) {
+            // What the model sees of it; the start of a call is not among that.
+            let is_message = step.kind == "message";
+            let record = state.ledger.turns.get_mut(&key.id);
+            if let Some(record) = record.filter(|_| is_message) {
                 record.steps += 1;
             }
         }

@@ -13,20 +13,15 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use tokio_util::sync::CancellationToken;
 //! use xiaoo_agent::{
-//!     CurrentTime, Message, Model, ModelConfig, Provider, ToolSet, TurnLimits, TurnRequest, run_turn,
+//!     CurrentTime, Message, Model, ModelConfig, Provider, ToolSet, TurnRequest, run_turn,
 //! };
 //!
 //! let config = ModelConfig::new(Provider::Ollama, "http://127.0.0.1:11434/v1", "qwen3");
 //! let model = Model::new(reqwest::Client::new(), config)?;
-//! let request = TurnRequest {
-//!     system: "Answer briefly.",
-//!     history: &[],
-//!     user: Message::user("What day is it?"),
-//!     resume: Vec::new(),
-//!     tools: &ToolSet::new().with(CurrentTime::new(480))?,
-//!     limits: TurnLimits::default(),
-//! };
-//! let outcome = run_turn(&model, request, &mut (), &CancellationToken::new()).await?;
+//! let tools = ToolSet::new().with(CurrentTime::new(480))?;
+//! let mut request = TurnRequest::new(Message::user("What day is it?"), &tools);
+//! request.system = "Answer briefly.";
+//! let outcome = run_turn(&model.into(), request, &mut (), &CancellationToken::new()).await?;
 //! println!("{}", outcome.answer);
 //! # Ok(())
 //! # }
@@ -48,12 +43,15 @@ pub use chat::{
 };
 pub use message::{Image, Message, ToolCall};
 pub use model::{
-    Finish, InvalidModelConfig, Model, ModelConfig, ModelError, ModelTimeouts, Provider, Reply,
-    RetryPolicy, Usage,
+    Finish, InvalidModelConfig, Model, ModelChain, ModelConfig, ModelError, ModelTimeouts,
+    Provider, Reply, RetryPolicy, Usage,
 };
-pub use tool::{CurrentTime, Intent, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet};
+pub use tool::{
+    AskUser, ChatMembers, CurrentTime, Intent, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet,
+};
 pub use turn::{
-    Observer, Progress, RecordFailed, TurnError, TurnLimits, TurnOutcome, TurnRequest,
-    estimate_tokens, fit_history, repair_history, run_turn,
+    ApprovalRules, ModelUsage, Observer, Progress, RecordFailed, Recorded, TurnError, TurnFailed,
+    TurnLimits, TurnOutcome, TurnRequest, effective_history, estimate_tokens, fit_history,
+    repair_history, run_turn,
 };
 pub use workspace::Workspace;

@@ -47,6 +47,18 @@ pub enum Message {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attachments: Vec<Attachment>,
     },
+    /// What the conversation was until here, in few words: it stands for all that came before,
+    /// but for the messages that it keeps. See [`effective_history`](crate::effective_history).
+    Summary {
+        /// The summary.
+        content: String,
+        /// Instructions that hold on and may not be put in other words: texts of skills.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        verbatim: Vec<String>,
+        /// How many messages right before this one, summaries not counted, it does not cover.
+        #[serde(default)]
+        keeps: usize,
+    },
 }
 
 /// A picture of a conversation: a file of the workspace, read when a model is asked.
@@ -95,7 +107,8 @@ impl Message {
         match self {
             Self::User { content, .. }
             | Self::Assistant { content, .. }
-            | Self::Tool { content, .. } => content,
+            | Self::Tool { content, .. }
+            | Self::Summary { content, .. } => content,
         }
     }
 
@@ -104,9 +117,13 @@ impl Message {
     pub fn size(&self) -> usize {
         /// What the role, the quotes and the brackets of one message come to, rounded up.
         const FRAMING: usize = 64;
+        /// What a picture costs a model, some 1,300 tokens, said in bytes of text.
+        const IMAGE: usize = 4 << 10;
         FRAMING
             + match self {
-                Self::User { content, .. } => content.len(),
+                Self::User {
+                    content, images, ..
+                } => content.len() + images.len().saturating_mul(IMAGE),
                 Self::Assistant {
                     content,
                     reasoning,
@@ -121,6 +138,9 @@ impl Message {
                     content,
                     ..
                 } => tool_call_id.len() + content.len(),
+                Self::Summary {
+                    content, verbatim, ..
+                } => content.len() + verbatim.iter().map(String::len).sum::<usize>(),
             }
     }
 }
@@ -175,6 +195,14 @@ mod tests {
             (
                 Message::tool("call_1", "12:00"),
                 r#"{"role":"tool","tool_call_id":"call_1","content":"12:00"}"#,
+            ),
+            (
+                Message::Summary {
+                    content: "s".into(),
+                    verbatim: vec!["v".into()],
+                    keeps: 2,
+                },
+                r#"{"role":"summary","content":"s","verbatim":["v"],"keeps":2}"#,
             ),
         ];
         for (message, json) in messages {

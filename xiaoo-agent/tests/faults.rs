@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{KEY, model_at, start};
 use model_sim::{ModelSim, Script};
-use xiaoo_agent::model::{Question, Update};
+use xiaoo_agent::model::{Pictures, Question, Update};
 use xiaoo_agent::{
     InvalidModelConfig, Message, Model, ModelConfig, ModelError, Provider, Reply, ToolSet,
 };
@@ -405,6 +405,7 @@ async fn ask(model: &Model) -> Asked {
         system: "",
         messages: &[Message::user("hi")],
         tools: &ToolSet::new(),
+        pictures: &Pictures::default(),
     };
     let result = model
         .answer(&question, &mut |update| match update {

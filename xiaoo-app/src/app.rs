@@ -46,15 +46,23 @@ impl App {
             let store = if is_first {
                 config.store.url.clone()
             } else {
-                config.store.url.clone() // FOR_INSTANCE
+                config.store.url.for_instance(&feishu.instance)
             };
             let agents = roster
                 .of_bot(feishu.agent.as_deref())
                 .context("there is no agent")?;
             let client = Clients::new(feishu.ca_file.clone()).of(&feishu.base_url)?;
             let name = feishu.instance.clone();
-            let bot = Bot::new(feishu, agents, &config.limits, &config.tools, store, is_first, client)
-                .with_context(|| format!("the bot {name} cannot run"))?;
+            let bot = Bot::new(
+                feishu,
+                agents,
+                &config.limits,
+                &config.tools,
+                store,
+                is_first,
+                client,
+            )
+            .with_context(|| format!("the bot {name} cannot run"))?;
             bots.push(bot);
         }
         Ok(Self {
@@ -89,7 +97,7 @@ impl App {
                 transport = bot.transport().name(),
                 app_id = bot.pipeline.settings.app_id,
                 instance = bot.pipeline.settings.instance,
-                model = bot.pipeline.agents.default_agent().model.config().model,
+                model = bot.pipeline.agents.default_agent().models.first().config().model,
                 "the daemon runs"
             );
             let (bot, events) = bot.start(&stop);

@@ -22,9 +22,9 @@ use crate::config::{
     Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, ToolsConfig,
     Transport,
 };
-use crate::pipeline::policy::{self, ChatRule, Policy};
 use crate::pipeline::budget::Budgets;
 use crate::pipeline::people::Groups;
+use crate::pipeline::policy::{self, ChatRule, Policy};
 use crate::pipeline::running::Running;
 use crate::pipeline::{Counters, FileLimits, Pipeline, Settings, SharedPipeline, recovery};
 use crate::stages::Stages;

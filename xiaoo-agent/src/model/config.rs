@@ -31,6 +31,11 @@ pub struct ModelConfig {
     pub headers: Vec<(String, SecretString)>,
     /// Whether the model's thinking goes back to it inside one tool loop.
     pub send_reasoning: bool,
+    /// The model's context window in tokens, question and answer together. Without it, what a
+    /// server tells when it refuses a question is what is known.
+    pub context_window: Option<u32>,
+    /// Whether the model can see pictures.
+    pub vision: bool,
     /// The clocks.
     pub timeouts: ModelTimeouts,
     /// When to try again.
@@ -52,6 +57,8 @@ impl ModelConfig {
             max_tokens: None,
             extra: Map::new(),
             headers: Vec::new(),
+            context_window: None,
+            vision: false,
             timeouts: ModelTimeouts::default(),
             retry: RetryPolicy::default(),
             limits: AnswerLimits::default(),

@@ -173,6 +173,57 @@ impl ModelError {
         }
     }
 
+    /// Whether another model may give the answer that this one did not: the fault is not in the
+    /// question.
+    #[must_use]
+    pub fn calls_for_another_model(&self) -> bool {
+        match self {
+            Self::Empty | Self::Truncated => true,
+            Self::BadRequest { .. }
+            | Self::ContextOverflow { .. }
+            | Self::Filtered
+            | Self::TooLarge { .. }
+            | Self::TooManyToolCalls { .. } => false,
+            Self::Forbidden { .. }
+            | Self::Idle { .. }
+            | Self::Malformed { .. }
+            | Self::NoCredit { .. }
+            | Self::NoProgress { .. }
+            | Self::NotFound { .. }
+            | Self::Overloaded { .. }
+            | Self::Provider { .. }
+            | Self::RateLimited { .. }
+            | Self::Transport { .. }
+            | Self::Unauthorized { .. } => true,
+        }
+    }
+
+    /// Whether the next question would most likely meet the same: the server is down, or does
+    /// not serve us.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::BadRequest { .. }
+            | Self::ContextOverflow { .. }
+            | Self::Empty
+            | Self::Filtered
+            | Self::TooLarge { .. }
+            | Self::TooManyToolCalls { .. }
+            | Self::Truncated => false,
+            Self::Forbidden { .. }
+            | Self::Idle { .. }
+            | Self::Malformed { .. }
+            | Self::NoCredit { .. }
+            | Self::NoProgress { .. }
+            | Self::NotFound { .. }
+            | Self::Overloaded { .. }
+            | Self::Provider { .. }
+            | Self::RateLimited { .. }
+            | Self::Transport { .. }
+            | Self::Unauthorized { .. } => true,
+        }
+    }
+
     /// The wait that the server asked for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {

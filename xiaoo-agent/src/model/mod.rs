@@ -1,9 +1,13 @@
 //! One question to one OpenAI-compatible server.
 
 mod accumulator;
+mod chain;
+mod circuit;
 mod complaint;
 mod config;
 mod error;
+pub(crate) mod learned;
+mod pictures;
 mod read;
 mod reply;
 mod retry;
@@ -26,14 +30,18 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
 pub use accumulator::{Accumulator, Advance};
+pub use chain::ModelChain;
 pub use config::{
     AnswerLimits, InvalidModelConfig, ModelConfig, ModelTimeouts, Provider, RetryPolicy,
 };
 pub use error::ModelError;
+pub use pictures::Pictures;
 pub use reply::{Finish, Reply, Usage};
 pub use wire::Question;
 
+use circuit::Circuit;
 use complaint::Complaint;
+use learned::Learned;
 use retry::Backoff;
 
 /// A model that can be asked. Cheap to clone.
@@ -49,6 +57,8 @@ struct Inner {
     headers: HeaderMap,
     /// Cleared for good by the first server that refuses the field.
     ask_for_usage: AtomicBool,
+    circuit: Circuit,
+    learned: Learned,
 }
 
 /// What happens while an answer is waited for.
@@ -88,6 +98,8 @@ impl Model {
             endpoint: endpoint(&config.api_base)?,
             headers: headers(&config)?,
             ask_for_usage: AtomicBool::new(true),
+            circuit: Circuit::default(),
+            learned: Learned::new(config.context_window),
             config,
         };
         Ok(Self {
@@ -99,6 +111,16 @@ impl Model {
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.inner.config
+    }
+
+    /// Whether it answers, as far as the turns so far have seen.
+    pub(crate) fn circuit(&self) -> &Circuit {
+        &self.inner.circuit
+    }
+
+    /// What the answers so far have told about its window.
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.inner.learned
     }
 
     /// Asks, and asks again where that may help; never after text was handed to `watch`.

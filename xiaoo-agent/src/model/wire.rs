@@ -6,8 +6,9 @@
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
+use super::pictures::{Pictures, Seen};
 use super::{ModelConfig, Usage};
-use crate::message::{Message, ToolCall};
+use crate::message::{Image, Message, ToolCall};
 use crate::tool::ToolSet;
 
 /// What is asked: a conversation, and what may be called.
@@ -20,6 +21,8 @@ pub struct Question<'a> {
     pub messages: &'a [Message],
     /// What may be called.
     pub tools: &'a ToolSet,
+    /// The pictures of the messages, as far as the model gets them.
+    pub pictures: &'a Pictures,
 }
 
 /// The body of a request.
@@ -60,12 +63,28 @@ fn messages(config: &ModelConfig, question: &Question<'_>) -> Value {
     let loop_begins = question
         .messages
         .iter()
-        .rposition(|message| matches!(message, Message::User { .. }))
+        .rposition(|message| matches!(message, Message::User { .. } | Message::Summary { .. }))
         .unwrap_or(0);
-    let said = question.messages.iter().enumerate().map(|(at, message)| {
+    let mut messages: Vec<Value> = system.into_iter().collect();
+    // A turn that failed leaves a question without an answer, and some chat templates insist
+    // that the roles alternate: what one side says in a row is one message.
+    let mut said = UserContent::default();
+    for (at, message) in question.messages.iter().enumerate() {
         let send_reasoning = config.send_reasoning && at > loop_begins;
-        match message {
-            Message::User { content, .. } => json!({"role": "user", "content": content}),
+        let message = match message {
+            Message::User {
+                content, images, ..
+            } => {
+                said.say(content);
+                said.show(images, question.pictures);
+                continue;
+            }
+            Message::Summary {
+                content, verbatim, ..
+            } => {
+                said.say(&summary(content, verbatim));
+                continue;
+            }
             Message::Assistant {
                 content,
                 reasoning,
@@ -76,26 +95,79 @@ fn messages(config: &ModelConfig, question: &Question<'_>) -> Value {
                 content,
                 ..
             } => json!({"role": "tool", "tool_call_id": tool_call_id, "content": content}),
-        }
-    });
-    let is_user = |message: &Value| message.get("role").is_some_and(|role| role == "user");
-    let text = |message: &Value| match message.get("content") {
-        Some(Value::String(text)) => text.clone(),
-        _ => String::new(),
-    };
-    let mut messages: Vec<Value> = Vec::with_capacity(question.messages.len() + 1);
-    for message in system.into_iter().chain(said) {
-        match messages.last_mut() {
-            // A turn that failed leaves a question without an answer, and some chat templates
-            // insist that the roles alternate.
-            Some(last) if is_user(last) && is_user(&message) => {
-                let both = [text(last), text(&message)].join("\n\n");
-                *last = json!({"role": "user", "content": both});
+        };
+        messages.extend(said.take());
+        messages.push(message);
+    }
+    messages.extend(said.take());
+    Value::Array(messages)
+}
+
+/// What a summary looks like to a model: something that was said before, and not by it.
+fn summary(content: &str, verbatim: &[String]) -> String {
+    let mut text = format!(
+        "<conversation_summary>\nThe conversation until here was shortened. This is what it came \
+         to:\n{content}\n</conversation_summary>"
+    );
+    for kept in verbatim {
+        text.push_str("\n\n");
+        text.push_str(kept);
+    }
+    text
+}
+
+/// What the person said, in one message: texts, and pictures between them.
+#[derive(Debug, Default)]
+struct UserContent {
+    parts: Vec<Value>,
+    has_pictures: bool,
+    /// The text that the next picture ends.
+    text: Option<String>,
+}
+
+impl UserContent {
+    fn say(&mut self, text: &str) {
+        match &mut self.text {
+            Some(before) => {
+                before.push_str("\n\n");
+                before.push_str(text);
             }
-            _ => messages.push(message),
+            None => self.text = Some(text.to_owned()),
         }
     }
-    Value::Array(messages)
+
+    fn show(&mut self, images: &[Image], pictures: &Pictures) {
+        for image in images {
+            match pictures.get(&image.path) {
+                Seen::Shown(url) => {
+                    self.say(&format!("[image {}]", image.path));
+                    self.end_text();
+                    self.has_pictures = true;
+                    self.parts
+                        .push(json!({"type": "image_url", "image_url": {"url": url}}));
+                }
+                Seen::Hidden(why) => self.say(&format!("[image {}: {why}]", image.path)),
+            }
+        }
+    }
+
+    fn end_text(&mut self) {
+        if let Some(text) = self.text.take() {
+            self.parts.push(json!({"type": "text", "text": text}));
+        }
+    }
+
+    /// The message, if anything was said.
+    fn take(&mut self) -> Option<Value> {
+        let mut said = core::mem::take(self);
+        if !said.has_pictures {
+            return said
+                .text
+                .map(|text| json!({"role": "user", "content": text}));
+        }
+        said.end_text();
+        Some(json!({"role": "user", "content": said.parts}))
+    }
 }
 
 fn assistant(content: &str, reasoning: Option<&String>, tool_calls: &[ToolCall]) -> Value {
@@ -250,6 +322,7 @@ mod tests {
                 Message::tool("2", "y"),
             ],
             tools: &tools,
+            pictures: &Pictures::default(),
         };
         let body = request(&config, &question, true);
         let wire_call = |id: &str| json!([{"id": id, "type": "function", "function": {"name": "now", "arguments": "{}"}}]);
@@ -279,10 +352,59 @@ mod tests {
             system: "",
             messages: &[Message::user("a")],
             tools: &ToolSet::new(),
+            pictures: &Pictures::default(),
         };
         assert_eq!(
             request(&config, &question, false),
             json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "a"}]})
+        );
+    }
+
+    #[test]
+    fn pictures_stand_between_the_texts_or_are_named() {
+        let mut config = ModelConfig::new(Provider::Compatible, "http://h", "m");
+        config.vision = true;
+        let image = |path: &str| Image {
+            path: path.into(),
+            media_type: "image/png".into(),
+        };
+        let mut pictures = Pictures::default();
+        pictures.show("a.png", "data:image/png;base64,QQ==".into());
+        pictures.hide("b.png", "the file is gone");
+        let asked = |images: Vec<Image>| Message::User {
+            content: "look".into(),
+            images,
+            again: false,
+        };
+        let messages = [
+            Message::Summary {
+                content: "s".into(),
+                verbatim: vec!["<skill>v</skill>".into()],
+                keeps: 0,
+            },
+            asked(vec![image("a.png"), image("b.png")]),
+            Message::user("and?"),
+            Message::assistant("c"),
+            asked(vec![image("c.png")]),
+        ];
+        let question = Question {
+            system: "",
+            messages: &messages,
+            tools: &ToolSet::new(),
+            pictures: &pictures,
+        };
+        let body = request(&config, &question, false);
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "user", "content": [
+                    {"type": "text", "text": "<conversation_summary>\nThe conversation until here was shortened. This is what it came to:\ns\n</conversation_summary>\n\n<skill>v</skill>\n\nlook\n\n[image a.png]"},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}},
+                    {"type": "text", "text": "[image b.png: the file is gone]\n\nand?"},
+                ]},
+                {"role": "assistant", "content": "c"},
+                {"role": "user", "content": "look\n\n[image c.png: not shown]"},
+            ])
         );
     }
 }

@@ -1,5 +1,7 @@
 //! What a model may call.
 
+mod ask_user;
+mod chat_members;
 mod current_time;
 
 use core::fmt;
@@ -10,6 +12,8 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use ask_user::AskUser;
+pub use chat_members::ChatMembers;
 pub use current_time::CurrentTime;
 
 use crate::chat::{Attachment, Chat, NoChat};
@@ -36,6 +40,21 @@ pub trait Tool: Send + Sync + 'static {
                 .map(|workspace| workspace.root().display().to_string())
                 .unwrap_or_default(),
         }
+    }
+    /// Whether a call that was cut off by a crash may simply be made again, because it changes
+    /// nothing: reading is, writing is not.
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+    /// Whether a person has to agree to this call first, whatever the operator's rules say.
+    fn needs_approval(&self, arguments: &Value) -> bool {
+        let _ = arguments;
+        false
+    }
+    /// Whether a call waits for a person. The time that takes is not the turn's, and the tool
+    /// itself bounds it.
+    fn waits_for_people(&self) -> bool {
+        false
     }
     /// Does it. `arguments` is a JSON object, not checked against the schema.
     ///
@@ -77,6 +96,20 @@ impl ToolContext {
             workspace: None,
             chat: Arc::new(NoChat),
         }
+    }
+
+    /// With the files of a turn.
+    #[must_use]
+    pub fn with_workspace(mut self, workspace: Option<Workspace>) -> Self {
+        self.workspace = workspace;
+        self
+    }
+
+    /// With the chat of a turn.
+    #[must_use]
+    pub fn with_chat(mut self, chat: Arc<dyn Chat>) -> Self {
+        self.chat = chat;
+        self
     }
 }
 

@@ -17,18 +17,64 @@ pub fn estimate_tokens(bytes: usize) -> usize {
 /// no tool result is ever parted from its call.
 #[must_use]
 pub fn fit_history(history: &[Message], bytes_max: usize) -> &[Message] {
+    let from = newest_turns(history.iter(), bytes_max);
+    history.get(from..).unwrap_or_default()
+}
+
+/// Where the newest whole turns that fit begin.
+pub(super) fn newest_turns<'m, I>(messages: I, bytes_max: usize) -> usize
+where
+    I: DoubleEndedIterator<Item = &'m Message> + ExactSizeIterator,
+{
     let mut bytes = 0_usize;
-    let mut from = history.len();
-    for (at, message) in history.iter().enumerate().rev() {
+    let mut from = messages.len();
+    for (at, message) in messages.enumerate().rev() {
         bytes = bytes.saturating_add(message.size());
         if bytes > bytes_max {
             break;
         }
-        if matches!(message, Message::User { .. }) {
+        if matches!(message, Message::User { .. } | Message::Summary { .. }) {
             from = at;
         }
     }
-    history.get(from..).unwrap_or_default()
+    from
+}
+
+/// What of a history still counts: the newest summary stands before what it does not cover and
+/// for all the rest, and what was said again stands for what was said the first time.
+#[must_use]
+pub fn effective_history(messages: Vec<Message>) -> Vec<Message> {
+    let order = effective(&messages.iter().collect::<Vec<_>>());
+    let mut messages: Vec<Option<Message>> = messages.into_iter().map(Some).collect();
+    order
+        .into_iter()
+        .filter_map(|at| messages.get_mut(at)?.take())
+        .collect()
+}
+
+/// Which messages those are, in their order.
+pub(super) fn effective(messages: &[&Message]) -> Vec<usize> {
+    let is_summary = |at: &usize| matches!(messages.get(*at), Some(Message::Summary { .. }));
+    let summary = (0..messages.len()).rev().find(is_summary);
+    let (mut order, from) = match (summary, summary.and_then(|at| messages.get(at))) {
+        (Some(at), Some(Message::Summary { keeps, .. })) => {
+            let before = (0..at).rev().filter(|at| !is_summary(at));
+            let from = before.take(*keeps).last().unwrap_or(at);
+            (vec![at], from)
+        }
+        _ => (Vec::new(), 0),
+    };
+    for at in (from..messages.len()).filter(|at| !is_summary(at)) {
+        if let Some(Message::User { again: true, .. }) = messages.get(at) {
+            let is_user = |at: &usize| matches!(messages.get(*at), Some(Message::User { .. }));
+            // Its first version may be in the summary, and what came after it is not.
+            let first = order.iter().rposition(is_user);
+            let covered = order.iter().position(is_summary).map(|at| at + 1);
+            order.truncate(first.or(covered).unwrap_or(0));
+        }
+        order.push(at);
+    }
+    order
 }
 
 /// A history that servers accept: every tool call is answered exactly once and at once, no answer
@@ -45,7 +91,7 @@ pub fn repair_history(messages: Vec<Message>) -> Vec<Message> {
         match message {
             // Not behind a call: an orphan.
             Message::Tool { .. } => {}
-            Message::User { .. } => repaired.push(message),
+            Message::User { .. } | Message::Summary { .. } => repaired.push(message),
             Message::Assistant {
                 content,
                 reasoning,
@@ -66,7 +112,10 @@ pub fn repair_history(messages: Vec<Message>) -> Vec<Message> {
                         let answer = answers.iter().position(|(id, ..)| *id == call.id);
                         let answer = answer.map(|at| answers.remove(at));
                         claim_id(call, &mut used);
-                        if parse_arguments(&call.arguments).is_err() {
+                        // Some servers refuse a history with broken arguments in it, or with none.
+                        if call.arguments.trim().is_empty()
+                            || parse_arguments(&call.arguments).is_err()
+                        {
                             call.arguments = "{}".into();
                         }
                         let (content, attachments) = match answer {
@@ -227,6 +276,78 @@ mod tests {
         }
     }
 
+    fn summary(keeps: usize) -> Message {
+        Message::Summary {
+            content: "s".into(),
+            verbatim: Vec::new(),
+            keeps,
+        }
+    }
+
+    fn again(content: &str) -> Message {
+        Message::User {
+            content: content.into(),
+            images: Vec::new(),
+            again: true,
+        }
+    }
+
+    #[test]
+    fn a_summary_stands_for_what_it_covers_and_a_repetition_for_what_it_repeats() {
+        let (u, a) = (Message::user, Message::assistant);
+        let cases = [
+            ("nothing", vec![], vec![]),
+            (
+                "nothing to replace",
+                vec![u("1"), a("1"), u("2")],
+                vec![u("1"), a("1"), u("2")],
+            ),
+            (
+                "all before it",
+                vec![u("1"), a("1"), summary(0), u("2")],
+                vec![summary(0), u("2")],
+            ),
+            (
+                "all but what it keeps, which stands behind it",
+                vec![u("1"), a("1"), u("2"), a("2"), u("3"), summary(3), a("3")],
+                vec![summary(3), u("2"), a("2"), u("3"), a("3")],
+            ),
+            (
+                "an earlier summary too, which does not count",
+                vec![u("1"), a("1"), summary(1), u("2"), summary(2), a("2")],
+                vec![summary(2), a("1"), u("2"), a("2")],
+            ),
+            (
+                "more than there is",
+                vec![u("1"), summary(9), a("1")],
+                vec![summary(9), u("1"), a("1")],
+            ),
+            (
+                "the last thing said, once more",
+                vec![u("1"), a("1"), u("2"), a("2"), again("2"), a("better")],
+                vec![u("1"), a("1"), again("2"), a("better")],
+            ),
+            (
+                "twice more",
+                vec![u("1"), a("x"), again("1"), a("y"), again("1")],
+                vec![again("1")],
+            ),
+            (
+                "what a summary has covered the beginning of",
+                vec![u("1"), summary(0), a("1"), again("1"), a("better")],
+                vec![summary(0), again("1"), a("better")],
+            ),
+            (
+                "the first thing ever",
+                vec![a("x"), again("1")],
+                vec![again("1")],
+            ),
+        ];
+        for (case, messages, left) in cases {
+            assert_eq!(effective_history(messages), left, "{case}");
+        }
+    }
+
     #[test]
     fn the_newest_whole_turns_are_kept() {
         let history = [
@@ -271,7 +392,7 @@ mod tests {
                         prop_assert!(at.is_some(), "{:?}", repaired);
                         open.remove(at.unwrap());
                     }
-                    Message::User { .. } => prop_assert!(open.is_empty()),
+                    Message::User { .. } | Message::Summary { .. } => prop_assert!(open.is_empty()),
                     Message::Assistant { tool_calls, .. } => {
                         prop_assert!(open.is_empty());
                         for call in tool_calls {
@@ -284,12 +405,22 @@ mod tests {
             prop_assert!(open.is_empty());
             prop_assert_eq!(repair_history(repaired.clone()), repaired);
         }
+
+        #[test]
+        fn what_counts_of_a_history_is_all_that_counts_of_it(messages in prop::collection::vec(message(), 0..12)) {
+            let left = effective_history(messages);
+            let is_summary = |message: &Message| matches!(message, Message::Summary { .. });
+            // The summary stands first, before all that it does not stand for.
+            prop_assert!(!left.iter().skip(1).any(is_summary));
+        }
     }
 
     fn message() -> impl Strategy<Value = Message> {
         prop_oneof![
             Just(Message::user("u")),
+            Just(again("u")),
             Just(Message::assistant("a")),
+            (0..6_usize).prop_map(summary),
             "[ab]{0,1}(_2)?".prop_map(|id| Message::tool(id, "t")),
             prop::collection::vec("[ab]{0,1}(_2)?", 0..3).prop_map(|ids| {
                 asks(&ids.iter().map(String::as_str).collect::<Vec<_>>(), "{}")

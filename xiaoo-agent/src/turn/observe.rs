@@ -4,24 +4,22 @@ use core::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::message::Message;
+use super::Recorded;
 
 /// Who follows a turn: shows it, and keeps what must survive a crash.
 pub trait Observer: Send {
     /// Something to show. Must not block: the model's stream waits behind it.
     fn progress(&mut self, progress: Progress);
 
-    /// A message joins the conversation: each reply of the model before its tools run, each
-    /// tool's result as it comes, the final answer last. The user's message is not among them:
-    /// it was the caller's before the turn began. The turn goes on when the future ends.
+    /// A step that must survive a crash: each reply of the model before its tools run, each call
+    /// before it starts, each tool's result as it comes, the final answer last. The user's
+    /// message is not among them: it was the caller's before the turn began. The turn goes on
+    /// when the future ends.
     ///
     /// # Errors
-    /// When the message could not be kept; the turn ends then.
-    fn record(
-        &mut self,
-        message: &Message,
-    ) -> impl Future<Output = Result<(), RecordFailed>> + Send {
-        let _ = message;
+    /// When the step could not be kept; the turn ends then.
+    fn record(&mut self, step: &Recorded) -> impl Future<Output = Result<(), RecordFailed>> + Send {
+        let _ = step;
         core::future::ready(Ok(()))
     }
 }
@@ -62,6 +60,25 @@ pub enum Progress {
         /// Whether it worked.
         ok: bool,
     },
+    /// A call waits for somebody to agree to it.
+    WaitingForApproval {
+        /// The tool's name.
+        tool: String,
+    },
+    /// A tool waits for the answer of a person.
+    WaitingForPerson {
+        /// The tool's name.
+        tool: String,
+    },
+    /// The conversation became too long and is being shortened.
+    Compacting,
+    /// A model is down; this one is asked instead.
+    FellBack {
+        /// Its name.
+        model: String,
+        /// [`ModelError::class`](crate::ModelError::class) of what went wrong with the one before.
+        why: &'static str,
+    },
     /// The model failed and will be asked again.
     Retrying {
         /// The number of the request that comes next; the first one was 1.
@@ -79,7 +96,7 @@ impl Progress {
     pub const WRITING_INTERVAL: Duration = Duration::from_millis(200);
 }
 
-/// The observer could not keep a message.
+/// The observer could not keep a step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the step could not be recorded: {0}")]
 pub struct RecordFailed(pub String);

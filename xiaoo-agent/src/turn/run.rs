@@ -1,134 +1,218 @@
 //! The loop itself.
 
-use core::panic::AssertUnwindSafe;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use futures_util::future::FutureExt;
-use serde_json::Value;
-use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::history::{claim_id, fit_history, parse_arguments, repair_history};
-use super::{Observer, Progress, TurnError, TurnOutcome, TurnRequest};
+use super::calls::Repeats;
+use super::deadline::Deadline;
+use super::history::{INTERRUPTED, claim_id, repair_history};
+use super::models::{Models, Unanswered};
+use super::{
+    Observer, Progress, Recorded, TurnError, TurnFailed, TurnOutcome, TurnRequest, pictures,
+};
 use crate::message::{Message, ToolCall};
-use crate::model::{Finish, Model, ModelError, Question, Reply, Update, Usage};
-use crate::tool::{ToolContext, ToolOutput, ToolSet};
+use crate::model::{Finish, ModelChain, ModelError, Question, Reply, Update, Usage};
+use crate::tool::ToolSet;
 
 pub(super) struct Turn<'a, O> {
-    model: &'a Model,
-    request: TurnRequest<'a>,
-    observer: &'a mut O,
-    cancel: &'a CancellationToken,
+    pub(super) models: Models<'a>,
+    pub(super) request: TurnRequest<'a>,
+    pub(super) observer: &'a mut O,
+    pub(super) deadline: Deadline,
+    /// What tools are stopped by; fires at the latest when the turn is over.
+    pub(super) stop: CancellationToken,
+    _stop: DropGuard,
     /// What came after the user's message.
-    after: Vec<Message>,
+    pub(super) after: Vec<Message>,
+    /// Calls that started; they may be without a result.
+    pub(super) started: HashSet<String>,
     /// Ids of all calls of the conversation.
     used_ids: HashSet<String>,
-    repeats: Repeats,
-    history_bytes_max: usize,
-    usage: Usage,
+    pub(super) repeats: Repeats,
+    /// What is sent in place of outputs that were taken out, by the id of the call.
+    pub(super) stubs: HashMap<String, String>,
+    /// The system prompt and the tools.
+    pub(super) fixed_bytes: usize,
+    /// How much history is sent; less than what is allowed once turns had to be dropped.
+    pub(super) history_bytes: usize,
+    /// Whether it was tried in vain to have the conversation summarised.
+    pub(super) summaries_fail: bool,
+}
+
+/// An answer, and how it came about.
+pub(super) struct Answer {
+    text: String,
+    cut_off: bool,
+    model: String,
 }
 
 impl<'a, O: Observer> Turn<'a, O> {
     pub(super) fn new(
-        model: &'a Model,
-        mut request: TurnRequest<'a>,
+        models: &'a ModelChain,
+        request: TurnRequest<'a>,
         observer: &'a mut O,
-        cancel: &'a CancellationToken,
+        cancel: &CancellationToken,
     ) -> Self {
-        let after = core::mem::take(&mut request.resume);
-        let used_ids = request.history.iter().chain(&after).flat_map(call_ids);
+        let recorded = request.resume.iter().filter_map(Recorded::message);
+        let used_ids = request.history.iter().chain(recorded).flat_map(call_ids);
+        let stop = cancel.child_token();
         Self {
-            model,
+            models: Models::new(models),
             used_ids: used_ids.map(str::to_owned).collect(),
-            after,
+            deadline: Deadline::new(request.limits.turn_timeout),
+            _stop: stop.clone().drop_guard(),
+            stop,
+            after: Vec::new(),
+            started: HashSet::new(),
             repeats: Repeats::default(),
-            history_bytes_max: request.limits.history_bytes_max,
-            usage: Usage::default(),
+            stubs: HashMap::new(),
+            fixed_bytes: request.system.len() + tools_size(request.tools),
+            history_bytes: usize::MAX,
+            summaries_fail: false,
             request,
             observer,
-            cancel,
         }
     }
 
-    pub(super) async fn run(mut self) -> Result<TurnOutcome, TurnError> {
+    pub(super) fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    pub(super) async fn run(&mut self) -> Result<Answer, TurnError> {
         if let Some(answer) = self.take_up().await? {
-            return Ok(self.outcome(answer, false));
+            return Ok(answer);
         }
         loop {
             let is_last = self.steps() + 1 >= self.request.limits.steps_max;
-            let reply = self.ask(is_last).await?;
-            self.usage = self.usage.plus(reply.usage.unwrap_or_default());
+            let (reply, usage) = self.ask(is_last).await?;
             if let Some(text) = final_text(&reply, is_last)? {
-                let cut_off = reply.finish == Finish::Length;
-                self.add(Message::Assistant {
-                    content: text.clone(),
+                let answer = Answer {
+                    text: text.clone(),
+                    cut_off: reply.finish == Finish::Length,
+                    model: self.models.name().to_owned(),
+                };
+                let said = Message::Assistant {
+                    content: text,
                     reasoning: reply.reasoning,
                     tool_calls: Vec::new(),
-                })
-                .await?;
-                return Ok(self.outcome(text, cut_off));
+                };
+                self.add_reply(said, usage).await?;
+                return Ok(answer);
             }
-            self.run_tools(reply).await?;
+            self.run_tools(reply, usage).await?;
         }
     }
 
     /// Continues where an interrupted run of this turn was. Its answer, if it had one already.
-    async fn take_up(&mut self) -> Result<Option<String>, TurnError> {
-        let recorded = core::mem::take(&mut self.after);
-        let was_answered: HashSet<String> = recorded
-            .iter()
-            .filter_map(|message| match message {
-                Message::Tool { tool_call_id, .. } => Some(tool_call_id.clone()),
-                Message::User { .. } | Message::Assistant { .. } => None,
-            })
-            .collect();
-        for message in repair_history(recorded) {
-            let is_new = matches!(&message, Message::Tool { tool_call_id, .. } if !was_answered.contains(tool_call_id));
-            if is_new {
-                self.add(message).await?;
-            } else {
-                self.after.push(message);
+    async fn take_up(&mut self) -> Result<Option<Answer>, TurnError> {
+        let mut said_by = self.models.name().to_owned();
+        // Whether the starts of the last reply's calls were recorded.
+        let mut tells_starts = false;
+        for step in core::mem::take(&mut self.request.resume) {
+            match step {
+                Recorded::Reply {
+                    reply,
+                    model,
+                    usage,
+                } => {
+                    self.models.spend(&model, usage);
+                    (said_by, tells_starts) = (model, true);
+                    self.after.push(reply);
+                }
+                Recorded::Started { started } => {
+                    self.started.insert(started);
+                }
+                Recorded::Message(message) => {
+                    tells_starts &= !matches!(message, Message::Assistant { .. });
+                    self.after.push(message);
+                }
             }
         }
-        Ok(match self.after.last() {
-            Some(Message::Assistant {
-                content,
-                tool_calls,
-                ..
-            }) if tool_calls.is_empty() => Some(content.clone()),
-            _ => None,
-        })
+        let answered: HashSet<String> = self.after.iter().filter_map(answers).collect();
+        for call in self.after.iter().flat_map(calls) {
+            if answered.contains(&call.id) {
+                self.repeats.is_too_often(call);
+            }
+        }
+        let last = |message: &&Message| matches!(message, Message::Assistant { .. });
+        let Some(Message::Assistant {
+            content,
+            tool_calls,
+            ..
+        }) = self.after.iter().rev().find(last)
+        else {
+            return Ok(None);
+        };
+        if tool_calls.is_empty() {
+            return Ok(Some(Answer {
+                text: content.clone(),
+                cut_off: false,
+                model: said_by,
+            }));
+        }
+        for call in tool_calls.clone() {
+            if answered.contains(&call.id) {
+                continue;
+            }
+            if tells_starts && !self.started.contains(&call.id) {
+                self.answer_call(&call).await?;
+            } else {
+                self.add(Message::tool(call.id, INTERRUPTED)).await?;
+            }
+        }
+        Ok(None)
     }
 
-    /// Asks the model; with half the history once more, when it was too much.
-    async fn ask(&mut self, is_last: bool) -> Result<Reply, TurnError> {
+    /// Asks the model; once more with a shorter conversation when it was too much, and the next
+    /// model when this one is down.
+    async fn ask(&mut self, is_last: bool) -> Result<(Reply, Usage), TurnError> {
+        let mut was_refused = false;
         loop {
-            let history = fit_history(self.request.history, self.history_bytes_max);
-            let history_bytes: usize = history.iter().map(Message::size).sum();
-            match self.ask_once(history, is_last).await {
-                Err(overflow @ ModelError::ContextOverflow { .. }) if history_bytes > 0 => {
-                    // Ends, because it halves what there is.
-                    self.history_bytes_max = history_bytes / 2;
+            self.make_room().await?;
+            let (bytes, asked) = self.ask_once(is_last).await;
+            let unanswered = match asked {
+                Ok(reply) => return Ok(reply),
+                Err(unanswered) => unanswered,
+            };
+            if let ModelError::ContextOverflow { limit } = unanswered.error
+                && !was_refused
+                && !unanswered.shown
+            {
+                was_refused = true;
+                self.models.refused(bytes, limit);
+                if self.make_room().await? {
                     self.observer.progress(Progress::Retrying {
                         attempt: 2,
-                        why: overflow.class(),
+                        why: unanswered.error.class(),
                         wait: core::time::Duration::ZERO,
                     });
+                    continue;
                 }
-                asked => return Ok(asked?),
             }
+            if !self.fall_back(&unanswered) {
+                return Err(unanswered.error.into());
+            }
+            was_refused = false;
         }
     }
 
-    async fn ask_once(&mut self, history: &[Message], is_last: bool) -> Result<Reply, ModelError> {
-        let user = core::iter::once(&self.request.user);
-        let messages: Vec<Message> = history
-            .iter()
-            .chain(user)
-            .chain(&self.after)
-            .cloned()
-            .collect();
-        let messages = repair_history(messages);
+    /// Whether there is another model to ask; it is the one from now on.
+    pub(super) fn fall_back(&mut self, unanswered: &Unanswered) -> bool {
+        let Some(model) = self.models.fall_back(unanswered) else {
+            return false;
+        };
+        self.observer.progress(Progress::FellBack {
+            model: model.config().model.clone(),
+            why: unanswered.error.class(),
+        });
+        true
+    }
+
+    /// Asks once; also says how many bytes the question had.
+    async fn ask_once(&mut self, is_last: bool) -> (usize, Result<(Reply, Usage), Unanswered>) {
+        let messages = self.messages();
         let no_tools = ToolSet::new();
         let has_used_up = is_last && !self.request.tools.is_empty();
         let system = if has_used_up {
@@ -136,6 +220,8 @@ impl<'a, O: Observer> Turn<'a, O> {
         } else {
             self.request.system.to_owned()
         };
+        let can_see = self.models.model().config().vision;
+        let pictures = pictures::of(&messages, self.request.workspace.as_ref(), can_see).await;
         let question = Question {
             system: system.trim(),
             messages: &messages,
@@ -144,12 +230,15 @@ impl<'a, O: Observer> Turn<'a, O> {
             } else {
                 self.request.tools
             },
+            pictures: &pictures,
         };
+        let bytes = self.fixed_bytes + messages.iter().map(Message::size).sum::<usize>();
         self.observer.progress(Progress::Thinking);
         let observer = &mut *self.observer;
         let mut next_at = None;
-        self.model
-            .answer(&question, &mut |update| match update {
+        let asked = self
+            .models
+            .ask(&question, bytes, &mut |update| match update {
                 Update::Text(text) => {
                     let now = Instant::now();
                     if next_at.is_none_or(|at| now >= at) {
@@ -168,82 +257,57 @@ impl<'a, O: Observer> Turn<'a, O> {
                     });
                 }
             })
-            .await
+            .await;
+        (bytes, asked)
+    }
+
+    /// The conversation as it is sent.
+    fn messages(&self) -> Vec<Message> {
+        let whole = self.whole();
+        let (order, _) = self.view();
+        let messages = order.iter().filter_map(|at| whole.get(*at).copied());
+        let sent = messages.map(|message| self.sent(message).unwrap_or_else(|| message.clone()));
+        repair_history(sent.collect())
     }
 
     /// Records what the model asked for, then does it, one call after the other.
-    async fn run_tools(&mut self, reply: Reply) -> Result<(), TurnError> {
+    async fn run_tools(&mut self, reply: Reply, usage: Usage) -> Result<(), TurnError> {
         let mut tool_calls = reply.tool_calls;
-        let mut arguments = Vec::with_capacity(tool_calls.len());
         for call in &mut tool_calls {
             claim_id(call, &mut self.used_ids);
-            let parsed = parse_arguments(&call.arguments);
-            // Some servers refuse a history with broken arguments in it, or with none.
-            if parsed.is_err() || call.arguments.trim().is_empty() {
-                call.arguments = "{}".into();
-            }
-            arguments.push(parsed);
         }
-        self.add(Message::Assistant {
+        let said = Message::Assistant {
             content: reply.text,
             reasoning: reply.reasoning,
             tool_calls: tool_calls.clone(),
-        })
-        .await?;
-        for (call, arguments) in tool_calls.into_iter().zip(arguments) {
-            self.observer.progress(Progress::ToolStarted {
-                name: call.name.clone(),
-            });
-            let output = self.run_tool(&call, arguments).await;
-            self.observer.progress(Progress::ToolFinished {
-                name: call.name,
-                ok: !output.is_error,
-            });
-            let content = cut(output.content, self.request.limits.tool_output_bytes_max);
-            self.add(Message::Tool {
-                tool_call_id: call.id,
-                content,
-                attachments: output.attachments,
-            })
-            .await?;
+        };
+        self.add_reply(said, usage).await?;
+        for call in &tool_calls {
+            self.answer_call(call).await?;
         }
         Ok(())
     }
 
-    async fn run_tool(&mut self, call: &ToolCall, arguments: Result<Value, String>) -> ToolOutput {
-        let arguments = match arguments {
-            Ok(arguments) => arguments,
-            Err(why) => return ToolOutput::error(format!("Error: {why}")),
-        };
-        let Some(tool) = self.request.tools.get(&call.name) else {
-            let names: Vec<&str> = self.request.tools.iter().map(|tool| tool.name()).collect();
-            return ToolOutput::error(format!(
-                "Error: there is no tool of that name. There are: {}",
-                names.join(", ")
-            ));
-        };
-        if self.repeats.is_too_often(call) {
-            return ToolOutput::error(SAME_AGAIN);
-        }
-        let limit = self.request.limits.tool_timeout;
-        let context = ToolContext::new(&call.id, self.cancel.child_token());
-        let called = AssertUnwindSafe(tool.call(arguments, &context)).catch_unwind();
-        match timeout(limit, called).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(_)) => {
-                tracing::error!(tool = tool.name(), "a tool panicked");
-                ToolOutput::error("Error: the tool broke. That is a bug in the tool.")
-            }
-            Err(_) => {
-                context.cancel.cancel();
-                ToolOutput::error(format!("Error: the tool took longer than {limit:?}"))
-            }
-        }
+    pub(super) async fn add(&mut self, message: Message) -> Result<(), TurnError> {
+        let step = Recorded::Message(message);
+        self.observer.record(&step).await?;
+        self.after.extend(step.into_message());
+        Ok(())
     }
 
-    async fn add(&mut self, message: Message) -> Result<(), TurnError> {
-        self.observer.record(&message).await?;
-        self.after.push(message);
+    /// Adds what the model has just said.
+    pub(super) async fn add_reply(
+        &mut self,
+        reply: Message,
+        usage: Usage,
+    ) -> Result<(), TurnError> {
+        let step = Recorded::Reply {
+            reply,
+            model: self.models.name().to_owned(),
+            usage,
+        };
+        self.observer.record(&step).await?;
+        self.after.extend(step.into_message());
         Ok(())
     }
 
@@ -254,17 +318,52 @@ impl<'a, O: Observer> Turn<'a, O> {
         u32::try_from(replies.count()).unwrap_or(u32::MAX)
     }
 
-    fn outcome(self, answer: String, cut_off: bool) -> TurnOutcome {
-        let steps = self.steps();
-        let mut new_messages = vec![self.request.user];
-        new_messages.extend(self.after);
+    pub(super) fn outcome(self, answer: Answer) -> TurnOutcome {
         TurnOutcome {
-            new_messages,
-            answer,
-            cut_off,
-            usage: self.usage,
-            steps,
+            answer: answer.text,
+            cut_off: answer.cut_off,
+            usage: self.models.usage(),
+            by_model: self.models.by_model(),
+            steps: self.steps(),
+            model: answer.model,
+            new_messages: self.into_messages(),
         }
+    }
+
+    pub(super) fn failed(self, error: TurnError) -> TurnFailed {
+        let (usage, by_model) = (self.models.usage(), self.models.by_model());
+        let started = self.started.clone();
+        let mut messages = self.into_messages();
+        let answered: HashSet<String> = messages.iter().filter_map(answers).collect();
+        let open = messages.iter().flat_map(calls);
+        let open: Vec<Message> = open
+            .filter(|call| !answered.contains(&call.id))
+            .map(|call| {
+                let fate = if started.contains(&call.id) {
+                    CUT_OFF
+                } else {
+                    NOT_MADE
+                };
+                Message::tool(call.id.clone(), fate)
+            })
+            .collect();
+        // Only the last reply's calls can be open, and their results stand last.
+        messages.extend(open);
+        TurnFailed {
+            error,
+            messages: repair_history(messages),
+            usage,
+            by_model,
+        }
+    }
+
+    fn into_messages(self) -> Vec<Message> {
+        let after: Vec<Message> = self
+            .after
+            .iter()
+            .map(|message| self.sent(message).unwrap_or_else(|| message.clone()))
+            .collect();
+        core::iter::once(self.request.user).chain(after).collect()
     }
 }
 
@@ -284,63 +383,41 @@ fn final_text(reply: &Reply, is_last: bool) -> Result<Option<String>, ModelError
     }
 }
 
-/// Notices a model that turns in a circle.
-#[derive(Debug, Default)]
-struct Repeats {
-    last: Option<(String, String)>,
-    times: u32,
-}
-
-impl Repeats {
-    /// Counts the call in; whether it comes once too often in a row.
-    fn is_too_often(&mut self, call: &ToolCall) -> bool {
-        /// Twice may be a second look; the third time nothing new can come.
-        const TIMES_MAX: u32 = 2;
-        let this = (call.name.clone(), call.arguments.clone());
-        if self.last.as_ref() == Some(&this) {
-            self.times = self.times.saturating_add(1);
-        } else {
-            self.last = Some(this);
-            self.times = 1;
-        }
-        self.times > TIMES_MAX
+fn calls(message: &Message) -> &[ToolCall] {
+    match message {
+        Message::Assistant { tool_calls, .. } => tool_calls,
+        Message::User { .. } | Message::Tool { .. } | Message::Summary { .. } => &[],
     }
 }
 
 fn call_ids(message: &Message) -> impl Iterator<Item = &str> {
-    let calls = match message {
-        Message::Assistant { tool_calls, .. } => tool_calls.as_slice(),
-        Message::User { .. } | Message::Tool { .. } => &[],
-    };
-    calls.iter().map(|call| call.id.as_str())
+    calls(message).iter().map(|call| call.id.as_str())
 }
 
-/// The beginning of a tool's output, cut at a character, with a word on what is missing.
-fn cut(mut output: String, bytes_max: usize) -> String {
-    let bytes = output.len();
-    if bytes > bytes_max {
-        let fits = output.char_indices().map(|(at, _)| at);
-        let shown = fits.take_while(|at| *at <= bytes_max).last().unwrap_or(0);
-        output.truncate(shown);
-        output.push_str(&format!("\n[cut: the first {shown} of {bytes} bytes]"));
+/// The call that this is the result of.
+fn answers(message: &Message) -> Option<String> {
+    match message {
+        Message::Tool { tool_call_id, .. } => Some(tool_call_id.clone()),
+        Message::User { .. } | Message::Assistant { .. } | Message::Summary { .. } => None,
     }
-    output
+}
+
+/// What the tools take up in a request.
+fn tools_size(tools: &ToolSet) -> usize {
+    /// What the JSON around one of them comes to, rounded up.
+    const FRAMING: usize = 64;
+    let size = |tool: &dyn crate::tool::Tool| {
+        FRAMING + tool.name().len() + tool.description().len() + tool.parameters().to_string().len()
+    };
+    tools.iter().map(|tool| size(tool.as_ref())).sum()
 }
 
 const LAST_STEP: &str =
     "No more tool calls are possible in this turn. Answer now with what you have found out.";
 
-const SAME_AGAIN: &str = "Error: this is the third time in a row that you make the same call with \
-    the same arguments; it was not run. Use the earlier results, or try something else.";
+/// What stands for the result of a call in a turn that ended while it ran.
+const CUT_OFF: &str = "Error: the turn ended while this call was running. It may or may not have \
+    taken effect. Check before you repeat it.";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn output_is_cut_between_characters() {
-        assert_eq!(cut("你好".into(), 6), "你好");
-        assert_eq!(cut("你好".into(), 5), "你\n[cut: the first 3 of 6 bytes]");
-        assert_eq!(cut("你好".into(), 0), "\n[cut: the first 0 of 6 bytes]");
-    }
-}
+/// And of one that it ended before.
+const NOT_MADE: &str = "Error: the turn ended before this call was made.";

@@ -439,6 +439,8 @@ impl EndpointConfig {
             .with_api_key(self.api_key.clone());
         config.max_tokens = self.max_tokens;
         config.extra = self.extra_body.clone();
+        config.context_window = self.context_window;
+        config.vision = self.vision;
         config.timeouts.headers = timeout;
         config.timeouts.idle = timeout;
         config.timeouts.no_progress = config.timeouts.no_progress.max(timeout);

@@ -163,7 +163,11 @@ impl Admission {
         match pipeline.settings.policy.decide(message, known) {
             Decision::Answer => {}
             Decision::Ignore(why) => {
-                if pipeline.settings.policy.lacks_only_a_mention(message, known) {
+                if pipeline
+                    .settings
+                    .policy
+                    .lacks_only_a_mention(message, known)
+                {
                     guests::brought(pipeline, message).await;
                 }
                 return Err(why);
@@ -337,7 +341,8 @@ impl Lane {
 /// The conversation that a lane beside it belongs to.
 #[must_use]
 pub fn conversation_of(lane: &str) -> &str {
-    lane.split_once('#').map_or(lane, |(conversation, _)| conversation)
+    lane.split_once('#')
+        .map_or(lane, |(conversation, _)| conversation)
 }
 
 impl Ingress for Admission {

@@ -236,7 +236,11 @@ impl ChatOfTurn {
             self.message.message_id.as_str(),
             self.message.chat_id.as_str(),
         );
-        let in_thread = self.message.thread_id.as_deref().is_some_and(|id| !id.is_empty());
+        let in_thread = self
+            .message
+            .thread_id
+            .as_deref()
+            .is_some_and(|id| !id.is_empty());
         let sent = self
             .pipeline
             .api
@@ -287,12 +291,10 @@ pub(super) async fn end(
 ) -> Result<Option<Ask>, StoreError> {
     pipeline
         .change_note(scope, call_id, KEPT, |known: Option<&Ask>| {
-            known
-                .filter(|ask| ask.state == State::Open)
-                .map(|ask| Ask {
-                    state: state.clone(),
-                    ..ask.clone()
-                })
+            known.filter(|ask| ask.state == State::Open).map(|ask| Ask {
+                state: state.clone(),
+                ..ask.clone()
+            })
         })
         .await
 }
@@ -300,7 +302,11 @@ pub(super) async fn end(
 /// Everything that a turn has asked, ended now.
 pub(super) async fn withdrawn(pipeline: &Pipeline, turn: TurnId) -> Vec<(String, Ask)> {
     let scope = scope(turn);
-    let asked = match pipeline.store.notes(&scope, ASKS_MAX, pipeline.now_ms()).await {
+    let asked = match pipeline
+        .store
+        .notes(&scope, ASKS_MAX, pipeline.now_ms())
+        .await
+    {
         Ok(asked) => asked,
         Err(error) => {
             warn!("what was asked cannot be read: {error}");
@@ -366,10 +372,7 @@ impl Chat for ChatOfTurn {
         })
     }
 
-    fn ask<'a>(
-        &'a self,
-        question: &'a PersonQuestion,
-    ) -> BoxFuture<'a, Result<String, ChatError>> {
+    fn ask<'a>(&'a self, question: &'a PersonQuestion) -> BoxFuture<'a, Result<String, ChatError>> {
         Box::pin(async {
             let what = What::Question {
                 text: question.text.clone(),

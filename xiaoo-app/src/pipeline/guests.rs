@@ -67,10 +67,7 @@ pub(super) async fn is_paired(pipeline: &Pipeline, message: &InboundMessage) -> 
 }
 
 /// The code by which an admin lets this person in.
-pub(super) async fn pairing_code(
-    pipeline: &Pipeline,
-    open_id: &str,
-) -> Result<String, StoreError> {
+pub(super) async fn pairing_code(pipeline: &Pipeline, open_id: &str) -> Result<String, StoreError> {
     let scope = format!("code_of:{open_id}");
     if let Some(code) = pipeline.note::<String>(&scope, NOTE).await? {
         return Ok(code);
@@ -82,9 +79,12 @@ pub(super) async fn pairing_code(
     for _ in 0..CODE_TRIES_MAX {
         code = format!("{:06}", fastrand::u32(0..1_000_000));
         let there = pipeline
-            .change_note(&code_scope(&code), NOTE, CODE_KEPT, |known: Option<&Stranger>| {
-                known.is_none().then(|| stranger.clone())
-            })
+            .change_note(
+                &code_scope(&code),
+                NOTE,
+                CODE_KEPT,
+                |known: Option<&Stranger>| known.is_none().then(|| stranger.clone()),
+            )
             .await?;
         if there.as_ref() == Some(&stranger) {
             break;
@@ -103,7 +103,10 @@ pub(super) async fn let_in(pipeline: &Pipeline, code: &str) -> Result<Option<Str
     pipeline
         .keep_note(&paired(&stranger.open_id), NOTE, &true, PAIRED_KEPT)
         .await?;
-    pipeline.store.delete_note(&scope, NOTE).await?;
+    pipeline
+        .store
+        .delete_note(&scope, NOTE, pipeline.now_ms())
+        .await?;
     info!(open_id = stranger.open_id, "somebody was let in by a code");
     Ok(Some(stranger.open_id))
 }
@@ -154,7 +157,11 @@ pub(super) async fn spoke(pipeline: &Pipeline, chat_id: &str, is_bot: bool) {
             .await
             .map(drop)
     } else {
-        pipeline.store.delete_note(&scope, NOTE).await.map(drop)
+        pipeline
+            .store
+            .delete_note(&scope, NOTE, pipeline.now_ms())
+            .await
+            .map(drop)
     };
     if let Err(error) = counted {
         warn!("how long bots have talked cannot be noted: {error}");
@@ -173,14 +180,19 @@ pub(super) async fn brought(pipeline: &Pipeline, message: &InboundMessage) {
     };
     let scope = brought_scope(&message.chat_id, &message.sender_open_id);
     let kept = pipeline
-        .change_note(&scope, NOTE, BROUGHT_KEPT, |known: Option<&Vec<Brought>>| {
-            let mut known = known.cloned().unwrap_or_default();
-            known.retain(|other| other.message_id != brought.message_id);
-            known.push(brought.clone());
-            let old = known.len().saturating_sub(BROUGHT_MAX);
-            known.drain(..old);
-            Some(known)
-        })
+        .change_note(
+            &scope,
+            NOTE,
+            BROUGHT_KEPT,
+            |known: Option<&Vec<Brought>>| {
+                let mut known = known.cloned().unwrap_or_default();
+                known.retain(|other| other.message_id != brought.message_id);
+                known.push(brought.clone());
+                let old = known.len().saturating_sub(BROUGHT_MAX);
+                known.drain(..old);
+                Some(known)
+            },
+        )
         .await;
     if let Err(error) = kept {
         warn!("files that somebody brought could not be noted: {error}");
@@ -200,7 +212,11 @@ pub(super) async fn brought_before(
 /// Forgets them: their turn has them now.
 pub(super) async fn forget_brought(pipeline: &Pipeline, message: &InboundMessage) {
     let scope = brought_scope(&message.chat_id, &message.sender_open_id);
-    if let Err(error) = pipeline.store.delete_note(&scope, NOTE).await {
+    if let Err(error) = pipeline
+        .store
+        .delete_note(&scope, NOTE, pipeline.now_ms())
+        .await
+    {
         warn!("files that somebody brought could not be forgotten: {error}");
     }
 }

@@ -72,7 +72,10 @@ impl Intake<'_> {
                 name: file.name.clone(),
             }));
         }
-        wanted.extend(of_message(&self.message.message_id, &self.message.resources));
+        wanted.extend(of_message(
+            &self.message.message_id,
+            &self.message.resources,
+        ));
         let bundle = self.bundle(people, &mut wanted).await;
         let quoted = self.quoted(people, &mut wanted).await;
         let attached = self.fetch(wanted).await;
@@ -131,7 +134,11 @@ impl Intake<'_> {
     /// The message that is quoted. In a thread every message names the first one; there it is
     /// only told when it is what is answered.
     async fn quoted(&self, people: &Directory, wanted: &mut Vec<Wanted>) -> Option<Quoted> {
-        let parent = self.message.parent_id.as_deref().filter(|id| !id.is_empty())?;
+        let parent = self
+            .message
+            .parent_id
+            .as_deref()
+            .filter(|id| !id.is_empty())?;
         let listed = self.listed(parent).await;
         let quoted = context::quoted(&listed, people)?;
         wanted.extend(of_message(parent, &quoted.resources));
@@ -170,7 +177,10 @@ impl Intake<'_> {
                     "a file was not fetched: {why}"
                 );
                 Attached::Missing {
-                    name: file.name.clone().unwrap_or_else(|| kind_word(file.kind).into()),
+                    name: file
+                        .name
+                        .clone()
+                        .unwrap_or_else(|| kind_word(file.kind).into()),
                     why,
                 }
             }));

@@ -165,6 +165,8 @@ pub struct Counters {
     pub turned_away: AtomicU64,
     /// Buttons that were pressed.
     pub clicks: AtomicU64,
+    /// Commands that were obeyed.
+    pub commands: AtomicU64,
     /// Turns that run now.
     pub running: AtomicU64,
 }

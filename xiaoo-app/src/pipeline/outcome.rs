@@ -216,17 +216,20 @@ pub(super) fn replied(
     now_ms: i64,
 ) -> TurnResult {
     let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
-    let replies = contents.into_iter().enumerate().map(|(part, content)| Sending::Reply {
-        message_id: message.message_id.clone(),
-        chat_id: message.chat_id.clone(),
-        in_thread: thread_id.is_some(),
-        thread_id: thread_id.clone(),
-        msg_type: content.msg_type.to_owned(),
-        content: content.content,
-        fallback: content.fallback,
-        part,
-        asked_ms: turn.received_ms,
-    });
+    let replies = contents
+        .into_iter()
+        .enumerate()
+        .map(|(part, content)| Sending::Reply {
+            message_id: message.message_id.clone(),
+            chat_id: message.chat_id.clone(),
+            in_thread: thread_id.is_some(),
+            thread_id: thread_id.clone(),
+            msg_type: content.msg_type.to_owned(),
+            content: content.content,
+            fallback: content.fallback,
+            part,
+            asked_ms: turn.received_ms,
+        });
     TurnResult {
         outcome: Outcome::Answered,
         detail: None,

@@ -56,7 +56,10 @@ impl Running {
     /// one.
     pub fn stop(&self, conversation: &str, until: TurnId) -> bool {
         let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(handle) = turns.get(conversation).filter(|handle| handle.turn <= until) else {
+        let Some(handle) = turns
+            .get(conversation)
+            .filter(|handle| handle.turn <= until)
+        else {
             return false;
         };
         handle.stopped.store(true, Ordering::Release);

@@ -33,7 +33,8 @@ impl Setting {
     /// Whether what this turn has left is forgotten.
     #[must_use]
     pub fn has_forgotten(&self, turn: TurnId) -> bool {
-        self.forgotten.is_some_and(|forgotten| turn.get() <= forgotten)
+        self.forgotten
+            .is_some_and(|forgotten| turn.get() <= forgotten)
     }
 
     /// Stops the turns up to this one.
@@ -60,11 +61,16 @@ impl Pipeline {
         conversation: &str,
         mut change: impl FnMut(&mut Setting),
     ) -> Result<(), StoreError> {
-        self.change_note(&scope(conversation), NOTE, SETTING_KEPT, |known: Option<&Setting>| {
-            let mut setting = known.cloned().unwrap_or_default();
-            change(&mut setting);
-            Some(setting)
-        })
+        self.change_note(
+            &scope(conversation),
+            NOTE,
+            SETTING_KEPT,
+            |known: Option<&Setting>| {
+                let mut setting = known.cloned().unwrap_or_default();
+                change(&mut setting);
+                Some(setting)
+            },
+        )
         .await
         .map(drop)
     }

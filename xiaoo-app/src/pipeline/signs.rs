@@ -89,6 +89,12 @@ impl Board {
                         line.ok = Some(ok);
                     }
                 }
+                Progress::WaitingForApproval { .. }
+                | Progress::WaitingForPerson { .. }
+                | Progress::Compacting
+                | Progress::FellBack { .. } => {
+                    view.stage = crate::render::card::Stage::Thinking;
+                }
                 Progress::Retrying { attempt, .. } => {
                     view.stage = crate::render::card::Stage::Retrying { attempt };
                 }

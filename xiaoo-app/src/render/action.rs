@@ -44,7 +44,10 @@ impl CardAction {
         };
         let first = |paths: &[&[&str]]| {
             let found = paths.iter().map(|path| text(at(path)));
-            found.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+            found
+                .into_iter()
+                .find(|text| !text.is_empty())
+                .unwrap_or_default()
         };
         let value = at(&["action", "value"])
             .filter(|value| !value.is_null())
@@ -212,7 +215,10 @@ mod tests {
             assert_eq!(action.ask_id(), Some("1/c"), "{form}");
             assert_eq!(action.choice(), Some("once"), "{form}");
             assert_eq!(action.operator_open_id, "ou_1");
-            assert_eq!((action.message_id.as_str(), action.chat_id.as_str()), ("om_1", "oc_1"));
+            assert_eq!(
+                (action.message_id.as_str(), action.chat_id.as_str()),
+                ("om_1", "oc_1")
+            );
         }
         let old = action(&json!({
             "open_id": "ou_2", "open_message_id": "om_2", "open_chat_id": "oc_2",
@@ -224,11 +230,13 @@ mod tests {
 
     #[test]
     fn words_come_from_a_form_or_a_field() {
-        let form = json!({"tag": "button", "value": {"ask": "1/c"}, "form_value": {"answer": "blue"}});
+        let form =
+            json!({"tag": "button", "value": {"ask": "1/c"}, "form_value": {"answer": "blue"}});
         assert_eq!(pressed(&form).text(), Some("blue"));
         let field = json!({"tag": "input", "value": {"ask": "1/c"}, "input_value": "red"});
         assert_eq!(pressed(&field).text(), Some("red"));
-        let strange = json!({"tag": "button", "value": "plain-string", "form_value": {"answer": 7}});
+        let strange =
+            json!({"tag": "button", "value": "plain-string", "form_value": {"answer": 7}});
         let strange = pressed(&strange);
         assert_eq!((strange.ask_id(), strange.text()), (None, None));
     }
@@ -240,6 +248,9 @@ mod tests {
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(answer["toast"]["type"], "info");
         assert_eq!(answer["toast"]["i18n"]["en_us"], "Denied");
-        assert_eq!(answer["card"], json!({"type": "raw", "data": {"elements": []}}));
+        assert_eq!(
+            answer["card"],
+            json!({"type": "raw", "data": {"elements": []}})
+        );
     }
 }

@@ -72,7 +72,12 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
             )));
             elements.push(buttons(&[
                 button(view.id, say("仅此一次", "Allow once"), ONCE, "primary"),
-                button(view.id, say("本会话总是允许", "Always in this chat"), ALWAYS, "default"),
+                button(
+                    view.id,
+                    say("本会话总是允许", "Always in this chat"),
+                    ALWAYS,
+                    "default",
+                ),
                 button(view.id, say("拒绝", "Deny"), DENY, "danger"),
             ]));
         }
@@ -80,12 +85,17 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
             Outcome::Answered { by, choice, .. } => {
                 let word = match choice {
                     ONCE => say("✅ 已允许（仅此一次）", "✅ Allowed once"),
-                    ALWAYS => say("✅ 已允许（本会话总是允许）", "✅ Always allowed in this chat"),
+                    ALWAYS => say(
+                        "✅ 已允许（本会话总是允许）",
+                        "✅ Always allowed in this chat",
+                    ),
                     _ => say("⛔ 已拒绝", "⛔ Denied"),
                 };
                 format!("{word} · {}", mention(by))
             }
-            Outcome::TimedOut => say("⌛ 无人回应，已按拒绝处理", "⌛ No answer in time: denied").into(),
+            Outcome::TimedOut => {
+                say("⌛ 无人回应，已按拒绝处理", "⌛ No answer in time: denied").into()
+            }
             Outcome::Withdrawn => say("⏹ 任务已结束，无需再确认", "⏹ No longer needed").into(),
         })),
     }
@@ -95,7 +105,11 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
         Some(Outcome::Answered { .. }) => "red",
         Some(Outcome::TimedOut | Outcome::Withdrawn) => "grey",
     };
-    card(say("小欧需要确认", "小欧 · Approval needed"), template, elements)
+    card(
+        say("小欧需要确认", "小欧 · Approval needed"),
+        template,
+        elements,
+    )
 }
 
 /// What the model wants to know.
@@ -298,7 +312,10 @@ mod tests {
             };
             let card = approval(&view, "shell", "rm -rf build", "/work");
             assert_eq!(parsed(&card)["header"]["template"], template);
-            assert!(card.contains(word) && !card.contains("\"button\""), "{card}");
+            assert!(
+                card.contains(word) && !card.contains("\"button\""),
+                "{card}"
+            );
         }
     }
 

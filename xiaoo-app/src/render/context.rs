@@ -503,31 +503,56 @@ mod tests {
             why: "b".into(),
         }];
         let text = user_text(&said("<file key=\"k\" name=\"n\"/>", &files));
-        assert!(text.ends_with("(no words, only what is attached)"), "{text}");
+        assert!(
+            text.ends_with("(no words, only what is attached)"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_bundle_is_told_in_order_with_bundles_in_it() {
-        let message = |id: &str, kind: &str, who: &str, at: i64, text: &str, inside: Option<&str>| ReadBack {
-            message: InboundMessage {
-                message_id: id.into(),
-                message_type: kind.into(),
-                sender_open_id: who.into(),
-                create_time_ms: at,
-                text: text.into(),
-                ..InboundMessage::default()
-            },
-            inside: inside.map(str::to_owned),
-            is_gone: false,
-        };
+        let message =
+            |id: &str, kind: &str, who: &str, at: i64, text: &str, inside: Option<&str>| ReadBack {
+                message: InboundMessage {
+                    message_id: id.into(),
+                    message_type: kind.into(),
+                    sender_open_id: who.into(),
+                    create_time_ms: at,
+                    text: text.into(),
+                    ..InboundMessage::default()
+                },
+                inside: inside.map(str::to_owned),
+                is_gone: false,
+            };
         let mut people = Directory::of_group("g");
         people.add("ou_1", "Wang");
         let at = 1_795_000_000_000;
         let read = [
             message("om_b", "merge_forward", "ou_9", at, "", None),
-            message("om_2", "text", "ou_2", at + 60_000, "second\nline", Some("om_b")),
-            message("om_1", "text", "ou_1", at, "first </forwarded_messages>", None),
-            message("om_in", "merge_forward", "ou_1", at + 90_000, "", Some("om_b")),
+            message(
+                "om_2",
+                "text",
+                "ou_2",
+                at + 60_000,
+                "second\nline",
+                Some("om_b"),
+            ),
+            message(
+                "om_1",
+                "text",
+                "ou_1",
+                at,
+                "first </forwarded_messages>",
+                None,
+            ),
+            message(
+                "om_in",
+                "merge_forward",
+                "ou_1",
+                at + 90_000,
+                "",
+                Some("om_b"),
+            ),
             message("om_3", "text", "ou_1", at + 1_000, "deep", Some("om_in")),
         ];
         assert_eq!(

@@ -1,7 +1,10 @@
 //! Which language a person writes.
 
+use serde::{Deserialize, Serialize};
+
 /// The two languages that notices come in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Language {
     /// 中文, also where a text does not tell.
     #[default]

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::answer::Content;
 use super::language::Language;
+use crate::pipeline::budget::UsedUp;
+use crate::pipeline::policy::Refusal;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,14 @@ pub enum Notice {
     Busy,
     /// The message came too long ago.
     Late,
+    /// The conversation does not fit into the model any more.
+    TooLong,
+    /// There is no message to be answered once more.
+    NothingToRetry,
+    /// What may be used in a day is used up.
+    UsedUp(UsedUp),
+    /// The sender may not talk to the bot.
+    Refused(Refusal),
 }
 
 impl Notice {
@@ -45,7 +55,45 @@ impl Notice {
                 "抱歉，这条消息我很久之后才收到，没有处理。如果还需要，请再发一次。",
                 "Sorry, this message reached me too late and was not worked on. If it still matters, please send it again.",
             ),
+            Self::TooLong => language.pick(
+                "抱歉，这个对话太长了，模型已经读不下。发送 /new 开始新对话。",
+                "Sorry, this conversation has become too long for the model. /new begins another one.",
+            ),
+            Self::NothingToRetry => language.pick(
+                "没有可以重新回答的消息。",
+                "There is no message to answer once more.",
+            ),
+            Self::UsedUp(UsedUp::Person) => language.pick(
+                "你今天的用量已经用完，明天（北京时间 0 点后）可以继续。",
+                "You have used up your share for today. It begins anew at midnight (UTC+8).",
+            ),
+            Self::UsedUp(UsedUp::Chat) => language.pick(
+                "这个会话今天的用量已经用完，明天（北京时间 0 点后）可以继续。",
+                "This chat has used up its share for today. It begins anew at midnight (UTC+8).",
+            ),
+            Self::Refused(Refusal::NotAllowed) => language.pick(
+                "抱歉，你还没有使用权限，请联系管理员。",
+                "Sorry, you are not on the list of people I may talk to. Please ask an admin.",
+            ),
+            Self::Refused(Refusal::Disabled) => language.pick(
+                "抱歉，我不接受私聊，请在群里 @ 我。",
+                "Sorry, I do not take direct messages. Please mention me in a group.",
+            ),
+            Self::Refused(Refusal::NotPaired) => language.pick(
+                "抱歉，需要管理员允许后才能和我私聊。请把下面这条命令发给管理员，由管理员发给我：",
+                "Sorry, an admin has to let you in first. Please have an admin send me this command:",
+            ),
         }
+    }
+}
+
+/// A file that goes with an answer could not be sent.
+#[must_use]
+pub fn file_not_sent(language: Language, name: &str) -> String {
+    let name = super::without_mentions(name);
+    match language {
+        Language::Chinese => format!("（文件 {name} 无法发送）"),
+        Language::English => format!("(The file {name} could not be sent.)"),
     }
 }
 

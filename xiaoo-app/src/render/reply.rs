@@ -174,7 +174,11 @@ pub fn skills(language: Language, known: &[SkillLine]) -> String {
     }
     let mut text = String::new();
     for skill in known.iter().take(SKILLS_MAX) {
-        let flat = skill.description.split_whitespace().collect::<Vec<_>>().join(" ");
+        let flat = skill
+            .description
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         let short: String = flat.chars().take(DESCRIPTION_CHARS_MAX).collect();
         let more = if short.len() < flat.len() { "…" } else { "" };
         let _ = writeln!(text, "- `/{}` {short}{more}", skill.name.replace('`', ""));

@@ -301,7 +301,6 @@ async fn own_reactions(
         .collect())
 }
 
-
 impl Unsent {
     /// Why, in words.
     pub(super) fn reason(&self) -> String {

@@ -9,11 +9,10 @@ use planted::Defect;
 use proto_core::InboundMessage;
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
-use xiaoo_agent::{
-    Message, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn,
-};
+use xiaoo_agent::{Message, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn};
 use xiaoo_store::{StoreError, Turn};
 
+use super::super::SharedPipeline;
 use super::super::admission::LATE_TURN;
 use super::super::ask::ChatOfTurn;
 use super::super::intake;
@@ -21,7 +20,6 @@ use super::super::people::{self, Directory};
 use super::super::running::{Entry, Place};
 use super::super::setting::Setting;
 use super::super::signs::Board;
-use super::super::SharedPipeline;
 use super::Ended;
 use super::recorder::{self, Recorder, Steps, kept};
 use crate::agents::Agent;
@@ -92,7 +90,10 @@ impl Question<'_> {
         let history = self.history(&setting).await.map_err(Ended::by_store)?;
         let steps = self.steps().await.map_err(Ended::by_store)?;
         if !steps.resume.is_empty() {
-            info!(steps = steps.resume.len(), "goes on from the last recorded step");
+            info!(
+                steps = steps.resume.len(),
+                "goes on from the last recorded step"
+            );
         }
         let workspace = self.workspace().await;
         let people = self.people().await;

@@ -1,25 +1,13 @@
-//! Turns against the scripted server.
+//! A question, its answer, and the tools between them.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of a test that can't go on fails the test"
-)]
-
-mod common;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::{model_at, start};
-use futures_util::future::{BoxFuture, FutureExt};
-use model_sim::{ModelSim, Script};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use xiaoo_agent::{
-    CurrentTime, Message, ModelError, Observer, Progress, RecordFailed, Tool, ToolCall,
-    ToolContext, ToolOutput, ToolSet, TurnError, TurnLimits, TurnOutcome, TurnRequest, run_turn,
-};
+use model_sim::Script;
+use serde_json::json;
+use xiaoo_agent::{CurrentTime, Message, ModelError, Progress, RecordFailed, ToolSet, TurnError};
+
+use crate::common::{model_at, start};
+use crate::harness::{Run, asks, roles};
 
 #[tokio::test]
 async fn a_question_gets_its_answer() {
@@ -36,7 +24,10 @@ async fn a_question_gets_its_answer() {
         outcome.new_messages,
         [Message::user("二加二？"), Message::assistant("四")]
     );
-    assert_eq!(run.seen.recorded, [Message::assistant("四")]);
+    assert_eq!(run.seen.messages(), [Message::assistant("四")]);
+    assert_eq!(outcome.model, "m");
+    assert_eq!(outcome.by_model.len(), 1);
+    assert_eq!(outcome.by_model[0].usage, outcome.usage);
     assert_eq!(
         sim.requests()[0].body["messages"],
         json!([
@@ -61,7 +52,7 @@ async fn a_tool_is_run_and_its_result_goes_back() {
     assert!(outcome.answer.contains("+08:00"), "{}", outcome.answer);
     assert_eq!(outcome.steps, 2);
     assert_eq!(roles(&outcome.new_messages), "u a t a");
-    assert_eq!(outcome.new_messages[1..], run.seen.recorded);
+    assert_eq!(outcome.new_messages[1..], run.seen.messages());
     let tools: Vec<&Progress> = run
         .seen
         .progress
@@ -200,37 +191,7 @@ async fn a_filtered_answer_is_no_answer() {
     ));
     let mut run = Run::new("go");
     assert_eq!(run.run(&sim).await, Err(ModelError::Filtered.into()));
-    assert_eq!(run.seen.recorded, []);
-}
-
-#[tokio::test]
-async fn an_interrupted_turn_goes_on_and_repeats_nothing() {
-    let sim = start().await;
-    sim.script(Script::Answer("done".into()));
-    let mut run = Run::with_probe("go");
-    run.resume = vec![asks(&["a", "b"]), Message::tool("a", "ran before")];
-    let outcome = run.run(&sim).await.unwrap();
-    assert_eq!(run.probe_runs(), 0);
-    assert_eq!(roles(&outcome.new_messages), "u a t t a");
-    assert!(
-        outcome.new_messages[3]
-            .content()
-            .contains("interrupted by a restart")
-    );
-    // Only what is new is recorded.
-    assert_eq!(run.seen.recorded, outcome.new_messages[3..]);
-    assert_eq!(outcome.steps, 2);
-}
-
-#[tokio::test]
-async fn a_turn_that_was_finished_is_not_asked_again() {
-    let sim = start().await;
-    let mut run = Run::new("go");
-    run.resume = vec![Message::assistant("it is done")];
-    let outcome = run.run(&sim).await.unwrap();
-    assert_eq!(outcome.answer, "it is done");
-    assert_eq!(sim.requests().len(), 0);
-    assert_eq!(run.seen.recorded, []);
+    assert_eq!(run.seen.messages(), []);
 }
 
 #[tokio::test]
@@ -270,62 +231,10 @@ async fn ids_that_servers_use_again_are_made_unique() {
         .iter()
         .filter_map(|message| match message {
             Message::Tool { tool_call_id, .. } => Some(tool_call_id.clone()),
-            Message::User { .. } | Message::Assistant { .. } => None,
+            Message::User { .. } | Message::Assistant { .. } | Message::Summary { .. } => None,
         })
         .collect();
     assert_eq!(ids, ["functions.probe:0_2", "functions.probe:0_3"]);
-}
-
-#[tokio::test]
-async fn a_conversation_that_is_too_long_is_shortened() {
-    let overflow = || Script::error(400, "This model's maximum context length is 10 tokens");
-    let sim = start().await;
-    sim.script(overflow());
-    sim.script(Script::Answer("short".into()));
-    let mut run = Run::new("go");
-    run.history = (0..4)
-        .flat_map(|n| [Message::user(format!("q{n}")), Message::assistant("a")])
-        .collect();
-    assert_eq!(run.run(&sim).await.unwrap().answer, "short");
-    let lengths: Vec<usize> = sim
-        .requests()
-        .iter()
-        .map(|request| request.body["messages"].as_array().unwrap().len())
-        .collect();
-    assert_eq!(lengths, [9, 5]);
-
-    let mut run = Run::new("go");
-    sim.script(overflow());
-    assert_eq!(
-        run.run(&sim).await,
-        Err(ModelError::ContextOverflow { limit: Some(10) }.into())
-    );
-}
-
-#[tokio::test]
-async fn cancelling_closes_the_connection_at_once() {
-    let hangs = [
-        Script::HangBeforeHeaders,
-        Script::HangMidStream {
-            text: "一二三四五六".into(),
-            pieces: 1,
-        },
-        Script::CommentsOnly {
-            every: Duration::from_millis(5),
-        },
-    ];
-    for hang in hangs {
-        let sim = start().await;
-        sim.script(hang);
-        let mut run = Run::new("go");
-        let cancel = run.cancel.clone();
-        let (result, ()) = tokio::join!(run.run(&sim), async {
-            sim.wait_for_requests(1).await;
-            cancel.cancel();
-        });
-        assert_eq!(result, Err(TurnError::Cancelled));
-        sim.wait_until_idle().await;
-    }
 }
 
 #[tokio::test]
@@ -333,147 +242,8 @@ async fn the_newest_progress_wins() {
     let sim = start().await;
     sim.script(Script::Answer("x".repeat(400)));
     let (sender, receiver) = tokio::sync::watch::channel(Progress::Thinking);
-    let mut run = Run::new("go");
-    run.run_with(&sim, &mut { sender }).await.unwrap();
+    let models = model_at(&sim.base_url(), |_| {}).into();
+    let run = Run::new("go");
+    run.run_with(&models, &mut { sender }).await.unwrap();
     assert!(matches!(&*receiver.borrow(), Progress::Writing { .. }));
-}
-
-struct Run {
-    system: &'static str,
-    history: Vec<Message>,
-    user: Message,
-    resume: Vec<Message>,
-    tools: ToolSet,
-    limits: TurnLimits,
-    seen: Seen,
-    cancel: CancellationToken,
-    probe_runs: Arc<AtomicU32>,
-}
-
-impl Run {
-    fn new(user: &str) -> Self {
-        Self {
-            system: "",
-            history: Vec::new(),
-            user: Message::user(user),
-            resume: Vec::new(),
-            tools: ToolSet::new(),
-            limits: TurnLimits::default(),
-            seen: Seen::default(),
-            cancel: CancellationToken::new(),
-            probe_runs: Arc::default(),
-        }
-    }
-
-    fn with_probe(user: &str) -> Self {
-        let mut run = Self::new(user);
-        let probe = Probe(Arc::clone(&run.probe_runs));
-        run.tools = ToolSet::new().with(probe).unwrap();
-        run
-    }
-
-    async fn run(&mut self, sim: &ModelSim) -> Result<TurnOutcome, TurnError> {
-        let mut seen = std::mem::take(&mut self.seen);
-        let result = self.run_with(sim, &mut seen).await;
-        self.seen = seen;
-        result
-    }
-
-    async fn run_with<O: Observer>(
-        &mut self,
-        sim: &ModelSim,
-        observer: &mut O,
-    ) -> Result<TurnOutcome, TurnError> {
-        let request = TurnRequest {
-            system: self.system,
-            history: &self.history,
-            user: self.user.clone(),
-            resume: self.resume.clone(),
-            tools: &self.tools,
-            limits: self.limits,
-        };
-        let model = model_at(&sim.base_url(), |_| {});
-        let turn = run_turn(&model, request, observer, &self.cancel);
-        // What the daemon does with it: it must be able to move between threads.
-        let turn: BoxFuture<'_, _> = turn.boxed();
-        turn.await
-    }
-
-    fn probe_runs(&self) -> u32 {
-        self.probe_runs.load(Ordering::SeqCst)
-    }
-}
-
-#[derive(Default)]
-struct Seen {
-    progress: Vec<Progress>,
-    recorded: Vec<Message>,
-    refuse: bool,
-}
-
-impl Observer for Seen {
-    fn progress(&mut self, progress: Progress) {
-        self.progress.push(progress);
-    }
-
-    async fn record(&mut self, message: &Message) -> Result<(), RecordFailed> {
-        if self.refuse {
-            return Err(RecordFailed("disk full".into()));
-        }
-        self.recorded.push(message.clone());
-        Ok(())
-    }
-}
-
-/// Counts its calls, and does what it is told.
-struct Probe(Arc<AtomicU32>);
-
-impl Tool for Probe {
-    fn name(&self) -> &str {
-        "probe"
-    }
-
-    fn description(&self) -> &str {
-        "a test"
-    }
-
-    fn parameters(&self) -> Value {
-        json!({"type": "object", "properties": {"do": {"type": "string"}}})
-    }
-
-    fn call<'a>(&'a self, arguments: Value, _: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {
-        let runs = self.0.fetch_add(1, Ordering::SeqCst) + 1;
-        async move {
-            match arguments.get("do").and_then(Value::as_str) {
-                Some("panic") => panic!("on demand"),
-                Some("hang") => std::future::pending().await,
-                Some("flood") => ToolOutput::ok("x".repeat(5000)),
-                _ => ToolOutput::ok(format!("ran {runs}")),
-            }
-        }
-        .boxed()
-    }
-}
-
-fn asks(ids: &[&str]) -> Message {
-    let call = |id: &&str| ToolCall {
-        id: (*id).to_owned(),
-        name: "probe".into(),
-        arguments: "{}".into(),
-    };
-    Message::Assistant {
-        content: String::new(),
-        reasoning: String::new(),
-        tool_calls: ids.iter().map(call).collect(),
-    }
-}
-
-/// Who speaks, by first letter.
-fn roles(messages: &[Message]) -> String {
-    let letters = messages.iter().map(|message| match message {
-        Message::User { .. } => "u",
-        Message::Assistant { .. } => "a",
-        Message::Tool { .. } => "t",
-    });
-    letters.collect::<Vec<_>>().join(" ")
 }
