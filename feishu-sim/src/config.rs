@@ -133,6 +133,8 @@ pub(crate) mod bound {
     pub(crate) const MESSAGES_PER_CHAT_MAX: usize = 20_000;
     /// Chats, so that a loop of `POST /sim/chats` ends.
     pub(crate) const CHATS_MAX: usize = 20_000;
+    /// People, for the same reason.
+    pub(crate) const PEOPLE_MAX: usize = 50_000;
     /// Versions kept of one message: a long streamed answer makes hundreds.
     pub(crate) const VERSIONS_MAX: usize = 1_000;
     /// Reactions on one message.

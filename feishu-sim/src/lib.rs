@@ -42,5 +42,5 @@ mod world;
 pub use config::{ClientConfig, SimConfig};
 pub use faults::{Fault, FaultKind, Faults};
 pub use link::LinkAction;
-pub use people::{CardAction, Pressed, SentEvent, UserMessage};
+pub use people::{CardAction, Forward, Pressed, SentEvent, UserFile, UserFileKind, UserMessage};
 pub use sim::{Sim, SimError};

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use cards::replacement;
+pub(crate) use files::mime_of;
 pub(crate) use limits::Limiter;
 pub(crate) use token::Tokens;
 

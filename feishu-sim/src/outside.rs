@@ -44,7 +44,7 @@ pub(crate) async fn route(shared: Arc<Shared>, request: Request) -> Response {
     let answer = match (&head.method, segments.as_slice()) {
         (&Method::GET, ["resources", key]) => return resource(&shared, key),
         (&Method::GET, rest) => look(&shared, rest, &query),
-        (_, rest) => act(&shared, &head.method, rest, &body).await,
+        (_, rest) => act(&shared, &head.method, rest, &query, &body).await,
     };
     match answer {
         Ok(body) => json_response(StatusCode::OK, &body),
@@ -140,6 +140,8 @@ fn look(shared: &Shared, segments: &[&str], query: &[(String, String)]) -> Resul
             let mut stats = lock(&shared.log).to_json();
             if let Some(fields) = stats.as_object_mut() {
                 fields.insert("connections".to_owned(), json!(connections));
+                let everyone = lock(&shared.world).everyone_mentioned;
+                fields.insert("everyone_mentioned".to_owned(), json!(everyone));
             }
             Ok(stats)
         }
@@ -175,6 +177,19 @@ struct NewChat {
 }
 
 #[derive(Deserialize)]
+struct NewPerson {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    chat_id: String,
+    open_id: String,
+    #[serde(default)]
+    remove: bool,
+}
+
+#[derive(Deserialize)]
 struct Webhook {
     url: Option<String>,
     #[serde(default)]
@@ -186,6 +201,7 @@ async fn act(
     shared: &Arc<Shared>,
     method: &Method,
     segments: &[&str],
+    query: &[(String, String)],
     body: &Bytes,
 ) -> Result<Value, Refusal> {
     match (method, segments) {
@@ -200,6 +216,34 @@ async fn act(
                 "event_id": sent.event_id,
                 "message": view,
             }))
+        }
+        (&Method::POST, ["resources"]) => {
+            let named = |key: &str| query.iter().find(|(known, _)| known == key);
+            let text = |key| named(key).map_or("", |(_, value)| value.as_str());
+            let kind = serde_json::from_value(json!(text("kind")))
+                .map_err(|_| SimError::Invalid("kind is file, image, audio or video".to_owned()))?;
+            let key = people::store(&mut lock(&shared.world), kind, text("name"), body.clone());
+            Ok(json!({"key": key}))
+        }
+        (&Method::POST, ["forward"]) => {
+            let sent = people::forward(shared, json_body(body)?)?;
+            Ok(json!({"message_id": sent.message_id, "event_id": sent.event_id}))
+        }
+        (&Method::POST, ["people"]) => {
+            let wanted: NewPerson = json_body(body)?;
+            let mut world = lock(&shared.world);
+            let open_id = world.add_somebody(&wanted.name)?;
+            Ok(json!(world.person_view(&open_id)))
+        }
+        (&Method::POST, ["members"]) => {
+            let wanted: Membership = json_body(body)?;
+            let mut world = lock(&shared.world);
+            if wanted.remove {
+                world.remove_member(&wanted.chat_id, &wanted.open_id)?;
+            } else {
+                world.add_member(&wanted.chat_id, &wanted.open_id)?;
+            }
+            Ok(json!({"ok": true}))
         }
         (&Method::POST, ["recall"]) => {
             people::recall(shared, &json_body::<Recall>(body)?.message_id)?;
@@ -218,7 +262,12 @@ async fn act(
         }
         (&Method::POST, ["card_action"]) => {
             let pressed = people::press(shared, json_body::<CardAction>(body)?).await?;
-            Ok(json!({"ok": true, "status": pressed.status, "response": pressed.response}))
+            Ok(json!({
+                "ok": true,
+                "status": pressed.status,
+                "response": pressed.response,
+                "card": pressed.card,
+            }))
         }
         (&Method::POST, ["events"]) => {
             let event = Event::from_body(&json_body(body)?).ok_or_else(|| {

@@ -5,12 +5,14 @@
 //! Markdown becomes text, and links lead to `http`, `https` and `mailto` only.
 
 mod card;
+mod controls;
 mod emoji;
 mod markdown;
 
 use serde_json::Value;
 
-pub(crate) use card::{buttons, card, card_text, children, elements};
+pub(crate) use card::{card, card_text, children, elements};
+pub(crate) use controls::{Element, interactive};
 pub(crate) use emoji::{emoji, is_emoji_type};
 
 use crate::view::Mention;

@@ -14,11 +14,10 @@ use crate::events::Event;
 use crate::faults::Faults;
 use crate::link::LinkAction;
 use crate::lock::lock;
-use crate::people::{self, CardAction, Pressed, SentEvent, UserMessage};
+use crate::people::{self, CardAction, Forward, Pressed, SentEvent, UserMessage};
 use crate::shared::Shared;
 use crate::view::{
-    Ack, ApiCall, ChatType, Connection, Link, Message, Person, PersonKind, Reaction, Version,
-    Violation,
+    Ack, ApiCall, ChatType, Connection, Link, Message, Person, Reaction, Version, Violation,
 };
 use crate::{delivery, server, webhook, world};
 
@@ -108,6 +107,16 @@ impl Sim {
         people::say(&self.shared, message)
     }
 
+    /// A person forwards messages together; the event is on its way when this
+    /// returns.
+    ///
+    /// # Errors
+    /// [`SimError::Unknown`] for a chat, person or message that isn't;
+    /// [`SimError::Invalid`] for none or too many messages.
+    pub fn forward(&self, forward: Forward) -> Result<SentEvent, SimError> {
+        people::forward(&self.shared, forward)
+    }
+
     /// The sender takes a message back.
     ///
     /// # Errors
@@ -137,11 +146,12 @@ impl Sim {
         people::react(&self.shared, message_id, sender, emoji_type, true)
     }
 
-    /// A person presses a button; waits for the bot's answer, 3 s at most.
+    /// A person presses a button, sends a form or chooses; waits for the bot's
+    /// answer, 3 s at most. No answer in time is a violation.
     ///
     /// # Errors
     /// [`SimError::Unknown`] for a message that isn't, [`SimError::Invalid`]
-    /// for a button that isn't.
+    /// for a control that isn't or that the client would not let pass.
     pub async fn press(&self, action: CardAction) -> Result<Pressed, SimError> {
         people::press(&self.shared, action).await
     }
@@ -183,9 +193,32 @@ impl Sim {
     /// [`SimError::Full`] with too many chats.
     pub fn add_p2p_chat(&self, name: &str) -> Result<String, SimError> {
         let mut world = lock(&self.shared.world);
-        let open_id = world.id("ou_");
-        world.add_person(&open_id, name, name, PersonKind::User);
+        let open_id = world.add_somebody(name)?;
         world.p2p_with(&open_id)
+    }
+
+    /// A new person of that name, in no chat yet; gives the open_id.
+    ///
+    /// # Errors
+    /// [`SimError::Full`] with too many people.
+    pub fn add_person(&self, name: &str) -> Result<String, SimError> {
+        lock(&self.shared.world).add_somebody(name)
+    }
+
+    /// Somebody joins a chat.
+    ///
+    /// # Errors
+    /// [`SimError::Unknown`] for a chat or person that isn't.
+    pub fn add_member(&self, chat_id: &str, open_id: &str) -> Result<(), SimError> {
+        lock(&self.shared.world).add_member(chat_id, open_id)
+    }
+
+    /// Somebody leaves a chat, or is put out of it.
+    ///
+    /// # Errors
+    /// [`SimError::Unknown`] for a chat that isn't.
+    pub fn remove_member(&self, chat_id: &str, open_id: &str) -> Result<(), SimError> {
+        lock(&self.shared.world).remove_member(chat_id, open_id)
     }
 
     /// Opens a group of these people and the bot; gives its id.
@@ -213,6 +246,22 @@ impl Sim {
         let world = lock(&self.shared.world);
         let message = world.message(message_id).ok()?;
         Some(world.message_view(message))
+    }
+
+    /// The bytes of an image or file that a message shows.
+    #[must_use]
+    pub fn file(&self, key: &str) -> Option<bytes::Bytes> {
+        let world = lock(&self.shared.world);
+        world
+            .resources
+            .get(key)
+            .map(|resource| resource.bytes.clone())
+    }
+
+    /// How often the bot mentioned everyone: in messages, cards and updates.
+    #[must_use]
+    pub fn everyone_mentioned(&self) -> u64 {
+        lock(&self.shared.world).everyone_mentioned
     }
 
     /// Reactions on a message, by emoji.

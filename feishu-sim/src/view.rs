@@ -86,6 +86,10 @@ pub struct Message {
     pub card: Option<Card>,
     /// People named in it.
     pub mentions: Vec<Mention>,
+    /// Whether it names everyone.
+    pub mentions_all: bool,
+    /// Files and images in it.
+    pub files: Vec<File>,
     /// Reactions, by emoji.
     pub reactions: Vec<Reaction>,
     /// First message of the reply chain.
@@ -121,6 +125,8 @@ pub struct Card {
     pub html: String,
     /// Buttons in reading order.
     pub buttons: Vec<Button>,
+    /// All that can be used, buttons too, in reading order.
+    pub controls: Vec<Control>,
     /// Whether text is being streamed into it.
     pub streaming: bool,
     /// Its `CardKit` entity, if it has one.
@@ -137,6 +143,70 @@ pub struct Button {
     /// `default`, `primary`, `danger`, …
     #[serde(rename = "type")]
     pub kind: String,
+}
+
+/// Something of a card that can be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// What it is.
+    pub kind: ControlKind,
+    /// Its name, or empty.
+    pub name: String,
+    /// What is written on it, or in it while it is empty.
+    pub label: String,
+    /// A button's `default`, `primary`, `danger`, …
+    pub style: String,
+    /// What can be chosen.
+    pub options: Vec<Choice>,
+    /// What is in it at first.
+    pub default: String,
+    /// The form that it is in.
+    pub form: Option<String>,
+    /// Whether it sends its form.
+    pub submits: bool,
+    /// Whether the form can't be sent without it.
+    pub required: bool,
+    /// Whether it can't be used now.
+    pub disabled: bool,
+    /// Whether it takes more than a line.
+    pub multiline: bool,
+}
+
+/// Kinds of controls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlKind {
+    /// A button.
+    #[default]
+    Button,
+    /// A field for text.
+    Input,
+    /// A list to choose from.
+    Select,
+    /// A menu behind three dots.
+    Overflow,
+}
+
+/// One option of a list or menu.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What is shown.
+    pub text: String,
+    /// What is sent.
+    pub value: String,
+}
+
+/// A file or image that a message shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// `img_…` or `file_…`
+    pub key: String,
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// Its type, such as `image/png`.
+    pub mime: String,
+    /// Its length in bytes.
+    pub bytes: usize,
 }
 
 /// Somebody named in a message.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use cards::{CardEntity, StreamingState};
-pub(crate) use messages::{Draft, MessageState, ReactionState};
+pub(crate) use messages::{Draft, Forwarded, MessageState, ReactionState};
 pub(crate) use resources::{Resource, Resources};
 pub(crate) use seed::{GROUP_CHAT, P2P_CHAT, TENANT_KEY};
 
@@ -34,6 +34,11 @@ pub(crate) struct World {
     pub(crate) messages: HashMap<String, MessageState>,
     pub(crate) cards: HashMap<String, CardEntity>,
     pub(crate) resources: Resources,
+    /// What is in bundles of forwarded messages, by the bundle's id; a bundle
+    /// inside stands before what is in it.
+    pub(crate) bundles: HashMap<String, Vec<Forwarded>>,
+    /// How often the bot under test mentioned everyone.
+    pub(crate) everyone_mentioned: u64,
     /// Tokens of card actions, for one later update each.
     pub(crate) action_tokens: HashMap<String, ActionToken>,
     uuids: HashMap<String, (String, Instant)>,
@@ -74,6 +79,8 @@ impl World {
             messages: HashMap::new(),
             cards: HashMap::new(),
             resources: Resources::default(),
+            bundles: HashMap::new(),
+            everyone_mentioned: 0,
             action_tokens: HashMap::new(),
             uuids: HashMap::new(),
             uuid_order: VecDeque::new(),
@@ -92,6 +99,8 @@ impl World {
         self.messages.clear();
         self.cards.clear();
         self.resources = Resources::default();
+        self.bundles.clear();
+        self.everyone_mentioned = 0;
         self.action_tokens.clear();
         self.uuids.clear();
         self.uuid_order.clear();
@@ -116,6 +125,19 @@ impl World {
             is_self: open_id == self.bot,
         };
         self.people.insert(open_id.to_owned(), person);
+    }
+
+    /// A new person of that name.
+    pub(crate) fn add_somebody(&mut self, name: &str) -> Result<String, SimError> {
+        if self.people.len() >= bound::PEOPLE_MAX {
+            return Err(SimError::Full {
+                what: "people",
+                max: bound::PEOPLE_MAX,
+            });
+        }
+        let open_id = self.id("ou_");
+        self.add_person(&open_id, name, name, PersonKind::User);
+        Ok(open_id)
     }
 
     /// Opens a chat of these people and the bot under test.
@@ -151,6 +173,31 @@ impl World {
         };
         self.chats.insert(chat_id.clone(), chat);
         Ok(chat_id)
+    }
+
+    /// Somebody joins a chat.
+    pub(crate) fn add_member(&mut self, chat_id: &str, open_id: &str) -> Result<(), SimError> {
+        self.person(open_id)?;
+        self.chat(chat_id)?;
+        if let Some(chat) = self.chats.get_mut(chat_id)
+            && !chat.members.iter().any(|id| id == open_id)
+        {
+            // The bot under test stands last.
+            let place = chat.members.len().saturating_sub(1);
+            chat.members.insert(place, open_id.to_owned());
+        }
+        self.changes.announce("reset", || serde_json::json!({}));
+        Ok(())
+    }
+
+    /// Somebody leaves a chat, or is put out of it.
+    pub(crate) fn remove_member(&mut self, chat_id: &str, open_id: &str) -> Result<(), SimError> {
+        self.chat(chat_id)?;
+        if let Some(chat) = self.chats.get_mut(chat_id) {
+            chat.members.retain(|id| id != open_id);
+        }
+        self.changes.announce("reset", || serde_json::json!({}));
+        Ok(())
     }
 
     /// The one-to-one chat of a person and the bot, opened if need be.

@@ -140,6 +140,9 @@ impl<'c> Walk<'c> {
                 ));
             }
         }
+        if tag == "form" {
+            check_form(element)?;
+        }
         match tag {
             "markdown" => self.markdown(str_of(element, "content"))?,
             "div" => {
@@ -219,6 +222,33 @@ impl<'c> Walk<'c> {
         } else {
             Err(ApiError::card(200_570, "card contains invalid image keys"))
         }
+    }
+}
+
+/// A form, and each control in it, needs a name of its own, and something must
+/// send it.
+fn check_form(form: &Value) -> Result<(), ApiError> {
+    let card = json!({"elements": [form]});
+    let controls = render::interactive(&card);
+    let mut names: HashSet<&str> = HashSet::from([str_of(form, "name")]);
+    for control in controls.iter().map(|element| &element.control) {
+        if !names.insert(control.name.as_str()) {
+            return Err(ApiError::card(
+                200_621,
+                format!(
+                    "in a form the name {:?} is missing or used twice",
+                    control.name
+                ),
+            ));
+        }
+    }
+    if names.contains("") {
+        return Err(ApiError::card(200_621, "a form needs a name"));
+    }
+    if controls.iter().any(|element| element.control.submits) {
+        Ok(())
+    } else {
+        Err(ApiError::card(200_621, "no button sends the form"))
     }
 }
 

@@ -90,7 +90,8 @@ pub(super) fn check(world: &World, msg_type: &str, content: &str) -> Result<Chec
     })
 }
 
-const FILE_KINDS: &[&str] = &["opus", "mp4", "pdf", "doc", "xls", "ppt", "stream"];
+/// Audio and videos have types of their own.
+const FILE_KINDS: &[&str] = &["pdf", "doc", "xls", "ppt", "stream"];
 
 fn required<'v>(value: &'v Value, key: &str) -> Result<&'v str, ApiError> {
     value
@@ -101,7 +102,8 @@ fn required<'v>(value: &'v Value, key: &str) -> Result<&'v str, ApiError> {
 }
 
 fn resource(world: &World, key: &str, kinds: &[&str]) -> Result<(), ApiError> {
-    match world.resources.get(key) {
+    let uploaded = world.resources.get(key).filter(|resource| resource.by_app);
+    match uploaded {
         None => Err(ApiError::parameter(format!(
             "{key} was not uploaded by this app"
         ))),

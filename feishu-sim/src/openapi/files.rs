@@ -7,12 +7,14 @@ use super::error::ApiError;
 use super::multipart::{self, Field};
 use super::routes::{Call, Reply};
 use crate::lock::lock;
-use crate::world::{MessageState, Resource};
+use crate::world::{Forwarded, MessageState, Resource};
 
 /// Largest image, 10 MB.
 const IMAGE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Largest file, 30 MB.
 const FILE_BYTES_MAX: usize = 30 * 1024 * 1024;
+/// Largest file that is given out, 100 MB.
+const DOWNLOAD_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 /// `POST /open-apis/im/v1/images`
 pub(super) fn upload_image(call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -27,6 +29,7 @@ pub(super) fn upload_image(call: &Call<'_>) -> Result<Reply, ApiError> {
         name: "image".to_owned(),
         mime: mime.to_owned(),
         kind: "image".to_owned(),
+        by_app: true,
         bytes,
     };
     let mut world = lock(&call.shared.world);
@@ -54,6 +57,7 @@ pub(super) fn upload_file(call: &Call<'_>) -> Result<Reply, ApiError> {
         name,
         mime: "application/octet-stream".to_owned(),
         kind,
+        by_app: true,
         bytes,
     };
     let mut world = lock(&call.shared.world);
@@ -68,21 +72,57 @@ pub(super) fn resource(call: &Call<'_>) -> Result<Reply, ApiError> {
         return Err(ApiError::new(234_001, "type is image or file"));
     }
     let world = lock(&call.shared.world);
+    let is_inside = |one: &Forwarded| one.message.message_id == call.id(0);
+    if world.bundles.values().flatten().any(is_inside) {
+        // As bots in the field saw it: only by the bundle's own id.
+        return Err(ApiError::new(234_003, "File not in msg."));
+    }
     let message = world
         .message(call.id(0))
         .map_err(|_| ApiError::new(234_001, "message_id is invalid"))?;
-    if message.msg_type == "interactive" || message.msg_type == "merge_forward" {
+    let sees = world
+        .chats
+        .get(&message.chat_id)
+        .is_some_and(|chat| chat.members.contains(&world.bot));
+    if !sees {
+        return Err(ApiError::new(234_004, "App not in chat."));
+    }
+    if matches!(
+        message.msg_type.as_str(),
+        "interactive" | "sticker" | "folder"
+    ) {
         return Err(ApiError::new(234_043, "Unsupported message type."));
     }
-    if !mentions_key(message, call.id(1)) {
-        return Err(ApiError::new(234_003, "File not in message."));
+    let is_there = world
+        .with_forwarded(message)
+        .any(|(_, one)| !one.deleted && mentions_key(one, call.id(1)));
+    if message.deleted || !is_there {
+        return Err(ApiError::new(234_003, "File not in msg."));
     }
-    found(world.resources.get(call.id(1)))
+    let resource = world.resources.get(call.id(1));
+    let is_image = resource.is_some_and(|resource| resource.kind == "image");
+    if is_image != (call.param("type") == Some("image")) {
+        return Err(ApiError::new(234_001, "type does not fit the key"));
+    }
+    if resource.is_some_and(|resource| resource.bytes.len() > DOWNLOAD_BYTES_MAX) {
+        return Err(ApiError::new(
+            234_037,
+            "Downloaded file size exceeds limit.",
+        ));
+    }
+    found(resource)
 }
 
-/// `GET /open-apis/im/v1/images/:image_key` and `…/files/:file_key`
+/// `GET /open-apis/im/v1/images/:image_key` and `…/files/:file_key`: only what
+/// the app uploaded itself.
 pub(super) fn download(call: &Call<'_>) -> Result<Reply, ApiError> {
-    found(lock(&call.shared.world).resources.get(call.id(0)))
+    let world = lock(&call.shared.world);
+    found(
+        world
+            .resources
+            .get(call.id(0))
+            .filter(|resource| resource.by_app),
+    )
 }
 
 fn found(resource: Option<&Resource>) -> Result<Reply, ApiError> {
@@ -136,4 +176,33 @@ pub(crate) fn image_mime(bytes: &[u8]) -> Option<&'static str> {
         .iter()
         .find(|(start, _)| bytes.starts_with(start))
         .map(|(_, mime)| *mime)
+}
+
+/// By the first bytes, else by the end of the name.
+pub(crate) fn mime_of(name: &str, bytes: &[u8]) -> &'static str {
+    const KNOWN: &[(&str, &str)] = &[
+        ("txt", "text/plain"),
+        ("md", "text/markdown"),
+        ("csv", "text/csv"),
+        ("json", "application/json"),
+        ("pdf", "application/pdf"),
+        ("zip", "application/zip"),
+        ("mp4", "video/mp4"),
+        ("opus", "audio/ogg"),
+        (
+            "docx",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ),
+        (
+            "xlsx",
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        ),
+    ];
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    image_mime(bytes).unwrap_or_else(|| {
+        KNOWN
+            .iter()
+            .find(|(known, _)| extension.eq_ignore_ascii_case(known))
+            .map_or("application/octet-stream", |(_, mime)| mime)
+    })
 }

@@ -259,8 +259,17 @@ pub(super) fn get(call: &Call<'_>) -> Result<Reply, ApiError> {
     let world = lock(&call.shared.world);
     let message = known(&world, call.id(0))?;
     let wants_card = call.param("card_msg_content_type") == Some("user_card_content");
-    let item = object(call, &world, message, wants_card);
-    Ok(Reply::Data(json!({"items": [item]})))
+    let items: Vec<Value> = world
+        .with_forwarded(message)
+        .map(|(upper, message)| {
+            let mut item = object(call, &world, message, wants_card);
+            if let (Some(fields), Some(upper)) = (item.as_object_mut(), upper) {
+                fields.insert("upper_message_id".to_owned(), json!(upper));
+            }
+            item
+        })
+        .collect();
+    Ok(Reply::Data(json!({"items": items})))
 }
 
 /// `GET /open-apis/im/v1/messages`: history of a chat or a thread.

@@ -135,7 +135,9 @@ impl Reply {
                     headers.insert(header::CONTENT_TYPE, mime);
                 }
                 let ascii: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-                let disposition = format!("attachment; filename=\"{ascii}\"");
+                let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+                let disposition =
+                    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}");
                 if let Ok(disposition) = HeaderValue::from_str(&disposition) {
                     headers.insert(header::CONTENT_DISPOSITION, disposition);
                 }

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::controls::interactive;
 use super::{Names, escape, image_html, markdown, str_of};
-use crate::view::{Button, Card};
+use crate::view::{Button, Card, Control, ControlKind};
 
 /// Depth of nested containers that is shown; deeper ones are not legal cards.
-const DEPTH_MAX: usize = 16;
+pub(super) const DEPTH_MAX: usize = 16;
 
 /// Renders a card. Content that is not a card gives an empty one.
 pub(crate) fn card(content: &Value, names: &dyn Names, card_id: Option<&str>) -> Card {
@@ -20,6 +21,10 @@ pub(crate) fn card(content: &Value, names: &dyn Names, card_id: Option<&str>) ->
     for element in elements(content) {
         body.element(element, 0);
     }
+    let controls: Vec<Control> = interactive(content)
+        .into_iter()
+        .map(|element| element.control)
+        .collect();
     Card {
         title: title("title").unwrap_or_default(),
         subtitle: title("subtitle").unwrap_or_default(),
@@ -29,15 +34,17 @@ pub(crate) fn card(content: &Value, names: &dyn Names, card_id: Option<&str>) ->
             .unwrap_or("default")
             .to_owned(),
         html: body.html,
-        buttons: buttons(content)
+        buttons: controls
             .iter()
+            .filter(|control| control.kind == ControlKind::Button)
             .enumerate()
-            .map(|(index, pressable)| Button {
+            .map(|(index, button)| Button {
                 index,
-                text: pressable.label.clone(),
-                kind: pressable.kind.clone(),
+                text: button.label.clone(),
+                kind: button.style.clone(),
             })
             .collect(),
+        controls,
         streaming: content
             .pointer("/config/streaming_mode")
             .and_then(Value::as_bool)
@@ -62,55 +69,6 @@ pub(crate) fn card_text(content: &Value, names: &dyn Names) -> String {
     body.plain
 }
 
-/// A button and what pressing it sends.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Pressable {
-    pub(crate) label: String,
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) value: Value,
-}
-
-/// Buttons in reading order.
-pub(crate) fn buttons(content: &Value) -> Vec<Pressable> {
-    let mut found = Vec::new();
-    for element in elements(content) {
-        collect_buttons(element, 0, &mut found);
-    }
-    found
-}
-
-fn collect_buttons(element: &Value, depth: usize, found: &mut Vec<Pressable>) {
-    if depth > DEPTH_MAX {
-        return;
-    }
-    if str_of(element, "tag") == "button" {
-        let behavior = element
-            .get("behaviors")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find(|behavior| str_of(behavior, "type") == "callback");
-        let value = behavior
-            .and_then(|behavior| behavior.get("value"))
-            .or_else(|| element.get("value"));
-        found.push(Pressable {
-            label: element.get("text").map(text_of).unwrap_or_default(),
-            kind: match str_of(element, "type") {
-                "" => "default".to_owned(),
-                kind => kind.to_owned(),
-            },
-            name: str_of(element, "name").to_owned(),
-            value: value
-                .cloned()
-                .unwrap_or_else(|| Value::Object(serde_json::Map::new())),
-        });
-    }
-    for child in children(element) {
-        collect_buttons(child, depth + 1, found);
-    }
-}
-
 /// Top-level elements of either generation.
 pub(crate) fn elements(content: &Value) -> impl Iterator<Item = &Value> {
     content
@@ -130,7 +88,7 @@ pub(crate) fn children(element: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// A `plain_text` or `lark_md` object, or a bare string.
-fn text_of(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     value
         .as_str()
         .unwrap_or_else(|| str_of(value, "content"))
@@ -163,8 +121,8 @@ impl Body<'_> {
             "column" => self.wrapped("<div class=\"column\">", element, depth),
             "collapsible_panel" => self.panel(element, depth),
             "table" => self.table(element),
-            // Shown as buttons, apart.
-            "button" => {}
+            // Shown apart, as controls.
+            "button" | "input" | "select_static" | "overflow" => {}
             _ => {
                 for child in children(element) {
                     self.element(child, depth + 1);
@@ -307,11 +265,17 @@ mod tests {
                         text: "停止".into(),
                         kind: "danger".into()
                     }],
+                    controls: vec![Control {
+                        kind: ControlKind::Button,
+                        label: "停止".into(),
+                        style: "danger".into(),
+                        ..Control::default()
+                    }],
                     streaming: false,
                     card_id: Some("7".into()),
                 }
             );
-            assert_eq!(buttons(&content)[0].value, json!({"k":1}));
+            assert_eq!(interactive(&content)[0].value, json!({"k":1}));
             assert_eq!(card_text(&content, &Nobody), "T<\n**x**");
         }
     }

@@ -8,7 +8,7 @@ use crate::config::bound;
 use crate::view::{Delivery, Mention, PersonKind};
 
 /// A message and all that happened to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MessageState {
     pub(crate) message_id: String,
     pub(crate) chat_id: String,
@@ -31,8 +31,16 @@ pub(crate) struct MessageState {
     pub(crate) delivery: Option<Delivery>,
 }
 
+/// A message of a bundle.
+#[derive(Clone, Debug)]
+pub(crate) struct Forwarded {
+    /// The bundle that it is in.
+    pub(crate) upper_message_id: String,
+    pub(crate) message: MessageState,
+}
+
 /// A content that a message had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct VersionState {
     pub(crate) version: u32,
     pub(crate) at: i64,
@@ -114,6 +122,7 @@ impl World {
             card_id: draft.card_id,
             delivery: None,
         };
+        self.count_everyone(&message);
         self.messages.insert(message_id.clone(), message);
         let mut dropped = None;
         if let Some(chat) = self.chats.get_mut(&draft.chat_id) {
@@ -176,7 +185,29 @@ impl World {
             content: content.clone(),
         });
         message.content = content;
+        if let Some(message) = self.messages.remove(message_id) {
+            self.count_everyone(&message);
+            self.messages.insert(message_id.to_owned(), message);
+        }
         self.announce_message("message_updated", message_id);
+    }
+
+    /// Notes that the bot under test mentions everyone.
+    fn count_everyone(&mut self, message: &MessageState) {
+        if message.sender == self.bot && mentions_everyone(&message.content) {
+            self.everyone_mentioned += 1;
+        }
+    }
+
+    /// The message and, if it is a bundle, all that is in it; each with the
+    /// bundle that it is in.
+    pub(crate) fn with_forwarded<'w>(
+        &'w self,
+        message: &'w MessageState,
+    ) -> impl Iterator<Item = (Option<&'w str>, &'w MessageState)> {
+        let inside = self.bundles.get(&message.message_id).into_iter().flatten();
+        let inside = inside.map(|one| (Some(one.upper_message_id.as_str()), &one.message));
+        std::iter::once((None, message)).chain(inside)
     }
 
     /// Takes a message back.
@@ -293,6 +324,40 @@ impl World {
     }
 }
 
+/// Whether a content names everyone, in whichever of its texts: by a tag in any
+/// of its spellings, by an element of a post, or by the placeholder.
+pub(crate) fn mentions_everyone(content: &str) -> bool {
+    // Nearly no content has the word.
+    content.to_ascii_lowercase().contains("all")
+        && serde_json::from_str(content).is_ok_and(|value| names_everyone(&value))
+}
+
+fn names_everyone(value: &Value) -> bool {
+    match value {
+        Value::String(text) => tags_everyone(text),
+        Value::Array(items) => items.iter().any(names_everyone),
+        Value::Object(fields) => {
+            let is_at = crate::render::str_of(value, "tag") == "at"
+                && matches!(crate::render::str_of(value, "user_id"), "all" | "@_all");
+            is_at || fields.values().any(names_everyone)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn tags_everyone(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let tagged = lower.split('<').skip(1).any(|tag| {
+        let tag = tag.split('>').next().unwrap_or_default().trim_start();
+        let attributes = tag.strip_prefix("at").unwrap_or_default();
+        attributes.starts_with([' ', '\t', '\n', '/'])
+            && attributes
+                .split(['=', ' ', '"', '\'', '/', '\t', '\n'])
+                .any(|word| word == "all")
+    });
+    tagged || lower.contains("@_all")
+}
+
 /// `md` never comes back: its lines become text elements.
 fn received_post(value: &Value) -> Value {
     let Some(post) = crate::render::post_body(value) else {
@@ -321,4 +386,35 @@ fn received_post(value: &Value) -> Value {
         }
     }
     json!({"title": crate::render::str_of(post, "title"), "content": rows})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions_everyone;
+
+    #[test]
+    fn everyone_is_found_in_every_spelling() {
+        for (content, expected) in [
+            (r#"{"text":"<at user_id=\"all\"></at>"}"#, true),
+            (r#"{"text":"a <AT  id = 'all' >x</at>"}"#, true),
+            (r#"{"text":"@_all look"}"#, true),
+            (
+                r#"{"zh_cn":{"content":[[{"tag":"at","user_id":"all"}]]}}"#,
+                true,
+            ),
+            (
+                r#"{"zh_cn":{"content":[[{"tag":"md","text":"<at user_id=all></at>"}]]}}"#,
+                true,
+            ),
+            (
+                r#"{"elements":[{"tag":"markdown","content":"<at id=all></at>"}]}"#,
+                true,
+            ),
+            (r#"{"text":"@all and @所有人, <atlas all>, all"}"#, false),
+            (r#"{"text":"<at user_id=\"ou_1\">all</at>"}"#, false),
+            (r#"{"text":"<\u200bat user_id=\"all\">"}"#, false),
+        ] {
+            assert_eq!(mentions_everyone(content), expected, "{content}");
+        }
+    }
 }

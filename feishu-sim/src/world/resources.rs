@@ -13,6 +13,8 @@ pub(crate) struct Resource {
     pub(crate) mime: String,
     /// `image`, or the `file_type` of the upload.
     pub(crate) kind: String,
+    /// Whether the app uploaded it; else a person sent it.
+    pub(crate) by_app: bool,
     pub(crate) bytes: Bytes,
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::messages::{MessageState, ReactionState, VersionState};
+use super::messages::{MessageState, ReactionState, VersionState, mentions_everyone};
 use super::{ChatState, World};
 use crate::render;
-use crate::view::{Card, Chat, Message, Person, PersonKind, Reaction, Version};
+use crate::view::{Card, Chat, File, Message, Person, PersonKind, Reaction, Version};
 
 impl World {
     pub(crate) fn person_view(&self, open_id: &str) -> Person {
@@ -61,6 +61,8 @@ impl World {
             html,
             card,
             mentions: message.mentions.clone(),
+            mentions_all: !message.deleted && mentions_everyone(&message.content),
+            files: self.files_view(message),
             reactions: self.reactions_view(message),
             root_id: message.root_id.clone(),
             parent_id: message.parent_id.clone(),
@@ -94,8 +96,74 @@ impl World {
         }
     }
 
+    /// Files and images in a message, as far as they are still kept.
+    fn files_view(&self, message: &MessageState) -> Vec<File> {
+        let value = serde_json::from_str(&message.content).unwrap_or(Value::Null);
+        let mut keys = Vec::new();
+        if !message.deleted {
+            collect_keys(&value, &mut keys);
+        }
+        keys.into_iter()
+            .filter_map(|key| Some((key, self.resources.get(key)?)))
+            .map(|(key, resource)| File {
+                key: key.to_owned(),
+                name: resource.name.clone(),
+                mime: resource.mime.clone(),
+                bytes: resource.bytes.len(),
+            })
+            .collect()
+    }
+
+    /// What a bundle shows: a line for each message in it.
+    fn bundle_shown(&self, message: &MessageState) -> (String, String) {
+        let mut text = String::from("[聊天记录]");
+        let mut html = String::from("<div class=\"note\">");
+        for (upper, inner) in self.with_forwarded(message) {
+            // Those of a bundle inside are seen when it is opened.
+            if upper != Some(message.message_id.as_str()) {
+                continue;
+            }
+            let (said, _, card) = self.shown(inner, &inner.content);
+            let said = card.map_or(said, |card| card.title);
+            let line = format!("{}: {said}", self.person_view(&inner.sender).name);
+            html.push_str(&format!("<p>{}</p>", render::escape(&line)));
+            text.push('\n');
+            text.push_str(&line);
+        }
+        html.push_str("</div>");
+        (text, html)
+    }
+
+    /// A file's content names it only when a person sent it.
+    fn with_name(&self, content: &str) -> String {
+        let mut value: Value = serde_json::from_str(content).unwrap_or(Value::Null);
+        let name = self
+            .resources
+            .get(render::str_of(&value, "file_key"))
+            .map(|resource| resource.name.clone());
+        if let (Some(fields), Some(name)) = (value.as_object_mut(), name)
+            && !name.is_empty()
+        {
+            fields.entry("file_name").or_insert_with(|| json!(name));
+        }
+        value.to_string()
+    }
+
     /// Text, HTML and card of a content.
     fn shown(&self, message: &MessageState, content: &str) -> (String, String, Option<Card>) {
+        match message.msg_type.as_str() {
+            "merge_forward" => {
+                let (text, html) = self.bundle_shown(message);
+                return (text, html, None);
+            }
+            "file" | "audio" | "media" => {
+                let content = self.with_name(content);
+                let (text, html) =
+                    render::message(&message.msg_type, &content, &message.mentions, self);
+                return (text, html, None);
+            }
+            _ => {}
+        }
         if message.msg_type != "interactive" {
             let (text, html) = render::message(&message.msg_type, content, &message.mentions, self);
             return (text, html, None);
@@ -158,5 +226,23 @@ impl World {
                 }),
                 None => json!({}),
             });
+    }
+}
+
+/// Keys of images and files, wherever in a content they stand.
+fn collect_keys<'v>(value: &'v Value, keys: &mut Vec<&'v str>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value.as_str() {
+                    Some(key) if matches!(name.as_str(), "image_key" | "file_key" | "img_key") => {
+                        keys.push(key);
+                    }
+                    _ => collect_keys(value, keys),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_keys(item, keys)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -8,7 +8,7 @@ use tracing::{debug, info};
 
 use secrecy::ExposeSecret as _;
 
-use super::request::Call;
+use super::request::{Call, Payload, set_json};
 use super::{ApiError, OpenApi};
 use crate::link::{EndpointAnswer, EndpointSource};
 
@@ -128,7 +128,7 @@ impl OpenApi {
             name: "POST /im/v1/messages",
             target: Some(receive_id),
             query: &[("receive_id_type", receive_id_type)],
-            body: Some(json!({
+            body: Payload::Json(json!({
                 "receive_id": receive_id, "msg_type": msg_type, "content": content, "uuid": uuid
             })),
         })
@@ -157,7 +157,7 @@ impl OpenApi {
             name: NAME,
             target: Some(chat_id),
             query: &[],
-            body: Some(json!({
+            body: Payload::Json(json!({
                 "msg_type": msg_type, "content": content, "uuid": uuid,
                 "reply_in_thread": reply_in_thread
             })),
@@ -218,7 +218,7 @@ impl OpenApi {
             name: NAME,
             target: Some(message_id),
             query: &[],
-            body: Some(json!({ "content": content })),
+            body: Payload::Json(json!({ "content": content })),
         })
         .await
     }
@@ -242,7 +242,7 @@ impl OpenApi {
             name: NAME,
             target: None,
             query: &[],
-            body: Some(json!({ "reaction_type": { "emoji_type": emoji_type } })),
+            body: Payload::Json(json!({ "reaction_type": { "emoji_type": emoji_type } })),
         })
         .await
         .map(|reaction| reaction.reaction_id)
@@ -268,7 +268,7 @@ impl OpenApi {
             name: NAME,
             target: None,
             query: &[],
-            body: None,
+            body: Payload::Nothing,
         })
         .await
     }
@@ -318,7 +318,8 @@ impl EndpointSource for OpenApi {
         });
         let exchange = async {
             let path = "/callback/ws/endpoint";
-            let mut request = self.request(Method::POST, path, &[], Some(&body), name)?;
+            let mut request = self.request(Method::POST, path, &[], name)?;
+            set_json(&mut request, &body);
             let locale = HeaderValue::from_static("zh");
             request.headers_mut().insert("locale", locale);
             self.send(request, name, ENDPOINT_BYTES_MAX).await
@@ -351,7 +352,7 @@ pub(super) fn get<'a>(
         name,
         target: None,
         query,
-        body: None,
+        body: Payload::Nothing,
     }
 }
 

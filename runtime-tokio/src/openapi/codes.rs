@@ -19,6 +19,10 @@ pub enum Advice {
     Content,
     /// The same request is under way or done.
     Done,
+    /// The app lacks a right: it is granted in the console, in a new version.
+    Scope,
+    /// The file is too long.
+    TooLarge,
     /// Nothing helps.
     Fail,
 }
@@ -58,6 +62,7 @@ pub const TABLE: &[Code] = codes! {
     10015 Configuration "the app secret is wrong";
     11232 Slow "the system's send limit";
     11233 Slow "the group's send limit";
+    41050 Scope "the person is outside the app's contact range: widen it in the console";
     200220 Content "the card's JSON cannot be built";
     200810 Retry "the card is being updated by a person's click";
     200860 Content "the card is larger than 30 KB";
@@ -99,6 +104,15 @@ pub const TABLE: &[Code] = codes! {
     232009 TargetGone "the chat was dissolved";
     232011 TargetGone "the bot is not in the chat";
     232096 Retry "writes are stopped for a while";
+    234001 Fail "a parameter of the file call is malformed, or its key unknown";
+    234003 TargetGone "the file is not in this message";
+    234004 TargetGone "the bot is not in the message's chat";
+    234006 TooLarge "the file is larger than Feishu takes";
+    234010 Content "the file is empty";
+    234011 Content "the image's format is not known";
+    234037 TooLarge "the file is larger than Feishu gives out";
+    234038 Fail "the message is protected: its files are not given out";
+    234043 Fail "files of this message type are not given out";
     99991400 Slow "too fast for this call";
     99991401 Configuration "this address is not on the app's list of allowed addresses";
     99991403 Fail "the monthly quota is used up";
@@ -109,8 +123,10 @@ pub const TABLE: &[Code] = codes! {
     99991664 NewToken "the app token is invalid";
     99991665 NewToken "the tenant token is illegal";
     99991671 NewToken "the token has the wrong form";
-    99991672 Fail "a scope is missing: grant it in the console and publish a version";
+    99991672 Scope "a scope is missing: grant it in the console and publish a version";
     99991673 Configuration "the app is not installed";
+    99991676 Scope "the token lacks the right: grant the scope and publish a version";
+    99991679 Scope "a right was not granted: grant the scope and publish a version";
     99992402 Fail "a field is invalid";
 };
 

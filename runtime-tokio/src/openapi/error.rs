@@ -33,6 +33,22 @@ pub enum ApiError {
         /// How long the platform asked to wait.
         retry_after: Option<Duration>,
     },
+    /// A file is longer than Feishu takes, or than was asked for.
+    #[error("{call} was given up: the file is longer than {max} bytes")]
+    FileTooLarge {
+        /// The call.
+        call: String,
+        /// The bound.
+        max: u64,
+    },
+    /// The file here cannot be read or written.
+    #[error("{call} was given up: the file on this machine cannot be used: {detail}")]
+    LocalFile {
+        /// The call.
+        call: String,
+        /// What the system says.
+        detail: String,
+    },
     /// The answer is not what the call promises.
     #[error("the answer to {call} cannot be read: {detail} [HTTP {http_status}, log id {log_id}]")]
     Malformed {
@@ -73,7 +89,10 @@ impl ApiError {
         match self {
             Self::Transport { .. } => true,
             Self::Malformed { http_status, .. } => is_server_trouble(*http_status),
-            Self::BadId { .. } | Self::TooLarge { .. } => false,
+            Self::BadId { .. }
+            | Self::FileTooLarge { .. }
+            | Self::LocalFile { .. }
+            | Self::TooLarge { .. } => false,
             Self::Code {
                 code, http_status, ..
             } => match codes::lookup(*code) {
@@ -91,7 +110,11 @@ impl ApiError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Code { retry_after, .. } | Self::Malformed { retry_after, .. } => *retry_after,
-            Self::BadId { .. } | Self::TooLarge { .. } | Self::Transport { .. } => None,
+            Self::BadId { .. }
+            | Self::FileTooLarge { .. }
+            | Self::LocalFile { .. }
+            | Self::TooLarge { .. }
+            | Self::Transport { .. } => None,
         }
     }
 
@@ -113,7 +136,7 @@ impl ApiError {
     pub fn outcome_is_unknown(&self) -> bool {
         match self {
             Self::Transport { .. } | Self::Malformed { .. } | Self::TooLarge { .. } => true,
-            Self::BadId { .. } => false,
+            Self::BadId { .. } | Self::FileTooLarge { .. } | Self::LocalFile { .. } => false,
             Self::Code { http_status, .. } => {
                 self.advice() == Some(Advice::Retry) || *http_status >= 500
             }
@@ -124,6 +147,19 @@ impl ApiError {
     #[must_use]
     pub fn is_content_refused(&self) -> bool {
         self.advice() == Some(Advice::Content)
+    }
+
+    /// Whether a file is too long, for Feishu or for what was asked.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::FileTooLarge { .. }) || self.advice() == Some(Advice::TooLarge)
+    }
+
+    /// Whether the app lacks a right that is granted in the console; the
+    /// platform's words name it.
+    #[must_use]
+    pub fn is_scope_missing(&self) -> bool {
+        self.advice() == Some(Advice::Scope)
     }
 
     /// Whether a person must mend the app's id, secret or settings.
@@ -138,6 +174,8 @@ impl ApiError {
         match self {
             Self::Code { code, .. } => Some(*code),
             Self::BadId { .. }
+            | Self::FileTooLarge { .. }
+            | Self::LocalFile { .. }
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::Transport { .. } => None,

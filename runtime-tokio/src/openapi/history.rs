@@ -34,7 +34,7 @@ pub struct Listing<T> {
 }
 
 /// A message, as far as it is needed to know it again.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct ListedMessage {
     /// Its id.
     pub message_id: String,
@@ -53,6 +53,12 @@ pub struct ListedMessage {
     /// Its thread.
     #[serde(default)]
     pub thread_id: Option<String>,
+    /// Its chat.
+    #[serde(default)]
+    pub chat_id: String,
+    /// The forwarded bundle that it is in: another of the same list.
+    #[serde(default)]
+    pub upper_message_id: Option<String>,
     /// Whether it was recalled.
     #[serde(default)]
     pub deleted: bool,
@@ -119,6 +125,24 @@ pub struct Operator {
 }
 
 impl OpenApi {
+    /// One message. Behind a forwarded bundle come the messages in it, at every
+    /// depth, each with its bundle's id; a card comes as it was sent. One that
+    /// was recalled is marked so, and empty.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn get_message(&self, message_id: &str) -> Result<Vec<ListedMessage>, ApiError> {
+        const NAME: &str = "GET /im/v1/messages/:id";
+        let path = format!("/open-apis/im/v1/messages/{}", segment(NAME, message_id)?);
+        let query = [
+            ("user_id_type", "open_id"),
+            ("card_msg_content_type", "user_card_content"),
+        ];
+        self.call::<Listing<ListedMessage>>(get(NAME, path, &query))
+            .await
+            .map(|listing| listing.items)
+    }
+
     /// One page of a container's messages, the newest first; those of a chat
     /// only from `since_secs` (Unix seconds) on.
     ///

@@ -8,8 +8,11 @@
 mod calls;
 pub mod codes;
 mod error;
+mod files;
+mod form;
 mod history;
 mod pace;
+mod people;
 mod request;
 mod stats;
 mod token;
@@ -25,9 +28,12 @@ use tower::util::BoxCloneSyncService;
 
 pub use calls::{BotInfo, ChatInfo, Member, Members, MessageSent, ReplyTarget};
 pub use error::ApiError;
+pub use files::{Downloaded, FILE_BYTES_MAX, FileType, IMAGE_BYTES_MAX, ResourceAt};
+pub use form::Upload;
 pub use history::{
     Container, ListedBody, ListedMessage, ListedReaction, Listing, Operator, Sender,
 };
+pub use people::PersonName;
 pub use stats::ApiStats;
 
 /// What the client needs to know.

@@ -13,11 +13,15 @@ use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::codes::Advice;
+use super::form::Form;
 use super::{ApiError, ApiStats, OpenApi};
 
 /// Answers to JSON calls are at most this long; the largest, a page of a
 /// chat's history, has some hundred KB.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Files move at least this fast, or their call is given up: a link that is
+/// slower holds a turn for minutes.
+const BULK_BYTES_PER_SECOND_MIN: u64 = 256 << 10;
 /// Feishu's words in an error, as far as they are kept.
 const MSG_CHARS_MAX: usize = 300;
 
@@ -32,7 +36,30 @@ pub(super) struct Call<'a> {
     /// message that is updated.
     pub(super) target: Option<&'a str>,
     pub(super) query: &'a [(&'a str, &'a str)],
-    pub(super) body: Option<serde_json::Value>,
+    pub(super) body: Payload<'a>,
+}
+
+/// What a call carries.
+pub(super) enum Payload<'a> {
+    Nothing,
+    Json(serde_json::Value),
+    Form(&'a Form<'a>),
+}
+
+impl Call<'_> {
+    /// What the call's bytes need beyond the time of a usual one.
+    fn extra_time(&self) -> Duration {
+        let bytes = match &self.body {
+            Payload::Nothing | Payload::Json(_) => 0,
+            Payload::Form(form) => form.len(),
+        };
+        time_for(bytes)
+    }
+}
+
+/// How long so many bytes may take.
+pub(super) const fn time_for(bytes: u64) -> Duration {
+    Duration::from_secs(bytes / BULK_BYTES_PER_SECOND_MIN)
 }
 
 /// Marks a call that carries the app's secret instead of a token.
@@ -89,29 +116,48 @@ impl OpenApi {
         _: Unauthorized,
     ) -> Result<T, ApiError> {
         let name = "POST /auth/v3/tenant_access_token/internal";
-        let request = self.request(Method::POST, path, &[], Some(body), name)?;
+        let mut request = self.request(Method::POST, path, &[], name)?;
+        set_json(&mut request, body);
         // One try: whoever needs the token has patience, and tries again as a whole.
-        let answer = self.exchange(request, name).await?;
+        let answer = self.exchange(request, name, Duration::ZERO).await?;
         parse(&answer, name)
     }
 
     async fn attempt_until_done(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
-        self.with_patience(call.name, || self.attempt(call)).await
+        let extra = call.extra_time();
+        let attempt = || self.authorized(call, |request| self.exchange(request, call.name, extra));
+        self.with_patience(call.name, extra, attempt).await
+    }
+
+    /// Makes the call, once, and returns its answer as it begins; a refusal is
+    /// read to its end.
+    pub(super) async fn open(&self, call: &Call<'_>) -> Result<Response, ApiError> {
+        self.authorized(call, |request| self.begin(request, call.name))
+            .await
     }
 
     /// One try, and one more with a new token if the old one is not taken.
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, ApiError> {
+    async fn authorized<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        call: &Call<'_>,
+        mut send: impl FnMut(Request) -> F,
+    ) -> Result<T, ApiError> {
         for first in [true, false] {
             let token = self.token().await?;
-            let (method, body) = (call.method.clone(), call.body.as_ref());
-            let mut request = self.request(method, &call.path, call.query, body, call.name)?;
+            let mut request =
+                self.request(call.method.clone(), &call.path, call.query, call.name)?;
+            match &call.body {
+                Payload::Nothing => {}
+                Payload::Json(body) => set_json(&mut request, body),
+                Payload::Form(form) => form.set(&mut request, call.name).await?,
+            }
             let bearer = format!("Bearer {}", token.value.expose_secret());
             let mut bearer = HeaderValue::try_from(bearer)
                 .map_err(|_| unsendable(call.name, "the token fits no header"))?;
             bearer.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, bearer);
             self.0.pace.wait(call.name, call.target).await;
-            match self.exchange(request, call.name).await {
+            match send(request).await {
                 Err(error) if first && error.advice() == Some(Advice::NewToken) => {
                     debug!("a token was not taken; fetching a new one");
                     self.forget_token(&token);
@@ -126,13 +172,14 @@ impl OpenApi {
     }
 
     /// Tries until it succeeds, cannot succeed, or patience ends.
-    async fn with_patience<T, F: Future<Output = Result<T, ApiError>>>(
+    pub(super) async fn with_patience<T, F: Future<Output = Result<T, ApiError>>>(
         &self,
         name: &str,
+        extra: Duration,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, ApiError> {
         let patience = self.0.config.patience;
-        let ends = Instant::now() + patience.total_max;
+        let ends = Instant::now() + patience.total_max + extra;
         let mut tried = 0;
         loop {
             let error = match tokio::time::timeout_at(ends, attempt()).await {
@@ -162,13 +209,12 @@ impl OpenApi {
         }
     }
 
-    /// A request to this platform, with a JSON body if there is one.
+    /// A request to this platform.
     pub(super) fn request(
         &self,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
-        body: Option<&serde_json::Value>,
         name: &str,
     ) -> Result<Request, ApiError> {
         let mut url = Url::parse(&format!("{}{path}", self.0.config.base_url))
@@ -176,13 +222,7 @@ impl OpenApi {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = Request::new(method, url);
-        if let Some(body) = body {
-            *request.body_mut() = Some(body.to_string().into());
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(header::CONTENT_TYPE, json);
-        }
-        Ok(request)
+        Ok(Request::new(method, url))
     }
 
     /// Sends a request and reads the answer to its end.
@@ -198,15 +238,47 @@ impl OpenApi {
     }
 
     /// One HTTP exchange: sent, read to its end, judged.
-    async fn exchange(&self, request: Request, name: &str) -> Result<Answer, ApiError> {
-        let deadline = Instant::now() + self.0.config.patience.call_timeout;
-        let sent = self.send(request, name, ANSWER_BYTES_MAX);
-        let exchanged = tokio::time::timeout_at(deadline, sent).await;
-        let result = match exchanged {
-            Ok(Ok(answer)) => answer.judge(name),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(too_long(name)),
+    async fn exchange(
+        &self,
+        request: Request,
+        name: &str,
+        extra: Duration,
+    ) -> Result<Answer, ApiError> {
+        let exchange = async {
+            self.send(request, name, ANSWER_BYTES_MAX)
+                .await?
+                .judge(name)
         };
+        self.counted(name, extra, exchange).await
+    }
+
+    /// One HTTP exchange up to the answer's head. An answer of JSON is one to be
+    /// read and judged: a file is that only where it says so itself.
+    async fn begin(&self, request: Request, name: &str) -> Result<Response, ApiError> {
+        let beginning = async {
+            let sent = self.0.http.clone().oneshot(request).await;
+            let response = sent.map_err(|error| transport(name, &error))?;
+            if response.status().is_success() && !is_refusal(&response) {
+                return Ok(response);
+            }
+            let answer = Answer::read(response, name, ANSWER_BYTES_MAX).await?;
+            // Neither a file nor a code.
+            answer
+                .judge(name)
+                .and_then(|answer| Err(answer.unread(name)))
+        };
+        self.counted(name, Duration::ZERO, beginning).await
+    }
+
+    async fn counted<T>(
+        &self,
+        name: &str,
+        extra: Duration,
+        exchange: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let deadline = Instant::now() + self.0.config.patience.call_timeout + extra;
+        let exchanged = tokio::time::timeout_at(deadline, exchange).await;
+        let result = exchanged.unwrap_or_else(|_| Err(too_long(name)));
         let code = match &result {
             Ok(_) => 0,
             Err(error) => error.code().unwrap_or(ApiStats::NO_ANSWER),
@@ -214,6 +286,22 @@ impl OpenApi {
         self.0.stats.count(name, code);
         result
     }
+}
+
+pub(super) fn set_json(request: &mut Request, body: &serde_json::Value) {
+    *request.body_mut() = Some(body.to_string().into());
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::CONTENT_TYPE, json);
+}
+
+/// Whether a successful answer is the JSON of a refusal. A JSON file is sent as
+/// something to be saved.
+fn is_refusal(response: &Response) -> bool {
+    let headers = response.headers();
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    is_json && !headers.contains_key(header::CONTENT_DISPOSITION)
 }
 
 /// An answer, read to its end.
@@ -266,6 +354,17 @@ impl Answer {
         self.body
     }
 
+    /// What it is where a file was asked for.
+    fn unread(self, name: &str) -> ApiError {
+        ApiError::Malformed {
+            call: name.to_owned(),
+            detail: "it is no file".into(),
+            retry_after: self.retry_after,
+            http_status: self.status,
+            log_id: self.log_id,
+        }
+    }
+
     fn judge(self, name: &str) -> Result<Self, ApiError> {
         let head = parse::<Head>(&self, name)?;
         if head.code == 0 {
@@ -302,14 +401,14 @@ fn parse<T: DeserializeOwned>(answer: &Answer, name: &str) -> Result<T, ApiError
     })
 }
 
-fn unsendable(name: &str, why: &str) -> ApiError {
+pub(super) fn unsendable(name: &str, why: &str) -> ApiError {
     ApiError::Transport {
         call: name.to_owned(),
         detail: why.to_owned(),
     }
 }
 
-fn too_long(name: &str) -> ApiError {
+pub(super) fn too_long(name: &str) -> ApiError {
     ApiError::Transport {
         call: name.to_owned(),
         detail: "it took too long".into(),
@@ -317,7 +416,7 @@ fn too_long(name: &str) -> ApiError {
 }
 
 /// reqwest's errors name the URL; ours name the call, which holds no ids.
-fn transport(name: &str, error: &reqwest::Error) -> ApiError {
+pub(super) fn transport(name: &str, error: &reqwest::Error) -> ApiError {
     use std::error::Error as _;
     let mut detail = if error.is_timeout() {
         "it took too long".to_owned()
