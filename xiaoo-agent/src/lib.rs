@@ -56,4 +56,4 @@ pub use turn::{
     Observer, Progress, RecordFailed, TurnError, TurnLimits, TurnOutcome, TurnRequest,
     estimate_tokens, fit_history, repair_history, run_turn,
 };
-pub use workspace::Workspace;
+pub use workspace::{Workspace, WorkspaceError};
