@@ -54,4 +54,4 @@ pub use turn::{
     TurnLimits, TurnOutcome, TurnRequest, effective_history, estimate_tokens, fit_history,
     repair_history, run_turn,
 };
-pub use workspace::Workspace;
+pub use workspace::{Workspace, WorkspaceError};

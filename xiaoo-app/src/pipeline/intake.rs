@@ -7,21 +7,24 @@
 use std::time::Duration;
 
 use proto_core::{InboundMessage, InboundResource, ResourceKind};
-use runtime_tokio::openapi::{ApiError, ListedMessage, ResourceAt};
+use runtime_tokio::openapi::{ApiError, ResourceAt};
 use tokio::io::AsyncSeekExt as _;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use xiaoo_agent::{Image, Message, Workspace};
 
 use super::guests::{self, Brought};
+use super::listed::read_back;
 use super::people::Directory;
 use super::{Pipeline, SharedPipeline};
-use crate::render::context::{self, Attached, Author, Bundle, Quoted, Said};
+use crate::render::context::{self, Attached, Author, Bundle, Quoted, ReadBack, Said};
 
 /// How long all of it may take together.
 const WITHIN: Duration = Duration::from_secs(90);
 /// Files that one message brings along; the rest is named and not fetched.
 const FILES_MAX: usize = 12;
+/// What the bot's own messages are said to be by.
+const OWN_NAME: &str = "you";
 /// Where files of people are, in the conversation's directory.
 const FILES: &str = "files";
 
@@ -140,15 +143,20 @@ impl Intake<'_> {
             .as_deref()
             .filter(|id| !id.is_empty())?;
         let listed = self.listed(parent).await;
-        let quoted = context::quoted(&listed, people)?;
+        let quoted = context::quoted(&listed, people, OWN_NAME)?;
         wanted.extend(of_message(parent, &quoted.resources));
         Some(quoted)
     }
 
-    async fn listed(&self, message_id: &str) -> Vec<ListedMessage> {
+    async fn listed(&self, message_id: &str) -> Vec<ReadBack> {
+        let settings = &self.pipeline.settings;
+        let bot_open_id = self.pipeline.identity.borrow().clone();
         let asking = self.pipeline.api.get_message(message_id);
         match tokio::time::timeout_at(self.deadline, asking).await {
-            Ok(Ok(listed)) => listed,
+            Ok(Ok(listed)) => listed
+                .iter()
+                .map(|message| read_back(settings, bot_open_id.as_deref(), message))
+                .collect(),
             Ok(Err(error)) => {
                 debug!(message_id, "a message cannot be read: {error}");
                 Vec::new()

@@ -24,6 +24,7 @@ pub mod guests;
 pub mod identity;
 pub mod intake;
 pub mod lanes;
+mod listed;
 pub mod lookup;
 pub mod notes;
 pub mod orders;
