@@ -55,10 +55,7 @@ pub(super) fn toml(bytes: &[u8]) -> Result<Document, Fault> {
             skill
         }
         Some(_) => {
-            return Err(Fault::WrongType {
-                key: "skill".into(),
-                wanted: "a table",
-            });
+            return Err(Fault::Toml("`skill` must be a table".to_owned()));
         }
         None => top,
     };

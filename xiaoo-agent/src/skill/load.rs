@@ -74,7 +74,7 @@ fn read(
     let directory = folder
         .path()
         .file_name()
-        .unwrap_or(OsStr::new(""))
+        .unwrap_or_else(|| OsStr::new(""))
         .to_string_lossy();
     let Some(read) = manifest::read(document.fields, &directory, faults) else {
         return Ok(None);

@@ -185,7 +185,7 @@ impl<'a> Fields<'a> {
                 self.faults.push(Fault::AllowedToolsList);
                 Some(list.iter().filter_map(as_text).collect())
             }
-            _ => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
                 self.wrong("allowed-tools", "one string");
                 None
             }
@@ -232,7 +232,7 @@ impl<'a> Fields<'a> {
                 Value::Object(structure) => structures.push(structure),
                 // Some products write the structure as JSON in a string.
                 Value::String(json) => structures.extend(as_object(&json)),
-                _ => {}
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {}
             }
             texts.insert(key, text);
         }
@@ -390,10 +390,10 @@ fn bare(written: &str) -> String {
 
 /// A name, or a table that has one.
 fn argument_name(value: &Value) -> Option<String> {
-    match value {
-        Value::Object(table) => as_text(table.get("name")?).map(|name| bare(&name)),
-        other => as_text(other).map(|name| bare(&name)),
-    }
+    let name = value
+        .as_object()
+        .map_or(Some(value), |table| table.get("name"));
+    as_text(name?).map(|name| bare(&name))
 }
 
 fn command(value: &Value) -> Option<SkillCommand> {

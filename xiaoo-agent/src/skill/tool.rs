@@ -99,9 +99,9 @@ fn text(arguments: &Value, key: &str) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Array(list)) => {
-            let words = list.iter().map(|word| match word {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
+            let words = list.iter().map(|word| {
+                let text = word.as_str().map(str::to_owned);
+                text.unwrap_or_else(|| word.to_string())
             });
             words.collect::<Vec<_>>().join(" ")
         }

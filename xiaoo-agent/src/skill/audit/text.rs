@@ -201,7 +201,10 @@ fn links(walk: &mut Walk, name: &str, number: usize, line: &str) {
             let text = format!("links to {target:?}, which is outside of the skill");
             walk.add(Level::Error, name, Some(number), text);
         } else if scheme.is_none() && !path.is_empty() && is_path(path) {
-            let beside = Path::new(name).parent().unwrap_or(Path::new("")).join(path);
+            let beside = Path::new(name)
+                .parent()
+                .unwrap_or_else(|| Path::new(""))
+                .join(path);
             // Paths are written from the file or from the skill's root.
             if !walk.root.join(&beside).exists() && !walk.root.join(path).exists() {
                 let text = format!("links to {target:?}, which is not there");
@@ -221,7 +224,7 @@ fn leaves(name: &str, target: &str) -> bool {
     }
     let beside = Path::new(name)
         .parent()
-        .unwrap_or(Path::new(""))
+        .unwrap_or_else(|| Path::new(""))
         .join(target);
     let mut depth = 0_i32;
     for component in beside.components() {
