@@ -5,7 +5,7 @@
 //! * [`Model`] asks one OpenAI-compatible chat-completions server one question and reads its
 //!   answer, streamed or not. What a server may send is decided in [`model::Accumulator`], which
 //!   does no I/O.
-//! * [`Tool`] and [`ToolSet`] are what the model may call.
+//! * [`Tool`] and [`ToolSet`] are what the model may call; [`skill`] is what it can read up on.
 //! * [`run_turn`] is the loop between the two: ask, run the tools that were asked for, ask again,
 //!   until there is an answer.
 //!
@@ -34,6 +34,7 @@
 pub mod chat;
 pub mod message;
 pub mod model;
+pub mod skill;
 pub mod tool;
 pub mod turn;
 pub mod workspace;
@@ -45,6 +46,9 @@ pub use message::{Image, Message, ToolCall};
 pub use model::{
     Finish, InvalidModelConfig, Model, ModelChain, ModelConfig, ModelError, ModelTimeouts,
     Provider, Reply, RetryPolicy, Usage,
+};
+pub use skill::{
+    Diagnostic, Invocation, LoadSkill, Origin, Skill, SkillLimits, SkillRegistry, SkillRoot, Skills,
 };
 pub use tool::{
     AskUser, ChatMembers, CurrentTime, Intent, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet,

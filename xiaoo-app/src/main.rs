@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 use xiaoo_app::cli::{Cli, Command, write_completions};
-use xiaoo_app::commands::{daemon, demo, inspect, store};
+use xiaoo_app::commands::{daemon, demo, inspect, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
 
@@ -48,6 +48,16 @@ fn main() -> ExitCode {
                 }
             };
             store::run(command, &url, &mut io::stdout().lock(), &mut io::stderr())
+        }
+        Command::Skill(command) => {
+            let places = match skill::Places::find(command.place(), &env) {
+                Ok(places) => places,
+                Err(errors) => {
+                    say(&errors.to_string());
+                    return ExitCode::from(BAD_USAGE);
+                }
+            };
+            skill::run(command, &places, &mut io::stdout().lock())
         }
         Command::Completions(args) => {
             write_completions(args.shell, &mut io::stdout()).map_err(Into::into)

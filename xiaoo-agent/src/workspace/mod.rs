@@ -64,8 +64,7 @@ impl Workspace {
     /// out.
     #[must_use]
     pub fn reading(mut self, directory: &Path) -> Self {
-        self.read_only
-            .extend(Root::open(directory).map(Arc::new));
+        self.read_only.extend(Root::open(directory).map(Arc::new));
         self
     }
 

@@ -39,6 +39,9 @@ pub enum Command {
     /// Look after the store: check it, write out what is in it, remove what is old
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Look after skills: list, check, audit, install and remove them
+    #[command(subcommand)]
+    Skill(SkillCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -189,6 +192,131 @@ pub struct StorePruneArgs {
     pub dry_run: bool,
 }
 
+/// What to do with skills.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SkillCommand {
+    /// List the skills that the daemon has, and what is wrong with others
+    List(SkillListArgs),
+    /// Show one skill: what it says about itself, and its text
+    Show(SkillShowArgs),
+    /// Check skills by the rules of the open format, to the letter; exits with status 1 if
+    /// they are broken
+    Check(SkillCheckArgs),
+    /// Look for what is hidden or dangerous in skills; exits with status 1 if there is something
+    ///
+    /// Runs nothing. What is well disguised is not found: read a skill before you trust it.
+    Audit(SkillAuditArgs),
+    /// Install skills from a directory, a git repository or an archive
+    ///
+    /// They are found at the top, one directory below, or in skills/*. Each is audited before
+    /// it is placed. A running daemon sees it within seconds.
+    Install(SkillInstallArgs),
+    /// Remove an installed skill
+    Remove(SkillRemoveArgs),
+}
+
+impl SkillCommand {
+    /// Whose skills are meant; `None` where no daemon's are.
+    #[must_use]
+    pub fn place(&self) -> Option<&SkillPlaceArgs> {
+        match self {
+            Self::List(args) => Some(&args.place),
+            Self::Show(args) => Some(&args.place),
+            Self::Check(_) => None,
+            Self::Audit(args) => Some(&args.place),
+            Self::Install(args) => Some(&args.place),
+            Self::Remove(args) => Some(&args.place),
+        }
+    }
+}
+
+/// Whose skills are meant.
+#[derive(Args, Clone, Debug)]
+pub struct SkillPlaceArgs {
+    /// The daemon's configuration file [default: $XIAOO_CONFIG, else ~/.config/xiaoo/config.toml
+    /// if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `skill list`.
+#[derive(Args, Clone, Debug)]
+pub struct SkillListArgs {
+    #[command(flatten)]
+    /// Whose skills are meant.
+    pub place: SkillPlaceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `skill show`.
+#[derive(Args, Clone, Debug)]
+pub struct SkillShowArgs {
+    /// The skill's name
+    pub name: String,
+    #[command(flatten)]
+    /// Whose skills are meant.
+    pub place: SkillPlaceArgs,
+}
+
+/// Arguments of `skill check`.
+#[derive(Args, Clone, Debug)]
+pub struct SkillCheckArgs {
+    /// Skills, or directories of skills
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `skill audit`.
+#[derive(Args, Clone, Debug)]
+pub struct SkillAuditArgs {
+    /// The name of an installed skill, or a directory [default: all that are installed]
+    #[arg(value_name = "NAME|PATH")]
+    pub target: Option<String>,
+    #[command(flatten)]
+    /// Whose skills are meant.
+    pub place: SkillPlaceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `skill install`.
+#[derive(Args, Clone, Debug)]
+pub struct SkillInstallArgs {
+    /// A directory, a git URL (https, ssh, file), or a .zip or .tar.gz (a file, or an https URL)
+    pub source: String,
+    /// Of several skills, install only this one; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// The directory to install into [default: ~/.xiaoo/skills]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+    /// Install in spite of what the audit found, and replace what is there
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    /// Whose skills are meant.
+    pub place: SkillPlaceArgs,
+}
+
+/// Arguments of `skill remove`.
+#[derive(Args, Clone, Debug)]
+pub struct SkillRemoveArgs {
+    /// The skill's name
+    pub name: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    /// Whose skills are meant.
+    pub place: SkillPlaceArgs,
+}
+
 /// Arguments of `completions`.
 #[derive(Args, Clone, Debug)]
 pub struct CompletionsArgs {
@@ -235,6 +363,13 @@ mod tests {
             "xiaoo-app store check --config /opt/xiaoo/config/config.toml",
             "xiaoo-app store export --store sqlite:xiaoo.db --out saved.jsonl",
             "xiaoo-app store prune --dry-run",
+            "xiaoo-app skill list --json",
+            "xiaoo-app skill show code-review --config /opt/xiaoo/config/config.toml",
+            "xiaoo-app skill check . other/SKILL.md",
+            "xiaoo-app skill audit",
+            "xiaoo-app skill audit code-review --json",
+            "xiaoo-app skill install https://git.example/skills.git --only a --only b --into /opt/skills --force",
+            "xiaoo-app skill remove code-review --yes",
             "xiaoo-app completions bash",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -257,6 +392,9 @@ mod tests {
             "xiaoo-app inspect",
             "xiaoo-app inspect decrypt",
             "xiaoo-app store",
+            "xiaoo-app skill",
+            "xiaoo-app skill check",
+            "xiaoo-app skill install",
             "xiaoo-app store check --store mysql://h/db",
             "xiaoo-app store check --store sqlite:a.db --config c.toml",
         ] {

@@ -3,4 +3,5 @@
 pub mod daemon;
 pub mod demo;
 pub mod inspect;
+pub mod skill;
 pub mod store;

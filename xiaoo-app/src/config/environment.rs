@@ -73,7 +73,8 @@ fn base_directory(env: &dyn Env, variable: &str, default: &str) -> Option<PathBu
         .or_else(|| home(env).map(|home| home.join(default)))
 }
 
-fn home(env: &dyn Env) -> Option<PathBuf> {
+/// The home directory, if there is one.
+pub(crate) fn home(env: &dyn Env) -> Option<PathBuf> {
     not_empty(env, "HOME").map(PathBuf::from)
 }
 

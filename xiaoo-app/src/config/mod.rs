@@ -39,6 +39,7 @@ use serde_json::{Map, Value};
 use xiaoo_agent::{ModelConfig, Provider};
 use xiaoo_store::StoreUrl;
 
+pub(crate) use environment::home;
 pub use environment::{Env, ProcessEnv, locate, with_usual_password};
 pub use problem::{ConfigErrors, Problem, Warning};
 
@@ -411,6 +412,21 @@ impl Config {
     pub fn store_url(path: &Path, env: &dyn Env) -> Result<StoreUrl, ConfigErrors> {
         match read(path) {
             Ok(text) => check::check_store(&Source::new(path, &text), env),
+            Err(why) => Err(ConfigErrors::unreadable(path, &why)),
+        }
+    }
+
+    /// Where the skills of the daemon with the file at `path` are: its agent's workspace,
+    /// and `[skills]`. As with [`Config::store_url`], nothing else need be right.
+    ///
+    /// # Errors
+    /// What is wrong with what says where they are.
+    pub fn skill_places(
+        path: &Path,
+        env: &dyn Env,
+    ) -> Result<(Option<PathBuf>, SkillsConfig), ConfigErrors> {
+        match read(path) {
+            Ok(text) => check::check_skills(&Source::new(path, &text), env),
             Err(why) => Err(ConfigErrors::unreadable(path, &why)),
         }
     }

@@ -62,6 +62,29 @@ pub(super) fn check_store(source: &Source<'_>, env: &dyn Env) -> Result<StoreUrl
     }
 }
 
+/// The workspace and the directories of skills alone.
+pub(super) fn check_skills(
+    source: &Source<'_>,
+    env: &dyn Env,
+) -> Result<(Option<PathBuf>, SkillsConfig), ConfigErrors> {
+    let mut report = Report::new(source.path);
+    let Some(table) = source.parse(&mut report) else {
+        return Err(report.into_errors());
+    };
+    let root = Section::root(source, &table);
+    let (agents, skills) = (root.section("agents"), root.section("skills"));
+    agents.walk(&mut report);
+    skills.walk(&mut report);
+
+    let mut checker = Checker::new(source, env, report);
+    let agent = checker.agents(&agents).into_iter().next();
+    let skills = checker.skills(&skills);
+    match agent {
+        Some(agent) if !checker.report.has_errors() => Ok((agent.workspace, skills)),
+        _ => Err(checker.report.into_errors()),
+    }
+}
+
 struct Checker<'a> {
     env: &'a dyn Env,
     /// Of the file; relative paths start here.
