@@ -31,9 +31,12 @@
 //! in and gets the new messages back), nothing is sent to a model twice after part of its answer
 //! was shown, and no API key or request header is ever logged.
 
+mod blocking;
 pub mod chat;
+pub mod document;
 pub mod message;
 pub mod model;
+pub mod sandbox;
 pub mod skill;
 pub mod tool;
 pub mod turn;

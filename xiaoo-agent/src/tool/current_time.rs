@@ -65,13 +65,13 @@ impl Tool for CurrentTime {
     }
 }
 
-struct Stamp {
-    text: String,
+pub(super) struct Stamp {
+    pub(super) text: String,
     weekday: &'static str,
 }
 
 /// RFC 3339 text and weekday of an instant, seen from an offset.
-fn stamp(unix_secs: i64, offset_minutes: i32) -> Stamp {
+pub(super) fn stamp(unix_secs: i64, offset_minutes: i32) -> Stamp {
     let local = unix_secs.saturating_add(i64::from(offset_minutes) * 60);
     let days = local.div_euclid(SECS_A_DAY);
     let secs = local.rem_euclid(SECS_A_DAY);

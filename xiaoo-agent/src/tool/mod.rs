@@ -1,8 +1,12 @@
 //! What a model may call.
 
+mod arguments;
 mod ask_user;
 mod chat_members;
 mod current_time;
+mod files;
+mod search;
+mod shell;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -15,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 pub use ask_user::AskUser;
 pub use chat_members::ChatMembers;
 pub use current_time::CurrentTime;
+pub use files::{EditFile, ListDir, ReadFile, SendFile, WriteFile, file_tools};
+pub use search::Search;
+pub use shell::{Shell, ShellSettings};
 
 use crate::chat::{Attachment, Chat, NoChat};
 use crate::workspace::Workspace;
@@ -172,7 +179,15 @@ impl ToolSet {
     ///
     /// # Errors
     /// When its name is not one that servers take, or is taken already.
-    pub fn with(mut self, tool: impl Tool) -> Result<Self, InvalidTool> {
+    pub fn with(self, tool: impl Tool) -> Result<Self, InvalidTool> {
+        self.with_shared(Arc::new(tool))
+    }
+
+    /// Adds one tool that others have, too.
+    ///
+    /// # Errors
+    /// As [`ToolSet::with`].
+    pub fn with_shared(mut self, tool: Arc<dyn Tool>) -> Result<Self, InvalidTool> {
         let name = tool.name().to_owned();
         if !is_name(&name) {
             return Err(InvalidTool::Name(name));
@@ -181,7 +196,7 @@ impl ToolSet {
         if tools.contains_key(&name) {
             return Err(InvalidTool::Twice(name));
         }
-        tools.insert(name, Arc::new(tool));
+        tools.insert(name, tool);
         Ok(self)
     }
 

@@ -18,14 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-
 pub use error::WorkspaceError;
+use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 pub use usage::{ENTRIES_MAX, Usage};
 pub use write::Saved;
 
+use crate::blocking::{Ending, off_thread};
+pub(crate) use names::file_name;
 use place::Place;
 use root::Root;
 pub(crate) use usage::measure;
@@ -105,20 +104,11 @@ impl Workspace {
         T: Send + 'static,
         E: From<WorkspaceError> + Send + 'static,
     {
-        let ending = || WorkspaceError::io(".", io::ErrorKind::Interrupted.into());
-        let permit = FILE_WORK.acquire().await.map_err(|_| ending())?;
         let workspace = self.clone();
-        let worker = spawn_blocking(move || {
-            let _permit = permit;
-            work(&workspace)
-        });
-        match worker.await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(ending().into()),
-            },
-        }
+        let done = off_thread(move || work(&workspace)).await;
+        done.unwrap_or_else(|Ending| {
+            Err(WorkspaceError::io(".", io::ErrorKind::Interrupted.into()).into())
+        })
     }
 
     /// Opens a regular file for reading.
@@ -295,10 +285,6 @@ pub struct Entry {
     /// What it is; of a link, not of what it points to.
     pub metadata: Metadata,
 }
-
-/// Tokio lends up to 512 threads to those who wait; a disk is not faster for more than a few.
-static FILE_WORK: Semaphore = Semaphore::const_new(FILE_WORK_MAX);
-const FILE_WORK_MAX: usize = 8;
 
 /// Names that are read of one directory, to sort them.
 const LISTED_MAX: usize = 10_000;

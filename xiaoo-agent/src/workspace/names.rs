@@ -2,7 +2,7 @@
 
 /// A name that is one plain file name, whatever was wanted: no directories, nothing hidden,
 /// nothing that a terminal or a chat would show as something else.
-pub(super) fn file_name(wanted: &str) -> String {
+pub(crate) fn file_name(wanted: &str) -> String {
     let last = wanted.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown: String = last
         .chars()

@@ -1,0 +1,395 @@
+//! Which system calls a process may make.
+//!
+//! What is refused is listed, not what is allowed: a command may be anything, and breaks in odd
+//! ways when something harmless is missing. What is listed reaches out of the sandbox, outlives
+//! it, or is a part of the kernel that attackers like and programs don't need.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, apply_filter,
+};
+
+use super::files::Signals;
+
+/// The kernel can't, or would not.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CannotFilter {
+    #[error("this machine's architecture has no filter for system calls: {0}")]
+    Architecture(#[source] seccompiler::BackendError),
+    #[error("the kernel does not filter system calls: {0}")]
+    Refused(#[from] seccompiler::Error),
+    #[error("a filter for system calls is wrong: {0}")]
+    Filter(#[from] seccompiler::BackendError),
+}
+
+/// Gives up what a command may not do, for good.
+pub(super) fn restrict(network: bool, signals: Signals) -> Result<(), CannotFilter> {
+    let mut refused = refused()?;
+    refused.extend(if network {
+        internet_only()?
+    } else {
+        no_network()?
+    });
+    if signals == Signals::Unscoped {
+        refused.extend(SENDING_SIGNALS.map(always));
+    }
+    install(refused)
+}
+
+/// Gives up all that a process does not need which reads its input and writes its output.
+pub(super) fn restrict_all() -> Result<(), CannotFilter> {
+    let mut refused = refused()?;
+    refused.extend(no_network()?);
+    refused.extend(SENDING_SIGNALS.map(always));
+    refused.extend(STARTING_PROCESSES.map(always));
+    install(refused)
+}
+
+/// The filters add up: each call gets the strictest answer of any.
+fn install(refused: Vec<Refusal>) -> Result<(), CannotFilter> {
+    let programs = [
+        program(refused, libc::EPERM)?,
+        program(unknown(), libc::ENOSYS)?,
+        program(not_supported(), libc::EOPNOTSUPP)?,
+        program(pretended()?, PRETEND)?,
+    ];
+    for program in &programs {
+        apply_filter(program)?;
+    }
+    Ok(())
+}
+
+/// A call, and when it is refused: if one of the rules holds, or always when there are none.
+type Refusal = (c_long, Vec<SeccompRule>);
+
+fn program(refusals: Vec<Refusal>, errno: i32) -> Result<BpfProgram, CannotFilter> {
+    let target =
+        TargetArch::try_from(std::env::consts::ARCH).map_err(CannotFilter::Architecture)?;
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for (call, conditions) in refusals {
+        // The same kernel takes calls under a second set of numbers (x32), if it was built so.
+        #[cfg(target_arch = "x86_64")]
+        rules.insert(call | X32, conditions.clone());
+        rules.insert(call, conditions);
+    }
+    let errno = SeccompAction::Errno(u32::try_from(errno).unwrap_or(1));
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, errno, target)?;
+    Ok(filter.try_into()?)
+}
+
+/// What is refused to all.
+fn refused() -> Result<Vec<Refusal>, CannotFilter> {
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
+    let mut refused: Vec<Refusal> = REFUSED.iter().copied().map(always).collect();
+    #[cfg(target_arch = "x86_64")]
+    refused.extend(REFUSED_X86.iter().copied().map(always));
+    let namespaces = NAMESPACES
+        .iter()
+        .map(|flag| rule(&[(0, MaskedEq(*flag), *flag)]))
+        .collect::<Result<_, _>>()?;
+    refused.push((libc::SYS_clone, namespaces));
+    // Of another process of the same user: the daemon's own limits, place and rank.
+    let of_others = [
+        libc::SYS_prlimit64,
+        libc::SYS_sched_setaffinity,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setscheduler,
+    ];
+    for call in of_others {
+        refused.push((call, vec![rule(&[(0, Ne, 0)])?]));
+    }
+    let own_rank = |of_process| -> Result<Vec<SeccompRule>, CannotFilter> {
+        Ok(vec![rule(&[(0, Ne, of_process)])?, rule(&[(1, Ne, 0)])?])
+    };
+    refused.push((libc::SYS_setpriority, own_rank(PRIO_PROCESS)?));
+    refused.push((libc::SYS_ioprio_set, own_rank(IOPRIO_WHO_PROCESS)?));
+    let controls = IOCTLS
+        .iter()
+        .map(|command| rule(&[(1, Eq, *command)]))
+        .collect::<Result<_, _>>()?;
+    refused.push((libc::SYS_ioctl, controls));
+    refused.push((libc::SYS_socketpair, unconnected_pairs()?));
+    Ok(refused)
+}
+
+/// No sockets but connected pairs.
+fn no_network() -> Result<Vec<Refusal>, CannotFilter> {
+    let mut refused: Vec<Refusal> = vec![always(libc::SYS_socket)];
+    refused.extend(
+        [
+            libc::SYS_accept,
+            libc::SYS_accept4,
+            libc::SYS_bind,
+            libc::SYS_connect,
+            libc::SYS_listen,
+        ]
+        .map(always),
+    );
+    Ok(refused)
+}
+
+/// Streams and datagrams of the internet, and the question which addresses this machine has,
+/// which comes before looking up a name.
+fn internet_only() -> Result<Vec<Refusal>, CannotFilter> {
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
+    let rules = vec![
+        rule(&[(0, Ne, AF_INET), (0, Ne, AF_INET6), (0, Ne, AF_NETLINK)])?,
+        rule(&[(0, Ne, AF_NETLINK), (1, MaskedEq(SOCK_TYPE), SOCK_RAW)])?,
+        rule(&[(0, Eq, AF_NETLINK), (2, Ne, NETLINK_ROUTE)])?,
+    ];
+    Ok(vec![(libc::SYS_socket, rules)])
+}
+
+/// A pair whose ends stay connected reaches nobody else; datagrams can be sent anywhere.
+fn unconnected_pairs() -> Result<Vec<SeccompRule>, CannotFilter> {
+    use SeccompCmpOp::{MaskedEq, Ne};
+    let kinds = [SOCK_DGRAM, SOCK_RAW, SOCK_RDM];
+    let mut rules = vec![rule(&[(0, Ne, AF_UNIX)])?];
+    for kind in kinds {
+        rules.push(rule(&[(1, MaskedEq(SOCK_TYPE), kind)])?);
+    }
+    Ok(rules)
+}
+
+/// What programs do without when the kernel is too old for it.
+fn unknown() -> Vec<Refusal> {
+    UNKNOWN.map(always).to_vec()
+}
+
+/// What programs do without when the file system has it not.
+fn not_supported() -> Vec<Refusal> {
+    NOT_SUPPORTED.map(always).to_vec()
+}
+
+/// What Landlock does not watch over: changing modes, owners and times of files anywhere. It
+/// does nothing and says that it worked.
+fn pretended() -> Result<Vec<Refusal>, CannotFilter> {
+    let mut pretended: Vec<Refusal> = PRETENDED.iter().copied().map(always).collect();
+    #[cfg(target_arch = "x86_64")]
+    pretended.extend(PRETENDED_X86.iter().copied().map(always));
+    // Of an open file, the times may be changed: opening it was allowed.
+    let by_path = SeccompCondition::new(1, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    pretended.push((libc::SYS_utimensat, vec![SeccompRule::new(vec![by_path])?]));
+    Ok(pretended)
+}
+
+fn always(call: c_long) -> Refusal {
+    (call, Vec::new())
+}
+
+/// Holds when all of these do: argument, comparison, value.
+fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, CannotFilter> {
+    let conditions = conditions
+        .iter()
+        .map(|(argument, comparison, value)| {
+            let comparison = comparison.clone();
+            SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, comparison, *value)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(SeccompRule::new(conditions)?)
+}
+
+const REFUSED: [c_long; 66] = [
+    // Other processes: their memory, their files.
+    libc::SYS_kcmp,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_process_madvise,
+    PROCESS_MRELEASE,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    // Namespaces and mounts.
+    libc::SYS_chroot,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_mount,
+    MOUNT_SETATTR,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    OPEN_TREE_ATTR,
+    libc::SYS_pivot_root,
+    libc::SYS_setns,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    // What outlives a process, or belongs to others of the same user.
+    libc::SYS_add_key,
+    libc::SYS_keyctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
+    libc::SYS_request_key,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmget,
+    // The machine itself.
+    libc::SYS_acct,
+    libc::SYS_adjtimex,
+    libc::SYS_clock_adjtime,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_finit_module,
+    libc::SYS_init_module,
+    libc::SYS_kexec_load,
+    libc::SYS_quotactl,
+    QUOTACTL_FD,
+    libc::SYS_reboot,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    // Files without a path, and what happens to files elsewhere.
+    libc::SYS_fanotify_init,
+    libc::SYS_fanotify_mark,
+    libc::SYS_inotify_add_watch,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    // What has had more holes than uses.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_lookup_dcookie,
+];
+
+#[cfg(target_arch = "x86_64")]
+const REFUSED_X86: [c_long; 9] = [
+    libc::SYS_ioperm,
+    libc::SYS_iopl,
+    libc::SYS_kexec_file_load,
+    libc::SYS_modify_ldt,
+    libc::SYS_uselib,
+    // The numbers that x32 has for itself.
+    X32 | 521, // ptrace
+    X32 | 528, // kexec_load
+    X32 | 539, // process_vm_readv
+    X32 | 540, // process_vm_writev
+];
+
+const SENDING_SIGNALS: [c_long; 6] = [
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_tgkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_pidfd_send_signal,
+];
+
+#[cfg(target_arch = "x86_64")]
+const STARTING_PROCESSES: [c_long; 5] = [
+    libc::SYS_clone,
+    libc::SYS_fork,
+    libc::SYS_vfork,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const STARTING_PROCESSES: [c_long; 3] = [libc::SYS_clone, libc::SYS_execve, libc::SYS_execveat];
+
+/// `clone3` has its flags where no filter sees them; memory files would escape the limits of
+/// memory and disk.
+const UNKNOWN: [c_long; 6] = [
+    libc::SYS_clone3,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_memfd_create,
+    MEMFD_SECRET,
+];
+
+const NOT_SUPPORTED: [c_long; 9] = [
+    FILE_SETATTR,
+    libc::SYS_fremovexattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    REMOVEXATTRAT,
+    libc::SYS_setxattr,
+    SETXATTRAT,
+];
+
+const PRETENDED: [c_long; 5] = [
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+];
+
+#[cfg(target_arch = "x86_64")]
+const PRETENDED_X86: [c_long; 6] = [
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_futimesat,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+];
+
+/// An error of no number is none.
+const PRETEND: i32 = 0;
+
+#[cfg(target_arch = "x86_64")]
+const X32: c_long = 0x4000_0000;
+
+// Calls that are newer than the bindings; since 2019 they have one number everywhere.
+const QUOTACTL_FD: c_long = 443;
+const MOUNT_SETATTR: c_long = 442;
+const MEMFD_SECRET: c_long = 447;
+const PROCESS_MRELEASE: c_long = 448;
+const FCHMODAT2: c_long = 452;
+const SETXATTRAT: c_long = 463;
+const REMOVEXATTRAT: c_long = 466;
+const OPEN_TREE_ATTR: c_long = 467;
+const FILE_SETATTR: c_long = 469;
+
+// From linux/sched.h.
+const NAMESPACES: [u64; 8] = [
+    0x0000_0080, // time
+    0x0002_0000, // mounts
+    0x0200_0000, // cgroups
+    0x0400_0000, // host and domain name
+    0x0800_0000, // IPC
+    0x1000_0000, // users
+    0x2000_0000, // processes
+    0x4000_0000, // network
+];
+
+/// Typing into a terminal, and changing the flags of files.
+const IOCTLS: [u64; 4] = [
+    0x5412,      // TIOCSTI
+    0x541c,      // TIOCLINUX
+    0x4008_6602, // FS_IOC_SETFLAGS
+    0x401c_5820, // FS_IOC_FSSETXATTR
+];
+
+const PRIO_PROCESS: u64 = 0;
+const IOPRIO_WHO_PROCESS: u64 = 1;
+
+const AF_UNIX: u64 = 1;
+const AF_INET: u64 = 2;
+const AF_INET6: u64 = 10;
+const AF_NETLINK: u64 = 16;
+const NETLINK_ROUTE: u64 = 0;
+const SOCK_DGRAM: u64 = 2;
+const SOCK_RAW: u64 = 3;
+const SOCK_RDM: u64 = 4;
+/// What of a socket's type is not a flag.
+const SOCK_TYPE: u64 = 0xf;
