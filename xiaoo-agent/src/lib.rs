@@ -51,7 +51,10 @@ pub use model::{
     Finish, InvalidModelConfig, Model, ModelConfig, ModelError, ModelTimeouts, Provider, Reply,
     RetryPolicy, Usage,
 };
-pub use tool::{CurrentTime, Intent, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet};
+pub use tool::{
+    CurrentTime, HostRule, Intent, InvalidHostRule, InvalidTool, Tool, ToolContext, ToolOutput,
+    ToolSet, WebFetch, WebFetchSettings,
+};
 pub use turn::{
     Observer, Progress, RecordFailed, TurnError, TurnLimits, TurnOutcome, TurnRequest,
     estimate_tokens, fit_history, repair_history, run_turn,

@@ -1,6 +1,9 @@
 //! What a model may call.
 
 mod current_time;
+pub(crate) mod downloads;
+pub(crate) mod head;
+mod web_fetch;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -11,6 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use current_time::CurrentTime;
+pub use web_fetch::{HostRule, InvalidHostRule, WebFetch, WebFetchSettings};
 
 use crate::chat::{Attachment, Chat, NoChat};
 use crate::workspace::Workspace;
