@@ -37,6 +37,8 @@
 //! was shown, and no API key or request header is ever logged.
 
 pub mod chat;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod message;
 pub mod model;
 pub mod tool;
@@ -45,6 +47,11 @@ pub mod workspace;
 
 pub use chat::{
     Approval, ApprovalRequest, Attachment, Chat, ChatError, Member, NoChat, PersonQuestion,
+};
+#[cfg(feature = "mcp")]
+pub use mcp::{
+    InvalidMcpServer, McpCommand, McpEndpoint, McpServer, McpServers, McpState, McpStatus, McpTool,
+    McpTransport,
 };
 pub use message::{Image, Message, ToolCall};
 pub use model::{
