@@ -34,6 +34,8 @@
 mod blocking;
 pub mod chat;
 pub mod document;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod message;
 pub mod model;
 pub mod sandbox;
@@ -45,6 +47,11 @@ pub mod workspace;
 pub use chat::{
     Approval, ApprovalRequest, Attachment, Chat, ChatError, Member, NoChat, PersonQuestion,
 };
+#[cfg(feature = "mcp")]
+pub use mcp::{
+    InvalidMcpServer, McpCommand, McpEndpoint, McpServer, McpServers, McpState, McpStatus, McpTool,
+    McpTransport,
+};
 pub use message::{Image, Message, ToolCall};
 pub use model::{
     Finish, InvalidModelConfig, Model, ModelChain, ModelConfig, ModelError, ModelTimeouts,
@@ -54,7 +61,8 @@ pub use skill::{
     Diagnostic, Invocation, LoadSkill, Origin, Skill, SkillLimits, SkillRegistry, SkillRoot, Skills,
 };
 pub use tool::{
-    AskUser, ChatMembers, CurrentTime, Intent, InvalidTool, Tool, ToolContext, ToolOutput, ToolSet,
+    AskUser, ChatMembers, CurrentTime, HostRule, Intent, InvalidHostRule, InvalidTool, Shell,
+    ShellSettings, Tool, ToolContext, ToolOutput, ToolSet, WebFetch, WebFetchSettings, file_tools,
 };
 pub use turn::{
     ApprovalRules, ModelUsage, Observer, Progress, RecordFailed, Recorded, TurnError, TurnFailed,

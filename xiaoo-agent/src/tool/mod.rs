@@ -4,9 +4,12 @@ mod arguments;
 mod ask_user;
 mod chat_members;
 mod current_time;
+pub(crate) mod downloads;
 mod files;
+pub(crate) mod head;
 mod search;
 mod shell;
+mod web_fetch;
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -22,6 +25,7 @@ pub use current_time::CurrentTime;
 pub use files::{EditFile, ListDir, ReadFile, SendFile, WriteFile, file_tools};
 pub use search::Search;
 pub use shell::{Shell, ShellSettings};
+pub use web_fetch::{HostRule, InvalidHostRule, WebFetch, WebFetchSettings};
 
 use crate::chat::{Attachment, Chat, NoChat};
 use crate::workspace::Workspace;
