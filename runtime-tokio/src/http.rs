@@ -56,6 +56,14 @@ pub enum HttpError {
 /// # Errors
 /// [`HttpError`] when the CA file cannot be used.
 pub fn client(options: &HttpOptions) -> Result<reqwest::Client, HttpError> {
+    Ok(client_builder(options)?.build()?)
+}
+
+/// The same before it is built, for whoever has more to say.
+///
+/// # Errors
+/// [`HttpError`] when the CA file cannot be used.
+pub fn client_builder(options: &HttpOptions) -> Result<reqwest::ClientBuilder, HttpError> {
     install_crypto_provider();
     let roots = roots(options.ca_file.as_deref())?;
     let mut builder = reqwest::Client::builder()
@@ -69,7 +77,7 @@ pub fn client(options: &HttpOptions) -> Result<reqwest::Client, HttpError> {
     if options.no_proxy {
         builder = builder.no_proxy();
     }
-    Ok(builder.build()?)
+    Ok(builder)
 }
 
 /// A client for plain HTTP to this machine: no roots are loaded, no proxy is

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::agents::Roster;
-use crate::bot::{Bot, Clients};
+use crate::bot::Bot;
+use crate::clients::Clients;
 use crate::config::Config;
 use crate::routes;
 use crate::routes::ready::{Channel, Readiness};
@@ -39,7 +40,7 @@ impl App {
             bail!("no channel is enabled: set `enabled = true` in [channels.feishu]");
         };
         let mut clients = Clients::new(first.ca_file.clone());
-        let roster = Roster::new(&config, &mut |base| clients.of(base))?;
+        let roster = Roster::new(&config, &mut clients)?;
         let mut bots = Vec::with_capacity(config.channels.len());
         for (at, feishu) in config.channels.into_iter().enumerate() {
             let is_first = at == 0;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use proto_core::Verifier;
 use runtime_tokio::WallClock;
@@ -228,42 +227,6 @@ impl RunningBot {
             ),
             Health::Good | Health::Full { .. } | Health::Unreachable { .. } => Ok(()),
         }
-    }
-}
-
-/// The HTTP clients of a daemon. Roots are loaded once, and only if anything is beyond this
-/// machine.
-pub struct Clients {
-    options: HttpOptions,
-    shared: Option<reqwest::Client>,
-}
-
-impl Clients {
-    /// Clients that trust what is in this file, too.
-    #[must_use]
-    pub fn new(ca_file: Option<std::path::PathBuf>) -> Self {
-        Self {
-            options: HttpOptions {
-                ca_file,
-                no_proxy: false,
-            },
-            shared: None,
-        }
-    }
-
-    /// The client for an address.
-    ///
-    /// # Errors
-    /// When the certificate authorities can't be read.
-    pub fn of(&mut self, base: &str) -> anyhow::Result<reqwest::Client> {
-        if http::is_plain_loopback(base) {
-            return http::loopback_client().context("no HTTP client");
-        }
-        if let Some(client) = &self.shared {
-            return Ok(client.clone());
-        }
-        let client = http::client(&self.options).context("no HTTP client")?;
-        Ok(self.shared.insert(client).clone())
     }
 }
 

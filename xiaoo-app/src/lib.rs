@@ -4,6 +4,7 @@ pub mod agents;
 pub mod app;
 pub mod bot;
 pub mod cli;
+pub mod clients;
 pub mod commands;
 pub mod config;
 pub mod fail_point;

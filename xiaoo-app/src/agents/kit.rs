@@ -2,19 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use tracing::warn;
-use xiaoo_agent::{CurrentTime, LoadSkill, Skills, ToolSet, Workspace};
+use xiaoo_agent::{LoadSkill, Skills, ToolSet, Workspace};
 
 use super::Agent;
-use crate::config::{AgentConfig, Config};
 use crate::render::context;
 use crate::render::people::Directory;
 use crate::render::reply::SkillLine;
-
-/// Minutes east of UTC that the model is told the time in: China, where most
-/// of Feishu is.
-const MODEL_UTC_OFFSET_MINUTES: i32 = 480;
 
 /// Bytes of the list of skills in the instructions, and of skills that always stand there.
 const CATALOGUE_BYTES_MAX: usize = 16 << 10;

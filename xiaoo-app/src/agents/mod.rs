@@ -1,14 +1,20 @@
 //! The agents of `[[agents.list]]`: who answers, with which model, tools and skills, and where.
 
 mod kit;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
-use xiaoo_agent::{ApprovalRules, Model, ModelChain, ToolSet, TurnLimits};
+use xiaoo_agent::{
+    ApprovalRules, McpServers, Model, ModelChain, SkillLimits, SkillRegistry, SkillRoot, ToolSet,
+    TurnLimits,
+};
 
+use crate::clients::Clients;
 use crate::config::{AgentConfig, Config};
 
 pub use kit::Kit;
@@ -18,6 +24,8 @@ const SYSTEM_PROMPT: &str = "You are 小欧 (xiaoO), an assistant in the work ch
 Answer in the language of the person who writes to you. Be concise and precise; use Markdown \
 (bold, lists, code blocks, tables) where it helps. Say so when you do not know something.";
 
+/// What a command's own time-out is ahead of the loop's, which tells the model less.
+const TOOL_SLACK: Duration = Duration::from_secs(15);
 /// Bytes of a conversation's name that its directory has: names are of one level.
 const DIRECTORY_BYTES_MAX: usize = 96;
 
@@ -29,6 +37,14 @@ pub struct Agent {
     pub models: ModelChain,
     /// What the model may call in every turn.
     pub tools: ToolSet,
+    /// The names of its tools, where it names them.
+    pub allowed_tools: Option<Vec<String>>,
+    /// The servers whose tools it may call, too.
+    pub mcp: Option<Arc<McpServers>>,
+    /// What it can read up on.
+    pub skills: Option<Arc<SkillRegistry>>,
+    /// The names of its skills, where it names them.
+    pub allowed_skills: Option<Vec<String>>,
     /// Which of these ask first.
     pub approvals: ApprovalRules,
     /// What the model is told first.
@@ -47,6 +63,10 @@ impl Agent {
             id: id.to_owned(),
             models,
             tools,
+            allowed_tools: None,
+            mcp: None,
+            skills: None,
+            allowed_skills: None,
             approvals: ApprovalRules::none(),
             prompt: prompt.to_owned(),
             limits: TurnLimits::default(),
@@ -136,16 +156,14 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Builds them; `client` gives the HTTP client for an address.
+    /// Builds them, and begins to connect to their servers. Must be called in a runtime.
     ///
     /// # Errors
     /// What is wrong with one, and with which.
-    pub fn new(
-        config: &Config,
-        client: &mut dyn FnMut(&str) -> anyhow::Result<reqwest::Client>,
-    ) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, clients: &mut Clients) -> anyhow::Result<Self> {
+        let mcp = tools::servers(&config.tools, clients)?.map(Arc::new);
         let agents = config.agents.iter().map(|described| {
-            let agent = build(config, described, client)
+            let agent = build(config, described, mcp.clone(), clients)
                 .with_context(|| format!("the agent {} cannot be used", described.id))?;
             Ok((Arc::new(agent), described.clone()))
         });
@@ -175,12 +193,13 @@ impl Roster {
 fn build(
     config: &Config,
     described: &AgentConfig,
-    client: &mut dyn FnMut(&str) -> anyhow::Result<reqwest::Client>,
+    mcp: Option<Arc<McpServers>>,
+    clients: &mut Clients,
 ) -> anyhow::Result<Agent> {
     let mut models = Vec::new();
     for config in config.llm.model_configs(described.model.as_deref()) {
         let name = config.model.clone();
-        let model = Model::new(client(&config.api_base)?, config)
+        let model = Model::new(clients.of(&config.api_base)?, config)
             .with_context(|| format!("[llm] the model {name} cannot be used"))?;
         models.push(model);
     }
@@ -190,17 +209,32 @@ fn build(
     let mut limits = TurnLimits::default();
     limits.steps_max = config.limits.max_steps;
     limits.turn_timeout = config.limits.turn_timeout;
+    limits.tool_timeout = limits
+        .tool_timeout
+        .max(config.tools.shell.timeout + TOOL_SLACK);
+    let workspace = workspace(config, described);
     Ok(Agent {
         id: described.id.clone(),
         models,
-        tools: kit::tools(config, described)?,
+        tools: tools::of(&config.tools, described, clients)?,
+        allowed_tools: described.tools.clone(),
+        mcp,
+        skills: Some(Arc::new(SkillRegistry::new(
+            SkillRoot::levels(
+                workspace.as_deref(),
+                &config.skills.dirs,
+                config.skills.home.as_deref(),
+            ),
+            SkillLimits::default(),
+        ))),
+        allowed_skills: described.skills.clone(),
         approvals: config.tools.ask_first.iter().cloned().collect(),
         prompt: described
             .system_prompt
             .clone()
             .unwrap_or_else(|| SYSTEM_PROMPT.to_owned()),
         limits,
-        workspace: workspace(config, described),
+        workspace,
     })
 }
 

@@ -251,6 +251,8 @@ pub struct AgentConfig {
 pub struct SkillsConfig {
     /// Directories, in order of precedence.
     pub dirs: Vec<PathBuf>,
+    /// The home directory, which has some, too.
+    pub home: Option<PathBuf>,
 }
 
 /// What the model may do.

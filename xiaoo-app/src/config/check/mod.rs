@@ -127,6 +127,7 @@ impl<'a> Checker<'a> {
         let written = section.texts("dirs");
         SkillsConfig {
             dirs: written.iter().map(|dir| self.resolve(dir.value)).collect(),
+            home: environment::home(self.env),
         }
     }
 

@@ -9,7 +9,7 @@ use planted::Defect;
 use proto_core::InboundMessage;
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
-use xiaoo_agent::{Message, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn};
+use xiaoo_agent::{Message, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn};
 use xiaoo_store::{StoreError, Turn};
 
 use super::super::SharedPipeline;
@@ -97,6 +97,7 @@ impl Question<'_> {
         }
         let workspace = self.workspace().await;
         let people = self.people().await;
+        let kit = self.agent.kit(workspace.as_ref()).await;
         let mut recorder = Recorder {
             store: &pipeline.store,
             turn: turn.key,
@@ -106,7 +107,8 @@ impl Question<'_> {
         let user = match steps.said {
             Some(said) => said,
             None => {
-                let said = self.said(&history, workspace.as_ref(), &people).await?;
+                let mut said = self.said(&history, workspace.as_ref(), &people).await?;
+                self.add_called_skill(&kit.skills, &mut said);
                 recorder.said(&said).await?;
                 said
             }
@@ -119,7 +121,6 @@ impl Question<'_> {
             Arc::clone(&people),
             self.place.clone(),
         );
-        let kit = self.agent.kit(workspace.as_ref()).await;
         let system = self.agent.system_prompt(&kit, &people);
         let request = TurnRequest {
             system: &system,
@@ -194,6 +195,17 @@ impl Question<'_> {
             );
         }
         Ok(said)
+    }
+
+    /// `/skill-name words`: the skill's own text goes behind the words.
+    fn add_called_skill(&self, skills: &Skills, said: &mut Message) {
+        if let Some(called) = skills.invocation(&self.message.text)
+            && let Message::User { content, .. } = said
+        {
+            info!(skill = called.skill.name(), "a skill is called by name");
+            content.push_str("\n\n");
+            content.push_str(&called.skill.render(&called.args));
+        }
     }
 
     async fn workspace(&self) -> Option<Workspace> {
