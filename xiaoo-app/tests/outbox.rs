@@ -25,7 +25,10 @@ use xiaoo_app::pipeline::policy::Policy;
 use xiaoo_app::pipeline::signs::{self, Board};
 use xiaoo_app::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
 use xiaoo_app::render::language::Language;
-use xiaoo_store::{Claim, NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions, TurnResult};
+use xiaoo_store::{
+    Claim, NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions,
+    TurnResult,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const LIST: &str = "GET /open-apis/im/v1/messages";

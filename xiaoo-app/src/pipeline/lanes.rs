@@ -46,7 +46,10 @@ pub async fn run(
             return;
         };
         // One place is held; as many more as are free now can be filled too.
-        let claimed = pipeline.store.claim(1 + places.available_permits(), Claim::Any).await;
+        let claimed = pipeline
+            .store
+            .claim(1 + places.available_permits(), Claim::Any)
+            .await;
         let wait = if claimed.is_ok() {
             LOOK_AGAIN
         } else {

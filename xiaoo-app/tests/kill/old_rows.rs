@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use xiaoo_store::{Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult};
+use xiaoo_store::{
+    Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult,
+};
 
 use crate::harness::{Rig, Setup};
 
