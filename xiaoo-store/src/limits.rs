@@ -67,7 +67,8 @@ pub const NOTES_PER_SCOPE_MAX: usize = 1_000;
 
 /// Notes that there may be in the whole store, unless the options say otherwise: a
 /// dozen for each of some thousand chats and people. They are small, so that is some
-/// ten MB.
+/// ten MB. Daemons that share a store count now and then, and may exceed it by what the
+/// others write in some seconds.
 pub const NOTES_MAX: u64 = 100_000;
 
 /// How long de-duplication keys and finished turns are kept. Feishu's last

@@ -133,11 +133,13 @@ pub enum StoreCommand {
     ///
     /// Each object has a "type": "turn" (an event that asks for work), "dead_letter"
     /// (something to send that was given up, with its "error"), "send" (something that
-    /// is still to be sent), "history" (what a conversation remembers), "unreadable"
-    /// (how many "ids" of a "table" are damaged). They come in this order, each sort
-    /// by its "id". All have "id", "conversation", and the "body" as far as there is
-    /// one: a turn's goes when the turn is done. Times end in "_ms": milliseconds
-    /// since 1970. Sends and history name the "turn" that wrote them.
+    /// is still to be sent), "history" (what a conversation remembers), "note" (what
+    /// all daemons agree on: approvals, settings, budgets), "unreadable" (how many
+    /// "ids" of a "table" are damaged). They come in this order, each sort by its "id",
+    /// notes by their "version". All but notes have "id", "conversation", and the
+    /// "body" as far as there is one: a turn's goes when the turn is done. Times end in
+    /// "_ms": milliseconds since 1970. Sends and history name the "turn" that wrote
+    /// them, and notes have a "scope" and a "key" as their name.
     #[command(verbatim_doc_comment)]
     Export(StoreExportArgs),
     /// Remove what is old, as a daemon does by itself every ten minutes

@@ -459,7 +459,7 @@ static MCP: Table = Table {
 
 static STORE: Table = Table {
     keys: &[
-        Key::new("url", TEXT, "sqlite:PATH (relative to this file), or postgres://USER@HOST:PORT/DATABASE for several daemons on one store; xiaoo.db in the default agent's agent_dir when absent, else in ~/.local/state/xiaoo.")
+        Key::new("url", TEXT, "sqlite:PATH (relative to this file), or postgres://USER@HOST:PORT/DATABASE for several daemons on one store, with ?schema=NAME where others have tables in it; xiaoo.db in the default agent's agent_dir when absent, else in ~/.local/state/xiaoo.")
             .example("\"postgres://xiaoo@10.0.0.5/xiaoo\""),
         Key::new("password_env", TEXT, "The variable with the server's password; PGPASSWORD when absent. A password in the url works too, and is then in this file.")
             .example("\"XIAOO_STORE_PASSWORD\""),

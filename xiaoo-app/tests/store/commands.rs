@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use model_sim::Script;
 use serde_json::Value;
-use xiaoo_store::{Claim, NewEvent, NewTurn, Outcome, Store, StoreOptions, StoreUrl, TurnResult};
+use xiaoo_store::{
+    Claim, Expect, NewEvent, NewTurn, Outcome, PutNote, Store, StoreOptions, StoreUrl, TurnResult,
+};
 
 use crate::harness::{Rig, Via};
 use crate::run::{Ended, in_a_namespace, store, xiaoo};
@@ -78,10 +80,11 @@ async fn a_store_is_checked_and_written_out_beside_its_daemon_and_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_written_to_a_file_for_its_owner_alone() {
+async fn dead_letters_and_notes_are_written_to_a_file_for_its_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("xiaoo.db");
     an_old_dead_letter(&path).await;
+    two_notes(&path).await;
     let saved = folder.path().join("saved.jsonl");
     let out = ["--out", saved.to_str().unwrap()];
 
@@ -97,6 +100,20 @@ async fn dead_letters_are_written_to_a_file_for_its_owner_alone() {
         .unwrap();
     assert_eq!(letter["error"], "the bot was removed");
     assert_eq!(letter["body"]["text"], "an answer");
+    let notes: Vec<_> = letters
+        .iter()
+        .filter(|line| line["type"] == "note")
+        .collect();
+    assert_eq!(notes.len(), 2);
+    assert_eq!(notes[0]["scope"], "feishu:oc_1");
+    assert_eq!(notes[0]["key"], "model");
+    assert_eq!(
+        notes[0]["body"],
+        serde_json::json!({ "name": "small", "token": "***" })
+    );
+    // A note need not be JSON.
+    assert_eq!(notes[1]["body_base64"], "MTIzNDV4");
+    assert_eq!(notes[1]["expires_ms"], 1);
 
     let again = store(&["store", "export", out[0], out[1]], &path);
     assert_eq!(again.code, Some(1), "{again:?}");
@@ -186,6 +203,27 @@ async fn a_store_on_a_disk_that_can_not_be_written_can_be_read() {
     let ended = Ended::from(command.output().unwrap());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("1 dead"), "{ended:?}");
+}
+
+/// One that stays and is JSON, and one that has expired and is not.
+async fn two_notes(path: &std::path::Path) {
+    let (store, guard) = Store::open(&StoreUrl::sqlite(path), StoreOptions::default()).unwrap();
+    let notes = [
+        ("model", r#"{"name":"small","token":"planted"}"#, None),
+        ("pairing", "12345x", Some(1)),
+    ];
+    for (key, body, expires_ms) in notes {
+        let note = PutNote {
+            scope: "feishu:oc_1".into(),
+            key: key.into(),
+            body: body.into(),
+            expires_ms,
+            expect: Expect::Absent,
+            now_ms: 0,
+        };
+        store.put_note(note).await.unwrap();
+    }
+    guard.close();
 }
 
 /// A turn from long ago whose only send was given up.

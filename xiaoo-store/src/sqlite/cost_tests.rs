@@ -14,6 +14,7 @@ use super::outbox::{outbox_done, outbox_next_ms, outbox_take};
 use super::turns::{claim, finish};
 use super::upkeep::{prune, stats};
 use super::*;
+use crate::note::{Expect, PutNote};
 use crate::types::{Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, TurnResult};
 
 #[test]
@@ -93,6 +94,29 @@ fn costs(finished: u32) -> Vec<(&'static str, u64)> {
     cost("history");
     stats(&db).unwrap();
     cost("stats");
+    fill_notes(&db, finished);
+    steps.store(0, Ordering::Relaxed);
+    let note = |key: &str| PutNote {
+        scope: "lane".to_owned(),
+        key: key.to_owned(),
+        body: "t".into(),
+        expires_ms: None,
+        expect: Expect::Anything,
+        now_ms: 0,
+    };
+    for key in ["new", "another", "new"] {
+        notes::put(&db, &mut gauges, &bounds, &note(key)).unwrap();
+    }
+    cost("put notes");
+    assert_eq!(notes::notes(&db, "lane", 9, 0).unwrap().len(), 2);
+    cost("list notes");
+    assert!(notes::note(&db, "lane", "new", 0).unwrap().is_some());
+    cost("a note");
+    let deleted = notes::delete(&db, &mut gauges, "lane", "new", 0).unwrap();
+    assert!(deleted.is_some());
+    cost("delete a note");
+    turns::conversation_stats(&db, "lane").unwrap();
+    cost("conversation stats");
     // All is younger than two days.
     assert_eq!(prune(&db, &mut gauges, 1_000, 100), Ok(0));
     cost("prune nothing");
@@ -111,6 +135,16 @@ fn fill(db: &Connection, finished: u32) {
          INSERT INTO outbox
          (state, conversation, turn_id, created_ms, uuid, kind, not_before_ms)
          SELECT 'done', conversation, id, id, event_id, 'k', 0 FROM turn;"
+    ))
+    .unwrap();
+}
+
+/// Of other scopes, and none has expired.
+fn fill_notes(db: &Connection, notes: u32) {
+    db.execute_batch(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {notes})
+         INSERT INTO note (scope, key, expires_ms, body)
+         SELECT 'scope-' || (i % 100), i, 1000000 + i, x'00' FROM n"
     ))
     .unwrap();
 }

@@ -22,6 +22,7 @@ mod upkeep;
 mod postgres {
     pub(crate) mod cluster;
     mod leases;
+    mod notes;
     mod outage;
     mod schemas;
     mod server;

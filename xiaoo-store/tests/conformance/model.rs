@@ -281,7 +281,7 @@ impl<G: Ground> World<G> {
 
     async fn admit(&mut self, lane: &'static str, n: u32) {
         let mut event = message(lane, n);
-        let urgent = n % 3 == 0;
+        let urgent = n.is_multiple_of(3);
         event.work.as_mut().unwrap().urgent = urgent;
         let answer = self.rig.store.admit(event).await.unwrap();
         match (answer, self.model.events.get(&n)) {

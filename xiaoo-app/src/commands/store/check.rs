@@ -85,6 +85,7 @@ fn write_inventory(inventory: &Inventory, out: &mut impl Write) -> std::io::Resu
         steps,
         sends,
         history,
+        notes,
     } = inventory;
     writeln!(
         out,
@@ -97,7 +98,8 @@ fn write_inventory(inventory: &Inventory, out: &mut impl Write) -> std::io::Resu
     writeln!(out, "steps    {}", number(*steps))?;
     let send_states = ["waiting", "ready", "sending", "done", "dead"];
     writeln!(out, "sends    {}", states(sends, &send_states))?;
-    writeln!(out, "history  {} rows", number(*history))
+    writeln!(out, "history  {} rows", number(*history))?;
+    writeln!(out, "notes    {}", number(*notes))
 }
 
 /// The usual states in the order in which they are passed, and any other.

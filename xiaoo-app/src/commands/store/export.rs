@@ -52,11 +52,12 @@ pub(super) fn run(
     }
     writeln!(
         progress,
-        "{} turns, {} sends ({} of them given up), {} rows of history",
+        "{} turns, {} sends ({} of them given up), {} rows of history, {} notes",
         number(tally.turns),
         number(tally.sends),
         number(tally.dead),
         number(tally.history),
+        number(tally.notes),
     )?;
     let log = if folder.is_some() {
         "; what its log held is missing, too"
@@ -90,9 +91,10 @@ struct Tally {
     sends: u64,
     dead: u64,
     history: u64,
+    notes: u64,
     /// Rows that can't be read, at most.
     unreadable: u64,
-    /// Bodies that are missing, or can't be right: all that are written are JSON.
+    /// Bodies that are missing, or can't be right: all but notes' are JSON.
     bodies: u64,
 }
 
@@ -118,8 +120,10 @@ fn write_records(
     for record in records {
         let record = record?;
         tally.count(&record);
+        let may_be_anything = matches!(record, Record::Note(_));
         let line = line(record);
-        tally.bodies += u64::from(line.get("body_base64").is_some());
+        let is_json = line.get("body_base64").is_none();
+        tally.bodies += u64::from(!is_json && !may_be_anything);
         let mut line = line.to_string();
         line.push('\n');
         match out.write_all(line.as_bytes()) {
@@ -157,6 +161,10 @@ impl Tally {
             Record::History(row) => {
                 missing(&row.body);
                 self.history += 1;
+            }
+            Record::Note(note) => {
+                missing(&note.body);
+                self.notes += 1;
             }
             Record::Unreadable { ids, .. } => self.unreadable += ids,
         }
@@ -210,6 +218,16 @@ fn line(record: Record) -> Value {
                 "role": row.role,
             }),
             row.body,
+        ),
+        Record::Note(note) => (
+            json!({
+                "type": "note",
+                "version": note.version,
+                "scope": note.scope,
+                "key": note.key,
+                "expires_ms": note.expires_ms,
+            }),
+            note.body,
         ),
         Record::Unreadable { table, ids } => {
             return json!({ "type": "unreadable", "table": table, "ids": ids });

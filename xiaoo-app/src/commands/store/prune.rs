@@ -58,6 +58,7 @@ fn write_prunable(prunable: &Prunable, out: &mut impl Write) -> std::io::Result<
         sent,
         dead,
         history,
+        notes,
     } = prunable;
     for (rows, what) in [
         (events, "keys of events, older than 48 hours"),
@@ -65,6 +66,7 @@ fn write_prunable(prunable: &Prunable, out: &mut impl Write) -> std::io::Result<
         (sent, "answers that are sent, older than 48 hours"),
         (dead, "dead letters, older than 30 days"),
         (history, "rows of history, older than 90 days"),
+        (notes, "notes that have expired"),
     ] {
         writeln!(out, "{:>10}  {what}", number(*rows))?;
     }
