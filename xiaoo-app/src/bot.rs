@@ -12,7 +12,7 @@ use runtime_tokio::link::{Dialer, LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
 use secrecy::ExposeSecret as _;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
 
@@ -22,10 +22,8 @@ use crate::config::{
     Transport,
 };
 use crate::pipeline::budget::Budgets;
-use crate::pipeline::people::Groups;
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::running::Running;
-use crate::pipeline::{Counters, FileLimits, Pipeline, Settings, SharedPipeline, recovery};
+use crate::pipeline::{FileLimits, Pipeline, Settings, SharedPipeline, recovery};
 use crate::stages::Stages;
 use crate::store;
 
@@ -101,21 +99,15 @@ impl Bot {
         );
         let (identity, known) = watch::channel(None);
         let link_status = (feishu.transport == Transport::Websocket).then(LinkStatus::default);
-        let pipeline = Arc::new(Pipeline {
+        let pipeline = Arc::new(Pipeline::new(
             store,
             api,
             agents,
-            settings: settings(&feishu, limits, tools),
-            clock: WallClock::default(),
-            identity: known,
-            lanes_bell: Notify::new(),
-            urgent_bell: Notify::new(),
-            outbox_bell: Notify::new(),
-            counters: Counters::default(),
-            running: Running::default(),
-            groups: Groups::default(),
-            link: link_status.clone(),
-        });
+            settings(&feishu, limits, tools),
+            WallClock::default(),
+            known,
+            link_status.clone(),
+        ));
         Ok(Self {
             pipeline,
             guard,
@@ -243,7 +235,6 @@ fn settings(feishu: &FeishuConfig, limits: &LimitsConfig, tools: &ToolsConfig) -
         turns_max: feishu
             .max_concurrent_turns
             .unwrap_or(limits.max_concurrent_turns),
-        turn_timeout: limits.turn_timeout,
         message_age_max: limits.message_age_max,
         late_notice: limits.late_notice,
         budgets: Budgets {

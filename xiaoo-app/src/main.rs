@@ -17,6 +17,10 @@ const BAD_USAGE: u8 = 2;
 const WORKERS: usize = 2;
 
 fn main() -> ExitCode {
+    // The program is its own helper where something must be kept away from everything else.
+    if let Some(code) = xiaoo_agent::sandbox::entered(std::env::args_os()) {
+        return code;
+    }
     let cli = Cli::parse();
     let env = ProcessEnv;
     let ended = match &cli.command {

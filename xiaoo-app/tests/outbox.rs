@@ -16,14 +16,14 @@ use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience, derive_uuid};
 use runtime_tokio::{WallClock, http};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use xiaoo_agent::{Model, ModelConfig, Progress, Provider, ToolSet, TurnLimits};
+use xiaoo_agent::{Model, ModelConfig, Progress, Provider, ToolSet};
+use xiaoo_app::agents::{Agent, Agents};
 use xiaoo_app::pipeline::outbox::{self, RESENT_BLINDLY, Sending, TRIED_FOR};
-use xiaoo_app::pipeline::policy::Policy;
 use xiaoo_app::pipeline::signs::{self, Board};
-use xiaoo_app::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
+use xiaoo_app::pipeline::{Pipeline, Settings, SharedPipeline};
 use xiaoo_app::render::language::Language;
 use xiaoo_store::{
     Claim, NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions,
@@ -67,30 +67,17 @@ fn pipeline(sim: &Sim, store: Store) -> SharedPipeline {
     );
     let nowhere = ModelConfig::new(Provider::Compatible, "http://127.0.0.1:1/v1", "none");
     let (_, identity) = watch::channel(Some(config.bot_open_id.clone()));
-    Arc::new(Pipeline {
+    let model = Model::new(http::loopback_client().unwrap(), nowhere).unwrap();
+    let agent = Agent::plain("main", model.into(), ToolSet::new(), "");
+    Arc::new(Pipeline::new(
         store,
         api,
-        model: Model::new(http::loopback_client().unwrap(), nowhere).unwrap(),
-        tools: ToolSet::new(),
-        settings: Settings {
-            app_id: config.app_id.clone(),
-            instance: "feishu".into(),
-            policy: Policy::default(),
-            reaction: Some("Get".into()),
-            progress_card: true,
-            system_prompt: String::new(),
-            turn_limits: TurnLimits::default(),
-            turns_max: 1,
-            turn_timeout: PATIENCE,
-            message_age_max: None,
-            late_notice: true,
-        },
-        clock: WallClock::default(),
+        Agents::one(agent),
+        Settings::usual(&config.app_id, "feishu"),
+        WallClock::default(),
         identity,
-        lanes_bell: Notify::new(),
-        outbox_bell: Notify::new(),
-        counters: Counters::default(),
-    })
+        None,
+    ))
 }
 
 impl Rig {

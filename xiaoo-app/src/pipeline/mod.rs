@@ -100,8 +100,6 @@ pub struct Settings {
     pub progress_card: bool,
     /// Turns that run at once.
     pub turns_max: usize,
-    /// How long one turn may take.
-    pub turn_timeout: Duration,
     /// The age after which a message is no longer answered.
     pub message_age_max: Option<Duration>,
     /// Whether the sender of such a message is told.
@@ -126,6 +124,28 @@ pub struct FileLimits {
 }
 
 impl Settings {
+    /// For an app of this name, with the usual behaviour.
+    #[must_use]
+    pub fn usual(app_id: impl Into<String>, instance: impl Into<String>) -> Self {
+        Self {
+            app_id: app_id.into(),
+            instance: instance.into(),
+            policy: Policy::default(),
+            reaction: Some("Get".into()),
+            progress_card: true,
+            turns_max: 8,
+            message_age_max: None,
+            late_notice: true,
+            budgets: Budgets::default(),
+            approval_timeout: Duration::from_secs(600),
+            bot_turns_max: 5,
+            files: FileLimits {
+                file_bytes_max: 30 << 20,
+                conversation_bytes_max: 512 << 20,
+            },
+        }
+    }
+
     /// Who the bot is, as far as that is known.
     pub(crate) fn identity<'a>(&'a self, bot_open_id: Option<&'a str>) -> Identity<'a> {
         Identity {
@@ -182,6 +202,34 @@ impl Counters {
 pub type SharedPipeline = Arc<Pipeline>;
 
 impl Pipeline {
+    /// A pipeline in which nothing runs yet.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        api: OpenApi,
+        agents: Agents,
+        settings: Settings,
+        clock: WallClock,
+        identity: watch::Receiver<Option<String>>,
+        link: Option<LinkStatus>,
+    ) -> Self {
+        Self {
+            store,
+            api,
+            agents,
+            settings,
+            clock,
+            identity,
+            lanes_bell: Notify::new(),
+            urgent_bell: Notify::new(),
+            outbox_bell: Notify::new(),
+            counters: Counters::default(),
+            running: Running::default(),
+            groups: Groups::default(),
+            link,
+        }
+    }
+
     /// Wall-clock time in milliseconds since the Unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> i64 {

@@ -89,28 +89,40 @@ impl Order<'_> {
     /// Ends what runs here and drops what waits, and says so when nothing of it can come any more.
     async fn stop(&self) -> Result<String, StoreError> {
         let until = self.turn.key.id;
-        let before = self.pipeline.store.conversation(self.conversation).await?;
+        let before = self
+            .pipeline
+            .store
+            .conversation_stats(self.conversation)
+            .await?;
         self.pipeline
             .set(self.conversation, |setting| setting.stop(until))
             .await?;
         self.pipeline.running.stop(self.conversation, until);
         let deadline = Instant::now() + STOPPED_WITHIN;
         while Instant::now() < deadline {
-            let now = self.pipeline.store.conversation(self.conversation).await?;
-            if !now.is_running {
+            let now = self
+                .pipeline
+                .store
+                .conversation_stats(self.conversation)
+                .await?;
+            if now.running.is_none_or(|running| running.id > until) {
                 break;
             }
             tokio::time::sleep(STOP_POLL).await;
         }
         Ok(reply::stopped(
             self.language,
-            before.is_running,
-            before.waiting,
+            before.running.is_some(),
+            before.queued,
         ))
     }
 
     async fn status(&self) -> Result<String, StoreError> {
-        let stats = self.pipeline.store.conversation(self.conversation).await?;
+        let stats = self
+            .pipeline
+            .store
+            .conversation_stats(self.conversation)
+            .await?;
         let setting = self.pipeline.setting(self.conversation).await?;
         let agent = self.agent();
         let used = self.pipeline.used(&self.message.sender_open_id).await?;
@@ -119,8 +131,8 @@ impl Order<'_> {
             self.language,
             &Status {
                 link_is_open: link.map(|link| link.snapshot().state == LinkState::Open),
-                is_running: stats.is_running,
-                waiting: stats.waiting,
+                is_running: stats.running.is_some(),
+                waiting: stats.queued,
                 agent: &agent.id,
                 model: agent.model_name(setting.model.as_deref()),
                 used: (used.turns, used.tokens),

@@ -89,14 +89,19 @@ impl Board {
                         line.ok = Some(ok);
                     }
                 }
-                Progress::WaitingForApproval { .. }
-                | Progress::WaitingForPerson { .. }
-                | Progress::Compacting
-                | Progress::FellBack { .. } => {
-                    view.stage = crate::render::card::Stage::Thinking;
-                }
                 Progress::Retrying { attempt, .. } => {
                     view.stage = crate::render::card::Stage::Retrying { attempt };
+                }
+                Progress::WaitingForApproval { tool } => {
+                    view.stage = crate::render::card::Stage::AwaitingApproval { tool };
+                }
+                Progress::WaitingForPerson { .. } => {
+                    view.stage = crate::render::card::Stage::AwaitingAnswer;
+                }
+                Progress::Compacting => view.stage = crate::render::card::Stage::Thinking,
+                Progress::FellBack { model, .. } => {
+                    view.model = model;
+                    view.stage = crate::render::card::Stage::Thinking;
                 }
             }
         }

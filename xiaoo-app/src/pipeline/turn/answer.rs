@@ -9,7 +9,9 @@ use planted::Defect;
 use proto_core::InboundMessage;
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
-use xiaoo_agent::{Message, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn};
+use xiaoo_agent::{
+    Message, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn,
+};
 use xiaoo_store::{StoreError, Turn};
 
 use super::super::SharedPipeline;
