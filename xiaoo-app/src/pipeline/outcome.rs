@@ -17,6 +17,7 @@ use super::signs::{Board, SETTLED_AFTER, Shown, card_uuid, event_key};
 use crate::fail_point;
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
+use crate::render::mention::Directory;
 use crate::render::notice;
 
 /// The wait before a result that could not be kept is tried again; doubles up
@@ -50,7 +51,10 @@ impl Ending<'_> {
             detail: None,
             finished_ms: self.now_ms,
             history: kept.collect(),
-            outbox: self.outbox(Phase::Done, answer::contents(&outcome.answer)),
+            outbox: self.outbox(
+                Phase::Done,
+                answer::contents(&outcome.answer, &Directory::default()),
+            ),
         }
     }
 

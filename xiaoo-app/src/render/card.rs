@@ -1,7 +1,7 @@
 //! The progress card.
 //!
 //! Titles and colours are those that users know: 小欧正在处理 on blue, 小欧处理完成
-//! on green, 小欧执行失败 on red.
+//! on green, 小欧执行失败 on red; and 小欧已停止 on grey.
 
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub enum Phase {
     Done,
     /// Red.
     Failed,
+    /// Grey: somebody stopped it.
+    Stopped,
 }
 
 /// What a turn does.
@@ -61,6 +63,13 @@ pub enum Stage {
         /// The number of the try that comes.
         attempt: u32,
     },
+    /// A tool may only go on when somebody allows it.
+    AwaitingApproval {
+        /// The tool's name.
+        tool: String,
+    },
+    /// The model asked the person something.
+    AwaitingAnswer,
 }
 
 /// One tool call.
@@ -93,6 +102,7 @@ impl CardView {
             Phase::Working => ("小欧正在处理", "blue"),
             Phase::Done => ("小欧处理完成", "green"),
             Phase::Failed => ("小欧执行失败", "red"),
+            Phase::Stopped => ("小欧已停止", "grey"),
         };
         json!({
             "config": { "update_multi": true, "wide_screen_mode": true },
@@ -123,6 +133,20 @@ impl CardView {
                 Language::Chinese => format!("🔁 模型没有响应，第 {attempt} 次尝试…"),
                 Language::English => format!("🔁 The model did not answer; try {attempt}…"),
             }),
+            (Phase::Working, Stage::AwaitingApproval { tool }) => {
+                let tool = flat(tool, TOOL_CHARS_MAX);
+                lines.push(match self.language {
+                    Language::Chinese => format!("✋ 等待你同意使用 {tool}…"),
+                    Language::English => format!("✋ Waiting for your approval of {tool}…"),
+                });
+            }
+            (Phase::Working, Stage::AwaitingAnswer) => lines.push(format!(
+                "❓ {}",
+                say("等待你的回答…", "Waiting for your answer…")
+            )),
+            (Phase::Stopped, _) => {
+                lines.push(format!("⏹️ {}", say("已按要求停止。", "Stopped as asked.")));
+            }
             (Phase::Done, _) => {
                 lines.push(format!(
                     "✅ {}",
@@ -200,6 +224,7 @@ mod tests {
             (Phase::Working, "小欧正在处理", "blue"),
             (Phase::Done, "小欧处理完成", "green"),
             (Phase::Failed, "小欧执行失败", "red"),
+            (Phase::Stopped, "小欧已停止", "grey"),
         ] {
             let view = CardView {
                 phase,
@@ -210,6 +235,26 @@ mod tests {
             assert_eq!(card["header"]["template"], template);
             assert_eq!(card["config"]["update_multi"], true);
         }
+    }
+
+    #[test]
+    fn a_card_says_what_it_waits_for() {
+        let mut view = CardView::working(Language::English, "m");
+        let body = |view: &CardView| {
+            let card: serde_json::Value = serde_json::from_str(&view.to_json()).unwrap();
+            card["elements"][0]["content"].as_str().unwrap().to_owned()
+        };
+        view.stage = Stage::AwaitingApproval {
+            tool: "shell".into(),
+        };
+        assert_eq!(
+            body(&view),
+            "✋ Waiting for your approval of shell…\n0.0 s · m"
+        );
+        view.stage = Stage::AwaitingAnswer;
+        assert_eq!(body(&view), "❓ Waiting for your answer…\n0.0 s · m");
+        view.phase = Phase::Stopped;
+        assert_eq!(body(&view), "⏹️ Stopped as asked.\n0.0 s · m");
     }
 
     #[test]

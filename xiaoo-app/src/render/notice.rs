@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::answer::Content;
 use super::language::Language;
+use super::mention::plain;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +50,12 @@ impl Notice {
     }
 }
 
-/// A notice as a message.
+/// A notice as a message. Nobody is mentioned in it, whatever it quotes.
 #[must_use]
 pub fn content(text: &str) -> Content {
     Content {
         msg_type: "text",
-        content: json!({ "text": text }).to_string(),
+        content: json!({ "text": plain(text) }).to_string(),
         fallback: None,
     }
 }
