@@ -242,7 +242,10 @@ mod tests {
     }
 
     fn vector(name: &str) -> Value {
-        let path = format!("{}/../vectors/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../vectors/events/{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let vector: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         vector["body"].clone()
     }
@@ -281,10 +284,17 @@ mod tests {
         let read = action(&flat).unwrap();
         assert_eq!(read.event_id, None);
         assert_eq!(
-            (read.operator_open_id.as_str(), read.message_id.as_str(), read.chat_id.as_str()),
+            (
+                read.operator_open_id.as_str(),
+                read.message_id.as_str(),
+                read.chat_id.as_str()
+            ),
             ("ou_1", "om_1", "oc_1")
         );
-        assert_eq!((read.tag.as_str(), read.option.as_str()), ("select_static", "x"));
+        assert_eq!(
+            (read.tag.as_str(), read.option.as_str()),
+            ("select_static", "x")
+        );
         assert_eq!(read.reply(), Some(("7", Reply::Choice(Choice::Deny))));
         let in_behaviour = json!({
             "schema": "2.0",
@@ -307,13 +317,33 @@ mod tests {
         };
         let some = |reply| Some(("7".to_owned(), reply));
         for (value, form_value, expected) in [
-            (json!({"ask": "7", "choice": "once"}), json!(null), some(Reply::Choice(Choice::Once))),
-            (json!({"ask": "7", "choice": "always"}), json!(null), some(Reply::Choice(Choice::Always))),
-            (json!({"ask": "7", "choice": "sometimes"}), json!(null), None),
+            (
+                json!({"ask": "7", "choice": "once"}),
+                json!(null),
+                some(Reply::Choice(Choice::Once)),
+            ),
+            (
+                json!({"ask": "7", "choice": "always"}),
+                json!(null),
+                some(Reply::Choice(Choice::Always)),
+            ),
+            (
+                json!({"ask": "7", "choice": "sometimes"}),
+                json!(null),
+                None,
+            ),
             (json!({"ask": "7", "choice": 1}), json!(null), None),
-            (json!({"ask": "7", "option": 0}), json!(null), some(Reply::Option(0))),
+            (
+                json!({"ask": "7", "option": 0}),
+                json!(null),
+                some(Reply::Option(0)),
+            ),
             (json!({"ask": "7", "option": -1}), json!(null), None),
-            (json!({"ask": "7"}), json!({"answer": " a\nb "}), some(Reply::Text("a\nb".into()))),
+            (
+                json!({"ask": "7"}),
+                json!({"answer": " a\nb "}),
+                some(Reply::Text("a\nb".into())),
+            ),
             (json!({"ask": "7"}), json!({"answer": "  "}), None),
             (json!({"ask": "7"}), json!({"other": "x"}), None),
             (json!({"ask": 7, "choice": "once"}), json!(null), None),
