@@ -187,14 +187,41 @@ let sendingNow = Promise.resolve();
 let locals = 0;
 
 /** Shows the message at once; messages leave one after the other, in the order they were written. */
-function send({ text, mentionBot, replyTo }, chatId = state.current) {
+function send({ text, mentionBot, files = [], replyTo }, chatId = state.current) {
   const it = entry(chatId);
+  if (files.length > 0) return void sendFiles({ text, mentionBot, files, replyTo }, chatId);
   const sender = it.chat.members.find(({ open_id }) => open_id === speaker(chatId));
   it.used.add(text);
   submit({
     message_id: `local-${++locals}`, chat_id: chatId, sender, msg_type: "text", text, card: null, mentions: [], reactions: [],
     parent_id: replyTo, create_time: Date.now(), version: 1, delivery: null, local: "sending", mentionBot,
   });
+}
+
+/** What the platform makes of a file. */
+const kindOf = ({ type, name }) =>
+  type.startsWith("image/") && !type.includes("svg") ? "image" : type.startsWith("video/mp4") ? "video" : name.endsWith(".opus") ? "audio" : "file";
+
+/** Stores the files, then says so: images and videos with the text in one post, each other file as a message of its own before it. */
+function sendFiles({ text, mentionBot, files, replyTo }, chatId) {
+  const sender = speaker(chatId);
+  state.following = true;
+  const say = (said) => call("POST", "/sim/messages", { chat_id: chatId, sender, reply_to: replyTo ?? undefined, ...said });
+  sendingNow = sendingNow.then(() => attempt((async () => {
+    const beside = [];
+    for (const file of files) {
+      const kind = kindOf(file);
+      const query = new URLSearchParams({ kind, name: file.name });
+      const response = await fetch(`/sim/resources?${query}`, { method: "POST", body: file });
+      const { key, error } = await response.json();
+      if (!response.ok) throw new Error(error);
+      const kept = { kind, key, name: file.name };
+      if (kind === "image" || kind === "video") beside.push(kept);
+      else await say({ files: [kept] });
+    }
+    if (text) await say({ text, mention_bot: mentionBot, files: beside });
+    else if (beside.length > 0) await say({ files: beside });
+  })()));
 }
 
 function submit(message) {
@@ -239,8 +266,9 @@ const actions = {
     attempt(call("POST", "/sim/reactions", { message_id: messageId, sender: me, emoji_type: emojiType, remove: Boolean(has) }));
   },
   recall: (message) => attempt(call("POST", "/sim/recall", { message_id: message.message_id })),
-  async press(message, button) {
-    const answer = await attempt(call("POST", "/sim/card_action", { message_id: message.message_id, sender: speaker(), button: button.index }));
+  /** Uses a card: `what` is `{button}`, `{control, option}` or `{button, form_value}`. */
+  async press(message, what) {
+    const answer = await attempt(call("POST", "/sim/card_action", { message_id: message.message_id, sender: speaker(), ...what }));
     if (answer) toast(answer.status === "answered" ? answer.response?.toast?.content ?? t("pressed") : t("notPressed")[answer.status] ?? answer.status);
   },
   jumpTo(messageId) {

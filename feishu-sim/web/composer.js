@@ -1,9 +1,11 @@
 // Where a person writes: text, speaker, mention, reply. Enter sends, but not while an input method composes.
 
-import { $, avatar, h, icon } from "./dom.js";
+import { $, avatar, h, icon, toast } from "./dom.js";
 import { nameOf, t } from "./words.js";
 import { gist } from "./message.js";
 
+/** What the platform takes of one file, bytes. */
+const FILE_BYTES_MAX = 30 * 1024 * 1024;
 /** Height at which the text field starts to scroll, px. */
 const TEXT_HEIGHT_MAX = 180;
 
@@ -13,6 +15,8 @@ export class Composer {
     this.onSend = onSend;
     this.onSpeaker = onSpeaker;
     this.drafts = new Map();
+    /** Files that go with the next message. */
+    this.files = [];
     this.mentioning = true;
     this.replyTo = null;
     this.text = $("#text");
@@ -23,6 +27,21 @@ export class Composer {
     $("#at").addEventListener("click", () => { this.mentioning = !this.mentioning; this.draw(); this.text.focus(); });
     this.select.addEventListener("change", () => { this.onSpeaker(this.select.value); this.text.focus(); });
     this.text.addEventListener("input", () => this.grow());
+    $("#attach").append(icon("attach"));
+    $("#attach").addEventListener("click", () => $("#files").click());
+    $("#files").addEventListener("change", () => { this.attach($("#files").files); $("#files").value = ""; });
+    this.text.addEventListener("paste", (event) => {
+      if (event.clipboardData.files.length === 0) return;
+      event.preventDefault();
+      this.attach(event.clipboardData.files);
+    });
+    const main = $("main");
+    main.addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files")) event.preventDefault(); });
+    main.addEventListener("drop", (event) => {
+      if (event.dataTransfer.files.length === 0) return;
+      event.preventDefault();
+      this.attach(event.dataTransfer.files);
+    });
     this.text.addEventListener("keydown", (event) => this.press(event));
   }
 
@@ -32,6 +51,8 @@ export class Composer {
       if (this.chat) this.drafts.set(this.chat.chat_id, this.text.value);
       this.text.value = this.drafts.get(chat.chat_id) ?? "";
       this.replyTo = null;
+      this.files = [];
+      this.drawFiles();
     }
     Object.assign(this, { chat, me, bot });
     // An open list of speakers would close if it were built anew.
@@ -72,8 +93,29 @@ export class Composer {
       h("button.quiet.icon-button", { type: "button", "aria-label": t("cancelReply"), onclick: () => this.reply(null) }, icon("close")));
   }
 
+  /** Takes files along; each is an image, voice, video or file by its type. */
+  attach(files) {
+    for (const file of files) {
+      if (file.size > FILE_BYTES_MAX) toast(t("tooLarge", file.name));
+      else this.files.push(file);
+    }
+    this.drawFiles();
+    this.text.focus();
+  }
+
+  drawFiles() {
+    const list = $("#attached");
+    list.hidden = this.files.length === 0;
+    list.replaceChildren(...this.files.map((file) => h("li", {}, file.name,
+      h("button.quiet.icon-button", {
+        type: "button", "aria-label": t("detach", file.name),
+        onclick: () => { this.files = this.files.filter((one) => one !== file); this.drawFiles(); },
+      }, icon("close")))));
+    this.drawSend();
+  }
+
   drawSend() {
-    $("#send").disabled = this.text.value.trim() === "";
+    $("#send").disabled = this.text.value.trim() === "" && this.files.length === 0;
   }
 
   reply(message) {
@@ -90,9 +132,11 @@ export class Composer {
 
   send(text = this.text.value) {
     const said = text.trim();
-    if (!said || !this.chat) return;
-    this.onSend({ ...this.mentions(said), replyTo: this.replyTo?.message_id ?? null });
+    if ((!said && this.files.length === 0) || !this.chat) return;
+    this.onSend({ ...this.mentions(said), files: this.files, replyTo: this.replyTo?.message_id ?? null });
     this.text.value = "";
+    this.files = [];
+    this.drawFiles();
     this.reply(null);
     this.grow();
   }

@@ -42,7 +42,7 @@ export class MessageView {
       Object.assign(this.frame.dataset, { template: card.template, streaming: card.streaming });
       this.part("title", card.title && [card.title, card.subtitle], () =>
         h("div.title", {}, h("b", {}, card.title), card.subtitle && h("small", {}, card.subtitle)));
-      this.part("buttons", card.buttons.length > 0 && card.buttons, () => this.buttons(card.buttons));
+      this.part("buttons", card.controls.length > 0 && card.controls, () => this.controls(card.controls));
     }
     this.fill(message);
   }
@@ -85,9 +85,55 @@ export class MessageView {
     return this.shape === "card" ? h("div.above", {}, quote) : quote;
   }
 
-  buttons(buttons) {
-    return h("div.buttons", {}, buttons.map((button) =>
-      h("button", { type: "button", "data-type": button.type, onclick: () => this.actions.press(this.message, button) }, button.text)));
+  /** What of a card can be used, in its order; what belongs to a form stands in one. */
+  controls(controls) {
+    const box = h("div.buttons", {});
+    const forms = new Map();
+    let buttons = 0;
+    for (const control of controls) {
+      const place = control.kind === "button" ? buttons++ : null;
+      let target = box;
+      if (control.form !== null) {
+        if (!forms.has(control.form)) {
+          const form = h("form.fields", { onsubmit: (event) => event.preventDefault() });
+          forms.set(control.form, form);
+          box.append(form);
+        }
+        target = forms.get(control.form);
+      }
+      target.append(this.control(control, place, target));
+    }
+    return box;
+  }
+
+  control(control, place, form) {
+    const { kind, name, label, style, options, submits, disabled, required, multiline } = control;
+    const press = (what) => this.actions.press(this.message, what);
+    const choices = (first) => [h("option", { value: "" }, first), ...options.map(({ text, value }) => h("option", { value }, text))];
+    if (kind === "input") {
+      const field = { name, required, disabled, placeholder: label, "aria-label": label || name, maxlength: 1000 };
+      const node = multiline ? h("textarea", { rows: 2, ...field }) : h("input", { type: "text", ...field });
+      node.value = control.default;
+      if (control.form === null) node.addEventListener("change", () => press({ control: name, input_value: node.value }));
+      return node;
+    }
+    if (kind === "select" || kind === "overflow") {
+      const title = label || t(kind === "select" ? "choose" : "more");
+      const node = h("select", { name, required, disabled, "aria-label": title }, choices(title));
+      if (control.form === null) {
+        node.addEventListener("change", () => {
+          if (node.value) press({ control: name, option: node.value });
+          node.value = "";
+        });
+      } else node.value = control.default;
+      return node;
+    }
+    const send = () => {
+      if (!submits || control.form === null) return press({ button: place });
+      if (!form.reportValidity()) return undefined;
+      return press({ button: place, form_value: Object.fromEntries(new FormData(form)) });
+    };
+    return h("button", { type: "button", "data-type": style, disabled, onclick: send }, label);
   }
 
   fill({ card, local, html: bubble, text }) {

@@ -171,7 +171,9 @@ pub use event::{Event, EventError, EventKind, Mention, Message};
 pub use json::{Json, JsonError, JsonErrorKind, JsonStr};
 pub use normalize::{Identity, Normalized, Resource, ResourceKind};
 #[cfg(feature = "alloc")]
-pub use normalize::{InboundMention, InboundMessage, InboundResource, inspect_event_json};
+pub use normalize::{
+    InboundMention, InboundMessage, InboundResource, inspect_event_json, time_in_china,
+};
 pub use time::{Instant, UnixMillis};
 pub use webhook::{
     AGE_MAX, AHEAD_MAX, Challenge, Rejection, SECRET_BYTES_MAX, SecretTooLong, SignatureHeaders,

@@ -23,14 +23,8 @@ fn inspect(body: &Value) -> Value {
 
 #[test]
 fn every_event_is_understood_as_its_vector_says() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/events");
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let vector: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for vector in vectors() {
         let name = vector["name"].as_str().unwrap();
         let ours = inspect(&vector["body"]);
         assert_eq!(ours["ok"], json!(true), "{name}");
@@ -40,6 +34,19 @@ fn every_event_is_understood_as_its_vector_says() {
         seen += 1;
     }
     assert_eq!(seen, 47);
+}
+
+fn vectors() -> Vec<Value> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/events");
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap())
+        .collect()
 }
 
 /// The comparison rules of the vectors' README.
@@ -331,4 +338,42 @@ mod properties {
             prop_assert!(serde_json::from_str::<Value>(&line).is_ok());
         }
     }
+}
+
+#[test]
+fn a_message_that_was_asked_for_reads_as_the_one_that_was_pushed() {
+    let mut seen = 0;
+    for case in vectors() {
+        let body = case["body"].to_string();
+        let identity = identity();
+        let event = Event::parse(body.as_bytes()).unwrap();
+        let pushed = &case["body"]["event"]["message"];
+        let (Some(message), Some(content)) = (
+            InboundMessage::from_event(&event, identity),
+            pushed["content"].as_str(),
+        ) else {
+            continue;
+        };
+        // In a message object the id is a string.
+        let mut mentions = pushed["mentions"].clone();
+        for mention in mentions.as_array_mut().into_iter().flatten() {
+            mention["id"] = mention["id"]["open_id"].take();
+        }
+        let listed = InboundMessage::from_listed(
+            pushed["message_type"].as_str().unwrap_or_default(),
+            content,
+            mentions.to_string().as_bytes(),
+            identity,
+        );
+        assert_eq!(listed.text, message.text, "{}", case["name"]);
+        assert_eq!(listed.resources, message.resources, "{}", case["name"]);
+        assert_eq!(listed.mentions, message.mentions, "{}", case["name"]);
+        assert_eq!(listed.recalled, message.recalled, "{}", case["name"]);
+        assert_eq!(listed.needs_fetch, message.needs_fetch, "{}", case["name"]);
+        seen += 1;
+    }
+    assert!(seen > 25, "{seen}");
+    let nothing =
+        InboundMessage::from_listed("text", "\"quoted\"", b"not JSON", Identity::default());
+    assert_eq!((nothing.text.as_str(), nothing.recalled), ("", true));
 }

@@ -37,6 +37,7 @@ async function main() {
     const page = await open(browser, LOOKS[0]);
     await step("a message gets a reaction, a card, an answer", () => aTurn(page));
     await step("a press of Enter that ends a composition sends nothing", () => composing(page));
+    await step("an image goes with a text, a file by itself", () => attaching(page));
     for (const look of LOOKS) await step(`renders: ${look.name}`, () => renders(browser, look));
     assert.deepEqual(complaints, [], "the browser complained");
   } finally {
@@ -86,6 +87,27 @@ async function composing(page) {
   assert.equal(await page.inputValue("#text"), "ni\n", "composition and Shift+Enter keep the text");
   assert.equal(await page.locator(".msg").count(), before, "nothing was sent");
   await page.fill("#text", "");
+}
+
+async function attaching(page) {
+  // The smallest image that is one.
+  const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=", "base64");
+  await page.setInputFiles("#files", [
+    { name: "dot.png", mimeType: "image/png", buffer: png },
+    { name: "notes <b>.txt", mimeType: "text/plain", buffer: Buffer.from("notes") },
+    { name: "not-this.txt", mimeType: "text/plain", buffer: Buffer.from("no") },
+  ]);
+  await page.locator("#attached li").nth(2).locator("button").click();
+  assert.equal(await page.locator("#attached li").count(), 2, "a file can be taken out again");
+  const text = `看这张图 ${Date.now()}`;
+  await page.fill("#text", text);
+  await page.click("#send");
+  const said = page.locator(".msg.mine", { hasText: text });
+  await said.locator("img").waitFor({ timeout: 5_000 });
+  await page.waitForFunction((text) => [...document.querySelectorAll(".msg.mine")].some((node) =>
+    node.innerText.includes(text) && node.querySelector(".md img")?.naturalWidth === 1), text);
+  assert.equal(await page.locator(".msg.mine a[download='notes <b>.txt']").count(), 1, "the file can be fetched again");
+  assert.equal(await page.locator("#attached").isHidden(), true, "nothing is left to send");
 }
 
 async function renders(browser, look) {

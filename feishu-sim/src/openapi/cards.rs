@@ -146,7 +146,9 @@ impl<'c> Walk<'c> {
         match tag {
             "markdown" => self.markdown(str_of(element, "content"))?,
             "div" => {
-                if let Some(text) = element.get("text") {
+                // Plain text is no Markdown.
+                let text = element.get("text");
+                if let Some(text) = text.filter(|text| str_of(text, "tag") != "plain_text") {
                     self.markdown(str_of(text, "content"))?;
                 }
             }

@@ -58,7 +58,7 @@ pub(crate) fn forward(shared: &Arc<Shared>, forward: Forward) -> Result<SentEven
         for message_id in &forward.messages {
             copy(world, message_id, &bundle, &mut inside)?;
         }
-        world.bundles.insert(bundle.clone(), inside);
+        world.fill_bundle(&bundle, inside);
         Ok(bundle)
     })
 }

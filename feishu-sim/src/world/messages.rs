@@ -199,6 +199,12 @@ impl World {
         }
     }
 
+    /// Puts forwarded messages into their bundle.
+    pub(crate) fn fill_bundle(&mut self, message_id: &str, inside: Vec<Forwarded>) {
+        self.bundles.insert(message_id.to_owned(), inside);
+        self.announce_message("message_updated", message_id);
+    }
+
     /// The message and, if it is a bundle, all that is in it; each with the
     /// bundle that it is in.
     pub(crate) fn with_forwarded<'w>(

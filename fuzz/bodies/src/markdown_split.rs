@@ -4,6 +4,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use serde_json::Value;
 use xiaoo_app::render::answer::contents;
+use xiaoo_app::render::mention::Mentionable;
 use xiaoo_app::render::split::split;
 
 /// Bytes of a message's content that the platform takes.
@@ -92,7 +93,7 @@ fn fence(line: &str) -> Option<(char, usize, bool)> {
 }
 
 fn messages_are_sendable(text: &str) {
-    let messages = contents(text);
+    let messages = contents(text, &Mentionable::default());
     assert!((1..=MESSAGES_MAX).contains(&messages.len()));
     for message in messages {
         assert!(message.content.len() <= CONTENT_BYTES_MAX);

@@ -121,6 +121,23 @@ impl<'a> Message<'a> {
         first.get(..*len).unwrap_or(first)
     }
 
+    /// A message that was asked for: what it says and whom it names, as a
+    /// message object has them (`msg_type`, `body.content`, `mentions`). All else
+    /// is left empty.
+    #[must_use]
+    pub fn of_listed(message_type: &'a str, content: &'a str, mentions: Json<'a>) -> Self {
+        let mut message = Self {
+            message_type: Some(JsonStr::verbatim(message_type)),
+            body: Body::Content(Some(JsonStr::verbatim(content)).filter(|text| !text.is_empty())),
+            ..Self::default()
+        };
+        if mentions.is_array() && message.mentions.read(&mut mentions.scanner()).is_err() {
+            // A document that was checked cannot fail.
+            message.mentions = MentionList::default();
+        }
+        message
+    }
+
     /// Reads `event` into an empty message; false if there is no message in it.
     /// Either way the value is consumed.
     pub(super) fn read(&mut self, event: &mut Scanner<'a>) -> Result<bool, JsonError> {

@@ -22,6 +22,12 @@ impl<'a> JsonStr<'a> {
         Self(text)
     }
 
+    /// A text that was in no document. One that begins with a quote counts as
+    /// empty: that is the mark of escapes, and nothing of Feishu's begins so.
+    pub(crate) fn verbatim(text: &'a str) -> Self {
+        Self(if text.starts_with('"') { "" } else { text })
+    }
+
     /// A string with escapes: its opening quote and all before the closing one.
     pub(super) const fn escaped(text: &'a str) -> Self {
         Self(text)

@@ -364,6 +364,14 @@ fn local_time(value: i64) -> Short {
     text
 }
 
+/// A time as texts here write it, in China's zone: `2025-10-10 16:00:00`.
+/// Values up to 10^12 are seconds, larger ones milliseconds since 1970.
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn time_in_china(value: i64) -> alloc::string::String {
+    local_time(value).as_str().into()
+}
+
 /// The Gregorian date of a day counted from 1970-01-01, by the algorithm that
 /// counts years from March, so that leap days come last.
 fn civil(days: i64) -> (i64, i64, i64) {

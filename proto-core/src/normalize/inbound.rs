@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::mention::{ALL, is_bot};
 use super::{Identity, Resource, ResourceKind};
-use crate::event::{Event, EventKind};
-use crate::json::JsonStr;
+use crate::event::{Event, EventKind, Message};
+use crate::json::{Json, JsonStr};
 
 /// A message as a bot needs it, owned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +93,28 @@ impl InboundMessage {
         let EventKind::Message(message) = event.kind else {
             return None;
         };
+        Some(Self {
+            event_id: owned(event.event_id),
+            dedup_key: owned(event.dedup_key()),
+            ..Self::from_message(&message, identity)
+        })
+    }
+
+    /// Reads a message that was asked for: its `msg_type`, `body.content`, and
+    /// `mentions` as JSON. Ids, sender and time are left empty.
+    #[must_use]
+    pub fn from_listed(
+        message_type: &str,
+        content: &str,
+        mentions: &[u8],
+        identity: Identity<'_>,
+    ) -> Self {
+        let mentions = Json::parse(mentions).unwrap_or(Json::EMPTY_OBJECT);
+        let message = Message::of_listed(message_type, content, mentions);
+        Self::from_message(&message, identity)
+    }
+
+    fn from_message(message: &Message<'_>, identity: Identity<'_>) -> Self {
         let (mut scratch, mut text) = (String::new(), String::new());
         let (mut resources, mut seen) = (Vec::new(), Vec::new());
         let mut keep = |resource: Resource<'_>| {
@@ -108,9 +130,9 @@ impl InboundMessage {
             // A String has no bound.
             .unwrap_or_default();
         let is_direct = message.is_direct();
-        Some(Self {
-            event_id: owned(event.event_id),
-            dedup_key: owned(event.dedup_key()),
+        Self {
+            event_id: String::new(),
+            dedup_key: String::new(),
             message_id: owned(message.message_id),
             chat_id: owned(message.chat_id),
             chat_type: if is_direct {
@@ -144,7 +166,7 @@ impl InboundMessage {
             needs_fetch: normalized.needs_fetch,
             addressed: normalized.addressed,
             resources,
-        })
+        }
     }
 }
 

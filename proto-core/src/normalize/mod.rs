@@ -19,6 +19,8 @@ mod text;
 mod words;
 
 #[cfg(feature = "alloc")]
+pub use content::time_in_china;
+#[cfg(feature = "alloc")]
 pub use inbound::{InboundMention, InboundMessage, InboundResource};
 #[cfg(feature = "alloc")]
 pub use inspect::inspect_event_json;

@@ -16,6 +16,7 @@ use super::outcome::{finish, replied};
 use super::{Counters, SharedPipeline, guests};
 use crate::render::answer;
 use crate::render::language::Language;
+use crate::render::mention::Mentionable;
 use crate::render::reply::{self, SkillLine, Status};
 
 /// How long a stop waits for the turn to have ended, so that its word is the last one.
@@ -44,7 +45,7 @@ pub(super) async fn obey(
         warn!("a command could not be obeyed: {error}");
         reply::not_now(language)
     });
-    let contents = answer::contents(&text);
+    let contents = answer::contents(&text, &Mentionable::default());
     Counters::count(&pipeline.counters.commands);
     let result = replied(turn, message, contents, pipeline.now_ms());
     finish(pipeline, turn, result, None, give_up).await;

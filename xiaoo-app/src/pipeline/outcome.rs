@@ -48,7 +48,7 @@ pub(super) struct Ending<'a> {
 impl Ending<'_> {
     /// With an answer; `root` is where its files are.
     pub(super) fn answered(&self, outcome: &TurnOutcome, root: Option<&Path>) -> TurnResult {
-        let contents = answer::contents(&outcome.answer);
+        let contents = answer::contents(&outcome.answer, &self.people.mentionable());
         let files: Vec<&Attachment> = match root {
             Some(_) => outcome.attachments().take(FILES_MAX).collect(),
             None => Vec::new(),

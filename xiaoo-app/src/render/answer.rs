@@ -8,8 +8,8 @@
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::mention::{Mentionable, expanded, marked};
 use super::split::{Fence, split};
-use super::without_mentions;
 
 /// Bytes of a post's content. Feishu refuses requests above 30 KB; the rest of
 /// the request needs a little.
@@ -31,11 +31,11 @@ pub struct Content {
     pub fallback: Option<String>,
 }
 
-/// The messages of an answer, in order; at least one.
+/// The messages of an answer, in order; at least one. Of `people` those are
+/// mentioned whom it names.
 #[must_use]
-pub fn contents(markdown: &str) -> Vec<Content> {
-    // Last, so that nothing that is taken out joins the pieces of a tag.
-    let text = without_mentions(&for_feishu(markdown));
+pub fn contents(markdown: &str, people: &Mentionable) -> Vec<Content> {
+    let text = marked(&for_feishu(markdown), people);
     let text = if text.trim().is_empty() {
         "(no content)"
     } else {
@@ -43,7 +43,7 @@ pub fn contents(markdown: &str) -> Vec<Content> {
     };
     let mut contents = Vec::new();
     for piece in split(text, PIECE_BYTES_MAX) {
-        push(piece, PIECE_BYTES_MAX, &mut contents);
+        push(piece, PIECE_BYTES_MAX, people, &mut contents);
     }
     if contents.len() > PIECES_MAX {
         contents.truncate(PIECES_MAX - 1);
@@ -54,16 +54,16 @@ pub fn contents(markdown: &str) -> Vec<Content> {
     contents
 }
 
-/// Text that is dense in quotes grows when it is escaped: such a piece is cut
-/// again.
-fn push(piece: String, bytes: usize, contents: &mut Vec<Content>) {
-    let made = content(&piece);
+/// Text that is dense in quotes or mentions grows when it is written
+/// out: such a piece is cut again.
+fn push(piece: String, bytes: usize, people: &Mentionable, contents: &mut Vec<Content>) {
+    let made = content(&expanded(&piece, people));
     if made.content.len() <= CONTENT_BYTES_MAX || bytes <= 1024 {
         contents.push(made);
         return;
     }
     for half in split(&piece, bytes / 2) {
-        push(half, bytes / 2, contents);
+        push(half, bytes / 2, people, contents);
     }
 }
 
@@ -247,6 +247,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::render::mention::Person;
 
     fn rows(content: &Content) -> Vec<String> {
         let post: Value = serde_json::from_str(&content.content).unwrap();
@@ -260,7 +261,10 @@ mod tests {
 
     #[test]
     fn prose_and_code_get_a_row_each() {
-        let made = contents("# Title\n\nWords **bold**\n```rust\nfn main() {}\n```\nafter\n");
+        let made = contents(
+            "# Title\n\nWords **bold**\n```rust\nfn main() {}\n```\nafter\n",
+            &Mentionable::default(),
+        );
         assert_eq!(made.len(), 1);
         assert_eq!(
             rows(&made[0]),
@@ -293,7 +297,11 @@ mod tests {
             ("```\nleft open", vec!["```\nleft open\n```"]),
             ("", vec!["(no content)"]),
         ] {
-            assert_eq!(rows(&contents(markdown)[0]), expected, "{markdown}");
+            assert_eq!(
+                rows(&contents(markdown, &Mentionable::default())[0]),
+                expected,
+                "{markdown}"
+            );
         }
     }
 
@@ -304,12 +312,38 @@ mod tests {
             "中文内容。".repeat(20_000),
             "x".repeat(900_000),
         ] {
-            let made = contents(&text);
+            let made = contents(&text, &Mentionable::default());
             assert!(made.len() > 1 && made.len() <= PIECES_MAX);
             assert!(
                 made.iter()
                     .all(|content| content.content.len() <= CONTENT_BYTES_MAX)
             );
+        }
+    }
+
+    #[test]
+    fn a_mention_is_whole_in_post_and_fallback_wherever_the_text_is_cut() {
+        let people = Mentionable::new([Person {
+            open_id: "ou_1".into(),
+            name: "Li Lei".into(),
+        }]);
+        let tag = "<at user_id=\"ou_1\">Li Lei</at>";
+        let made = contents("# For @Li Lei\n`@Li Lei` and @all", &people);
+        assert_eq!(
+            rows(&made[0]),
+            [format!("**For {tag}**\n`@Li Lei` and @\u{200b}all")]
+        );
+        let made = contents(&"@Li Lei, ".repeat(4000), &people);
+        assert!(made.len() > 2);
+        let shown = |content: &Content| rows(content).concat().matches(tag).count();
+        assert_eq!(made.iter().map(shown).sum::<usize>(), 4000);
+        for content in &made {
+            assert!(content.content.len() <= CONTENT_BYTES_MAX);
+            let fallback = content.fallback.as_ref().unwrap();
+            let text: Value = serde_json::from_str(fallback).unwrap();
+            let text = text["text"].as_str().unwrap();
+            assert_eq!(text.matches("<at ").count(), shown(content));
+            assert_eq!(text.matches(tag).count(), shown(content));
         }
     }
 
@@ -329,7 +363,10 @@ mod tests {
             else {
                 panic!("no Markdown in {case}");
             };
-            let shown: String = contents(markdown).iter().flat_map(rows).collect();
+            let shown: String = contents(markdown, &Mentionable::default())
+                .iter()
+                .flat_map(rows)
+                .collect();
             for word in markdown
                 .split(|c: char| !c.is_alphanumeric())
                 .filter(|word| word.len() > 2)
@@ -347,7 +384,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_can_mention_anybody(text in "(<at user_id=\"all\">|</at>|<AT id=all>|\\| a<\\*\\*t b>\n\\|---\\|\n|[a-z<>/ \n`#|*!-]){0,80}") {
-            for made in contents(&text) {
+            for made in contents(&text, &Mentionable::default()) {
                 let content = made.content.to_lowercase();
                 prop_assert!(!content.contains("<at"));
                 prop_assert!(!made.fallback.unwrap_or_default().to_lowercase().contains("<at"));

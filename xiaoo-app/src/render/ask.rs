@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::language::Language;
+use super::mention::in_card;
 use super::without_mentions;
 
 /// What an approval's buttons say: this once.
@@ -67,7 +68,7 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
         None => {
             elements.push(markdown(&format!(
                 "{} {}",
-                mention(view.who),
+                in_card(view.who),
                 say("请确认是否允许。", "please decide.")
             )));
             elements.push(buttons(&[
@@ -91,7 +92,7 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
                     ),
                     _ => say("⛔ 已拒绝", "⛔ Denied"),
                 };
-                format!("{word} · {}", mention(by))
+                format!("{word} · {}", in_card(by))
             }
             Outcome::TimedOut => {
                 say("⌛ 无人回应，已按拒绝处理", "⌛ No answer in time: denied").into()
@@ -158,7 +159,7 @@ pub fn question(view: &AskView<'_>, text: &str, options: &[String]) -> String {
         }
         Some(outcome) => elements.push(markdown(&match outcome {
             Outcome::Answered { by, choice, .. } => {
-                format!("✅ {} · {}", plain_lines(choice), mention(by))
+                format!("✅ {} · {}", plain_lines(choice), in_card(by))
             }
             Outcome::TimedOut => say("⌛ 无人回答", "⌛ No answer in time").into(),
             Outcome::Withdrawn => say("⏹ 任务已结束，无需再回答", "⏹ No longer needed").into(),
@@ -174,7 +175,7 @@ pub fn question(view: &AskView<'_>, text: &str, options: &[String]) -> String {
 
 fn asked(view: &AskView<'_>) -> String {
     let words = view.language.pick("请回答。", "please answer.");
-    format!("{} {words}", mention(view.who))
+    format!("{} {words}", in_card(view.who))
 }
 
 fn card(title: &str, template: &str, elements: Vec<Value>) -> String {
@@ -204,20 +205,6 @@ fn button(id: &str, label: &str, choice: &str, kind: &str) -> Value {
         "type": kind,
         "value": { "ask": id, "choice": choice }
     })
-}
-
-/// A person, by an id of the platform's: nobody else's words come here.
-fn mention(open_id: &str) -> String {
-    let is_id = !open_id.is_empty()
-        && open_id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-        && open_id.starts_with("ou_");
-    if is_id {
-        format!("<at id={open_id}></at>")
-    } else {
-        String::new()
-    }
 }
 
 /// A command as code, exactly as it would run; what is too long is cut and said to be.
@@ -341,13 +328,5 @@ mod tests {
         assert_eq!(form["tag"], "form");
         assert_eq!(form["elements"][0]["name"], ANSWER_FIELD);
         assert_eq!(form["elements"][1]["value"], json!({"ask": "7/call_1"}));
-    }
-
-    #[test]
-    fn only_ids_are_mentioned() {
-        assert_eq!(mention("ou_a1"), "<at id=ou_a1></at>");
-        for id in ["", "all", "ou_1></at><at id=all", "on_1"] {
-            assert_eq!(mention(id), "", "{id}");
-        }
     }
 }

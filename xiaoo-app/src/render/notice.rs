@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::answer::Content;
 use super::language::Language;
+use super::mention::plain;
 use crate::pipeline::budget::UsedUp;
 use crate::pipeline::policy::Refusal;
 
@@ -90,19 +91,18 @@ impl Notice {
 /// A file that goes with an answer could not be sent.
 #[must_use]
 pub fn file_not_sent(language: Language, name: &str) -> String {
-    let name = super::without_mentions(name);
     match language {
         Language::Chinese => format!("（文件 {name} 无法发送）"),
         Language::English => format!("(The file {name} could not be sent.)"),
     }
 }
 
-/// A notice as a message.
+/// A notice as a message. Nobody is mentioned in it, whatever it quotes.
 #[must_use]
 pub fn content(text: &str) -> Content {
     Content {
         msg_type: "text",
-        content: json!({ "text": text }).to_string(),
+        content: json!({ "text": plain(text) }).to_string(),
         fallback: None,
     }
 }

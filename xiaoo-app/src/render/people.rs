@@ -2,6 +2,8 @@
 
 use xiaoo_agent::Member;
 
+use super::mention::{Mentionable, Person};
+
 /// Characters of a name that are kept.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -60,6 +62,15 @@ impl Directory {
     /// The people, in the platform's order.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.members.iter()
+    }
+
+    /// Those who can be mentioned.
+    #[must_use]
+    pub fn mentionable(&self) -> Mentionable {
+        Mentionable::new(self.members.iter().map(|member| Person {
+            open_id: member.id.clone(),
+            name: member.name.clone(),
+        }))
     }
 
     /// A person's name; empty if it is not known.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use planted::Defect;
 use runtime_tokio::openapi::{ApiError, FileType, ReplyTarget, Upload};
-use serde_json::json;
 use tracing::{debug, info, warn};
 use xiaoo_agent::Workspace;
 use xiaoo_store::OutboxRow;
@@ -13,6 +12,8 @@ use super::super::SharedPipeline;
 use super::super::lookup::{self, Fate, Ourselves, Sought, What};
 use super::RESENT_BLINDLY;
 use super::sending::Sending;
+use crate::render::answer::Content;
+use crate::render::{attachment, notice};
 
 /// Why a row was not sent.
 pub(super) enum Unsent {
@@ -107,9 +108,9 @@ pub(super) async fn perform(
             let api = &pipeline.api;
             let file = Path::new(root);
             match uploaded(pipeline, file, path, name, *is_image).await {
-                Ok((msg_type, content)) => {
+                Ok(shown) => {
                     let sent = api
-                        .reply_or_create(&target, msg_type, &content, &row.uuid)
+                        .reply_or_create(&target, shown.msg_type, &shown.content, &row.uuid)
                         .await?;
                     Ok(sent.message_id)
                 }
@@ -119,7 +120,7 @@ pub(super) async fn perform(
                 Err(unsent) => {
                     warn!("a file cannot be sent, its name is: {}", unsent.reason());
                     let uuid = format!("{}-t", row.uuid);
-                    let content = json!({ "text": fallback }).to_string();
+                    let content = notice::content(fallback).content;
                     let sent = api
                         .reply_or_create(&target, "text", &content, &uuid)
                         .await?;
@@ -217,7 +218,7 @@ async fn uploaded(
     path: &str,
     name: &str,
     is_image: bool,
-) -> Result<(&'static str, String), Unsent> {
+) -> Result<Content, Unsent> {
     let here = |why: String| Unsent::Unknown(format!("the file {name}: {why}"));
     let workspace = Workspace::open(root).map_err(|error| here(error.to_string()))?;
     let path = path.to_owned();
@@ -230,11 +231,12 @@ async fn uploaded(
         .map_err(|error| here(error.to_string()))?;
     if is_image {
         let key = pipeline.api.upload_image(&upload).await?;
-        return Ok(("image", json!({ "image_key": key }).to_string()));
+        return Ok(attachment::image(&key));
     }
-    let kind = FileType::of_name(name);
-    let key = pipeline.api.upload_file(&upload, kind, name, None).await?;
-    Ok((kind.msg_type(), json!({ "file_key": key }).to_string()))
+    let name = attachment::file_name(name);
+    let kind = FileType::of_name(&name);
+    let key = pipeline.api.upload_file(&upload, kind, &name, None).await?;
+    Ok(attachment::file(kind, &key))
 }
 
 /// Sends an answer, as plain text if Feishu does not take its form.
