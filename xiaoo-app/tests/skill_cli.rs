@@ -8,7 +8,8 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -526,6 +527,58 @@ fn archives_are_unpacked_and_installed() {
     machine
         .run(&["install", text(&cut)])
         .failed("not a whole .zip");
+}
+
+#[test]
+fn an_archive_is_downloaded_and_redirects_stay_encrypted() {
+    let machine = Machine::new();
+    let zip = machine.path("pack.zip");
+    zip_of(&zip, &[("a/SKILL.md", &skill_md("a", "b"))]);
+    let address = serve(fs::read(&zip).unwrap());
+    let url = |name: &str| format!("http://{address}/{name}.zip");
+    machine
+        .run(&["install", &url("lost")])
+        .failed("404 Not Found");
+    machine
+        .run(&["install", &url("outside")])
+        .failed("x.example is not encrypted; use https://");
+    machine
+        .run(&["install", &url("circle")])
+        .failed("more than 5 redirects");
+    machine
+        .run(&["install", "http://x.example/a.zip"])
+        .failed("x.example is not encrypted; use https://");
+    machine.run(&["install", &url("moved")]).worked();
+    assert_eq!(machine.installed(), ["a"]);
+}
+
+/// A web server that has one archive, and redirects to it and elsewhere. It goes with the test.
+fn serve(archive: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = String::new();
+            BufReader::new(&stream).read_line(&mut request).unwrap();
+            let to = |target: &str| format!("302 Found\r\nLocation: {target}");
+            let (head, body) = match request.split(' ').nth(1).unwrap() {
+                "/pack.zip" => ("200 OK".to_owned(), archive.as_slice()),
+                "/moved.zip" => (to("/pack.zip"), &b""[..]),
+                "/circle.zip" => (to("/circle.zip"), &b""[..]),
+                "/outside.zip" => (to("http://x.example/a.zip"), &b""[..]),
+                _ => ("404 Not Found".to_owned(), &b""[..]),
+            };
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
+            stream.write_all(body).unwrap();
+        }
+    });
+    address
 }
 
 #[test]
