@@ -45,11 +45,12 @@ struct Unpack<'a> {
 impl Unpack<'_> {
     fn zip(mut self, file: File) -> Result<()> {
         let mut archive = ZipArchive::new(file).context("it is not a whole .zip")?;
+        // Known before anything is written.
+        self.count(archive.len())?;
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index)?;
             let name = entry.name()?.into_owned();
             let path = self.inside(Path::new(&name))?;
-            self.count()?;
             let mode = entry.unix_mode().unwrap_or(0);
             if entry.is_dir() {
                 fs::create_dir_all(&path)?;
@@ -80,7 +81,7 @@ impl Unpack<'_> {
             }
             let name = entry.path()?.into_owned();
             let path = self.inside(&name)?;
-            self.count()?;
+            self.count(1)?;
             if kind == EntryType::Directory {
                 fs::create_dir_all(&path)?;
             } else if matches!(kind, EntryType::Regular | EntryType::Continuous) {
@@ -109,8 +110,8 @@ impl Unpack<'_> {
         Ok(path)
     }
 
-    fn count(&mut self) -> Result<()> {
-        self.entries += 1;
+    fn count(&mut self, entries: usize) -> Result<()> {
+        self.entries += entries;
         if self.entries > ENTRIES_MAX {
             bail!("it has more than {ENTRIES_MAX} entries");
         }
