@@ -188,3 +188,25 @@ fn bare(word: &str) -> &str {
 const ALL: &str = "ARGUMENTS";
 /// Opening and closing; the curly ones are what a telephone writes.
 const QUOTES: [(char, char); 3] = [('"', '"'), ('\'', '\''), ('“', '”')];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::fill;
+
+    proptest! {
+        #[test]
+        fn any_text_is_filled_and_what_has_no_dollar_stays(
+            body in "[$a-c0-2{}\\[\\]长 A-]{0,40}",
+            args in "[a-c\"'“”$ 长]{0,20}",
+        ) {
+            let names = ["a".to_owned(), "b-c".to_owned(), "长".to_owned()];
+            let filled = fill(&body, &args, &names);
+            if !body.contains('$') {
+                prop_assert_eq!(&filled.text, &body);
+                prop_assert!(!filled.has_used_any);
+            }
+        }
+    }
+}

@@ -203,3 +203,29 @@ fn plain_pair(line: &str) -> Option<(&str, &str)> {
 const FENCE: &str = "---";
 /// Lines of the file before the front matter's first.
 const FIRST_YAML_LINE: usize = 1;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_in_a_file_panics(text in "(?s)(---\\n)?[ -~\\n:&*\\[\\]{}>|'\"#\u{feff}长]{0,200}(---\\n)?.{0,20}") {
+            let mut faults = Vec::new();
+            let _ = markdown(text.as_bytes(), &mut faults);
+            let _ = body_beside(text.as_bytes());
+            let _ = toml(text.as_bytes());
+        }
+
+        #[test]
+        fn a_body_is_everything_after_the_first_closing_line(
+            lines in prop::collection::vec("[a-z]{1,5}: [a-z]{1,5}|----| ---|# x", 0..5),
+            body in "[a-z\\n -]{0,40}",
+        ) {
+            let text = format!("---\n{}\n---\n{body}", lines.join("\n"));
+            prop_assert_eq!(split(&text).map(|(_, body)| body), Ok(body.as_str()));
+        }
+    }
+}

@@ -8,6 +8,7 @@ use super::fault::{Fault, Level};
 use super::limits::{ARGUMENTS_MAX, COMPATIBILITY_CHARS_MAX, DESCRIPTION_CHARS_MAX};
 use super::name;
 use super::requires::Requires;
+use super::value::{argument_name, as_flag, as_object, as_text, as_texts, bare, tool_words};
 
 /// What a skill says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,6 +287,23 @@ impl<'a> Fields<'a> {
     }
 }
 
+fn command(value: &Value) -> Option<SkillCommand> {
+    let table = value.as_object()?;
+    let text = |key: &str| table.get(key).and_then(as_text);
+    let arguments = table.get("args").and_then(Value::as_object);
+    Some(SkillCommand {
+        name: text("name")?,
+        description: text("description").unwrap_or_default(),
+        kind: text("kind").unwrap_or_else(|| "shell".to_owned()),
+        command: text("command")?,
+        arguments: arguments
+            .into_iter()
+            .flatten()
+            .filter_map(|(name, meaning)| Some((name.clone(), as_text(meaning)?)))
+            .collect(),
+    })
+}
+
 fn is_known(key: &str) -> bool {
     SPECIFIED.contains(&key) || EXTENDED.contains(&key) || TOLERATED.contains(&key)
 }
@@ -319,96 +337,3 @@ const EXTENDED: [&str; 13] = [
 
 /// Keys of other products that change nothing here.
 const TOLERATED: [&str; 5] = ["context", "homepage", "model", "paths", "when-to-use"];
-
-/// A scalar as it would be written.
-fn as_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-fn as_flag(value: &Value) -> Option<bool> {
-    match as_text(value)?.trim().to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Some(true),
-        "false" | "no" | "off" | "0" => Some(false),
-        _ => None,
-    }
-}
-
-/// Strings of a list, or the words of one string.
-pub(super) fn as_texts(value: &Value) -> Option<Vec<String>> {
-    match value {
-        Value::Array(list) => list.iter().map(as_text).collect(),
-        Value::String(text) => {
-            let words = text.split(|c: char| c == ',' || c.is_whitespace());
-            Some(
-                words
-                    .filter(|word| !word.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-            )
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
-    }
-}
-
-fn as_object(json: &str) -> Option<Map<String, Value>> {
-    let text = json.trim();
-    text.starts_with('{')
-        .then(|| serde_json::from_str(text).ok())?
-}
-
-/// `Bash(git add:*) Read, Grep` as its three words: blanks in brackets do not separate.
-fn tool_words(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut depth = 0_usize;
-    for c in text.chars() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth == 0 && (c == ',' || c.is_whitespace()) {
-            words.push(String::new());
-        } else if let Some(word) = words.last_mut() {
-            word.push(c);
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// The name in `<name>`, `[name]` or `$name`.
-fn bare(written: &str) -> String {
-    written
-        .trim_matches(['<', '>', '[', ']', '$', ','])
-        .to_owned()
-}
-
-/// A name, or a table that has one.
-fn argument_name(value: &Value) -> Option<String> {
-    let name = value
-        .as_object()
-        .map_or(Some(value), |table| table.get("name"));
-    as_text(name?).map(|name| bare(&name))
-}
-
-fn command(value: &Value) -> Option<SkillCommand> {
-    let table = value.as_object()?;
-    let text = |key: &str| table.get(key).and_then(as_text);
-    let arguments = table.get("args").and_then(Value::as_object);
-    Some(SkillCommand {
-        name: text("name")?,
-        description: text("description").unwrap_or_default(),
-        kind: text("kind").unwrap_or_else(|| "shell".to_owned()),
-        command: text("command")?,
-        arguments: arguments
-            .into_iter()
-            .flatten()
-            .filter_map(|(name, meaning)| Some((name.clone(), as_text(meaning)?)))
-            .collect(),
-    })
-}

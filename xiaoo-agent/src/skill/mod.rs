@@ -26,6 +26,7 @@ mod requires;
 mod roots;
 mod skills;
 mod tool;
+mod value;
 
 pub use fault::{Fault, Level};
 pub use limits::SkillLimits;

@@ -161,15 +161,27 @@ impl SkillRegistry {
             );
             found.add(Level::Warning, &root.path, text);
         }
+        let mut open = Vec::new();
         for name in names.iter().filter(|name| may_be_skill(name)) {
             let path = root.path.join(name);
             if !path.is_dir() {
                 continue;
             }
+            if is_writable_by_others(&path) {
+                open.push(name.to_string_lossy());
+            }
             match folder.folder(Path::new(name)) {
                 Ok(child) => self.load_skill(root, &path, &child, found),
                 Err(why) => found.add(Level::Error, &path, format!("skipped: {why}")),
             }
+        }
+        if let Some(first) = open.first() {
+            let text = format!(
+                "others than their owner can change {} of its skills, such as {first}; `chmod -R go-w` \
+                 takes that away",
+                open.len()
+            );
+            found.add(Level::Warning, &root.path, text);
         }
     }
 
@@ -189,9 +201,6 @@ impl SkillRegistry {
         }
         if let Some((level, text)) = load::told(&loaded.faults, Level::Warning) {
             found.add(level, path, text);
-        }
-        if let Some(text) = writable_by_others(path) {
-            found.add(Level::Warning, path, text);
         }
         if let Some(first) = found.by_name.get(&manifest.name) {
             let text = format!(
@@ -293,13 +302,12 @@ fn tell(diagnostics: &[Diagnostic], told: &HashSet<String>) -> HashSet<String> {
 }
 
 /// Instructions that others can change are theirs.
-fn writable_by_others(path: &Path) -> Option<String> {
+fn is_writable_by_others(path: &Path) -> bool {
     let is_open = |path: &Path| {
         std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & OTHERS_WRITE != 0)
     };
     let files = [TOML, MARKDOWN, MARKDOWN_TOO];
-    let open = is_open(path) || files.iter().any(|file| is_open(&path.join(file)));
-    open.then(|| "others than its owner can change it; `chmod -R go-w` takes that away".to_owned())
+    is_open(path) || files.iter().any(|file| is_open(&path.join(file)))
 }
 
 /// Write permission of the group and of everybody.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::manifest::as_texts;
+use super::value::as_texts;
 
 /// What must be on the machine for a skill to be offered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

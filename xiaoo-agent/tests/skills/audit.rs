@@ -83,12 +83,16 @@ fn files_that_are_none_are_errors() {
     said("program", Level::Error, "is a program (Linux)");
     said("installer.exe", Level::Error, "is a program (Windows)");
     said(
-        "open.md",
+        "",
         Level::Error,
-        "everybody on this machine can change it",
+        "everybody on this machine can change 1 of its files and directories, such as open.md",
     );
     said("owner.sh", Level::Error, "setuid");
-    said("group.md", Level::Warning, "its group can change it");
+    said(
+        "",
+        Level::Warning,
+        "their group can change 1 of its files and directories, such as group.md",
+    );
     said("data.zip", Level::Warning, "is an archive");
     said("blob.xyz", Level::Warning, "is binary");
     said("big.csv", Level::Warning, "is big: 2 MiB");

@@ -272,13 +272,15 @@ fn what_others_can_change_is_warned_of() {
     ] {
         let yard = Yard::with("s", skill_md("s", "d", "b"));
         fs::set_permissions(yard.path().join("s"), fs::Permissions::from_mode(mode)).unwrap();
-        let (skill, diagnostics) = yard.only();
-        assert!(skill.is_some());
-        assert_eq!(
-            diagnostics.iter().map(|found| found.level).max(),
-            level,
-            "{mode:o}"
-        );
+        yard.put("t/SKILL.md", skill_md("t", "d", "b"));
+        let skills = yard.skills();
+        assert_eq!(names(&skills), ["s", "t"]);
+        let told = skills.diagnostics().iter();
+        let told: Vec<_> = told
+            .map(|found| (found.level, found.path.as_path()))
+            .collect();
+        let expected = level.map(|level| (level, yard.path()));
+        assert_eq!(told, Vec::from_iter(expected), "{mode:o}");
     }
 }
 

@@ -63,9 +63,12 @@ pub fn audit(directory: &Path) -> io::Result<Audit> {
     let mut walk = Walk {
         root: directory.canonicalize()?,
         audit: Audit::default(),
+        open_to_all: Open::default(),
+        open_to_group: Open::default(),
     };
     walk.format();
     walk.folder(PathBuf::new(), 0)?;
+    walk.write_open();
     let mut audit = walk.audit;
     audit.findings.truncate(FINDINGS_MAX);
     Ok(audit)
@@ -74,6 +77,29 @@ pub fn audit(directory: &Path) -> io::Result<Audit> {
 struct Walk {
     root: PathBuf,
     audit: Audit,
+    open_to_all: Open,
+    open_to_group: Open,
+}
+
+/// What others can change: often all of a skill, and said once.
+#[derive(Default)]
+struct Open {
+    count: usize,
+    first: String,
+}
+
+impl Open {
+    fn add(&mut self, name: &str) {
+        if self.count == 0 {
+            self.first = if name.is_empty() {
+                "the directory itself"
+            } else {
+                name
+            }
+            .to_owned();
+        }
+        self.count += 1;
+    }
 }
 
 impl Walk {
@@ -176,11 +202,27 @@ impl Walk {
             self.add(Level::Error, name, None, text);
         }
         if mode & WRITABLE_BY_ALL != 0 {
-            let text = "everybody on this machine can change it; `chmod -R go-w` takes that away";
-            self.add(Level::Error, name, None, text);
+            self.open_to_all.add(name);
         } else if mode & WRITABLE_BY_GROUP != 0 {
-            let text = "its group can change it; `chmod -R go-w` takes that away";
-            self.add(Level::Warning, name, None, text);
+            self.open_to_group.add(name);
+        }
+    }
+
+    fn write_open(&mut self) {
+        let all = core::mem::take(&mut self.open_to_all);
+        let group = core::mem::take(&mut self.open_to_group);
+        for (level, who, open) in [
+            (Level::Error, "everybody on this machine", all),
+            (Level::Warning, "their group", group),
+        ] {
+            if open.count > 0 {
+                let text = format!(
+                    "{who} can change {} of its files and directories, such as {}; `chmod -R go-w` takes \
+                     that away",
+                    open.count, open.first
+                );
+                self.add(level, "", None, text);
+            }
         }
     }
 

@@ -177,7 +177,7 @@ const PHRASE_TABLE: [(&str, Level, &str); 8] = [
         "tries to give the model another role",
     ),
     (
-        r"(?i-u)\b(reveal|print|output|send|leak|exfiltrate)\b.{0,24}\b(system prompt|api keys?|secrets?|credentials|tokens?|passwords?)\b",
+        r"(?i-u)\b(reveal|leak|exfiltrate|steal|send)\b.{0,24}\b(system prompt|api keys?|secrets?|credentials|passwords?)\b|\b(print|output|repeat)\b.{0,16}\bsystem prompt\b",
         Level::Warning,
         "speaks of giving out secrets or the prompt",
     ),

@@ -11,7 +11,11 @@ use tar::EntryType;
 use zip::ZipArchive;
 
 /// Unpacks a .zip or .tar.gz into an empty directory. What it is, its first bytes say.
-pub(super) fn extract(mut file: File, into: &Path) -> Result<()> {
+pub(super) fn extract(file: File, into: &Path) -> Result<()> {
+    extract_within(file, into, BYTES_MAX)
+}
+
+fn extract_within(mut file: File, into: &Path, bytes_max: u64) -> Result<()> {
     let mut begins = [0; 4];
     let read = file.read(&mut begins)?;
     file.seek(SeekFrom::Start(0))?;
@@ -19,7 +23,8 @@ pub(super) fn extract(mut file: File, into: &Path) -> Result<()> {
     let unpack = Unpack {
         into,
         entries: 0,
-        bytes_left: BYTES_MAX,
+        bytes_max,
+        bytes_left: bytes_max,
     };
     if begins.starts_with(b"PK") {
         unpack.zip(file)
@@ -33,17 +38,19 @@ pub(super) fn extract(mut file: File, into: &Path) -> Result<()> {
 struct Unpack<'a> {
     into: &'a Path,
     entries: usize,
+    bytes_max: u64,
     bytes_left: u64,
 }
 
 impl Unpack<'_> {
     fn zip(mut self, file: File) -> Result<()> {
         let mut archive = ZipArchive::new(file).context("it is not a whole .zip")?;
+        // Known before anything is written.
+        self.count(archive.len())?;
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index)?;
             let name = entry.name()?.into_owned();
             let path = self.inside(Path::new(&name))?;
-            self.count()?;
             let mode = entry.unix_mode().unwrap_or(0);
             if entry.is_dir() {
                 fs::create_dir_all(&path)?;
@@ -58,7 +65,13 @@ impl Unpack<'_> {
 
     fn tar(mut self, reader: impl Read) -> Result<()> {
         // What is between the entries counts, too.
-        let mut archive = tar::Archive::new(reader.take(BYTES_MAX * 2));
+        let mut archive = tar::Archive::new(
+            reader.take(
+                self.bytes_max
+                    .saturating_mul(2)
+                    .saturating_add(TAR_FRAME_BYTES),
+            ),
+        );
         for entry in archive.entries()? {
             let mut entry = entry.context("it is not a whole .tar.gz")?;
             let kind = entry.header().entry_type();
@@ -68,7 +81,7 @@ impl Unpack<'_> {
             }
             let name = entry.path()?.into_owned();
             let path = self.inside(&name)?;
-            self.count()?;
+            self.count(1)?;
             if kind == EntryType::Directory {
                 fs::create_dir_all(&path)?;
             } else if matches!(kind, EntryType::Regular | EntryType::Continuous) {
@@ -97,8 +110,8 @@ impl Unpack<'_> {
         Ok(path)
     }
 
-    fn count(&mut self) -> Result<()> {
-        self.entries += 1;
+    fn count(&mut self, entries: usize) -> Result<()> {
+        self.entries += entries;
         if self.entries > ENTRIES_MAX {
             bail!("it has more than {ENTRIES_MAX} entries");
         }
@@ -116,7 +129,7 @@ impl Unpack<'_> {
             .with_context(|| format!("{} can't be unpacked", shown(path, self.into)))?;
         self.bytes_left = match self.bytes_left.checked_sub(written) {
             Some(left) => left,
-            None => bail!("it has more than {} MiB unpacked", BYTES_MAX >> 20),
+            None => bail!("it has more than {} bytes unpacked", self.bytes_max),
         };
         if mode & 0o100 != 0 {
             fs::set_permissions(path, Permissions::from_mode(0o755))?;
@@ -135,7 +148,71 @@ const FILE_KIND: u32 = 0o170_000;
 const PLAIN_FILE: u32 = 0o100_000;
 /// Entries of one archive. Repositories of dozens of skills have some thousand.
 const ENTRIES_MAX: usize = 10_000;
-/// Bytes of one archive, unpacked.
-const BYTES_MAX: u64 = 256 << 20;
+/// Bytes of one archive, unpacked: ten times the largest public repository of skills.
+const BYTES_MAX: u64 = 128 << 20;
 /// Directories in each other.
 const DEPTH_MAX: usize = 16;
+/// What a small .tar has around its files.
+const TAR_FRAME_BYTES: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_out_is_counted_and_one_byte_too_many_refused() {
+        let zeros = vec![0; 70_000];
+        for (bytes_max, fits) in [(140_000, true), (139_999, false)] {
+            for file in [a_zip(&zeros), a_tar(&zeros)] {
+                let folder = tempfile::tempdir().unwrap();
+                let done = extract_within(file, folder.path(), bytes_max);
+                match done {
+                    Ok(()) => assert!(fits, "{bytes_max}"),
+                    Err(why) => {
+                        assert!(!fits, "{why:#}");
+                        assert!(
+                            why.to_string().contains("more than 139999 bytes"),
+                            "{why:#}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two files, much smaller than they are.
+    fn a_zip(content: &[u8]) -> File {
+        let mut zip = ZipWriter::new(tempfile::tempfile().unwrap());
+        for name in ["a", "b"] {
+            let deflated = SimpleFileOptions::default();
+            zip.start_file(name, deflated).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        let mut file = zip.finish().unwrap();
+        assert!(file.stream_position().unwrap() < 2_000);
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file
+    }
+
+    fn a_tar(content: &[u8]) -> File {
+        let gz = GzEncoder::new(tempfile::tempfile().unwrap(), Compression::fast());
+        let mut tar = tar::Builder::new(gz);
+        for name in ["a", "b"] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, content).unwrap();
+        }
+        let mut file = tar.into_inner().unwrap().finish().unwrap();
+        assert!(file.stream_position().unwrap() < 4_000);
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file
+    }
+}
