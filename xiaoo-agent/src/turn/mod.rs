@@ -9,6 +9,7 @@ mod observe;
 mod output;
 mod pictures;
 mod record;
+mod resume;
 mod room;
 mod run;
 mod summary;

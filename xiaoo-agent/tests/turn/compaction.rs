@@ -214,7 +214,7 @@ async fn a_turn_that_alone_is_too_long_is_summarised_in_the_middle() {
     run.history = turns(0..2);
     let outcome = run.run_on(&with_window(&sim, 9_000)).await.unwrap();
     assert_eq!(outcome.answer, "done");
-    let summaries = outcome
+    let mut summaries = outcome
         .new_messages
         .iter()
         .filter_map(|message| match message {
@@ -223,7 +223,7 @@ async fn a_turn_that_alone_is_too_long_is_summarised_in_the_middle() {
             } => Some((content, verbatim)),
             Message::User { .. } | Message::Assistant { .. } | Message::Tool { .. } => None,
         });
-    let (content, verbatim) = summaries.last().unwrap();
+    let (content, verbatim) = summaries.next_back().unwrap();
     assert!(content.starts_with("THE SUMMARY"), "{content}");
     assert!(content.contains("find the needle"), "{content}");
     assert_eq!(
