@@ -251,18 +251,20 @@ async fn answer(
         board,
         cut_off: None,
     };
-    match run_turn(&models, request, &mut recorder, give_up).await {
-        Ok(outcome) => Ok(outcome),
-        Err(failed) => Err(match failed.error {
-            TurnError::Cancelled => Ended::HandedBack,
-            error @ TurnError::TimedOut { .. } => {
-                Ended::Notice(Notice::TimedOut, error.to_string())
-            }
-            error => recorder
-                .cut_off
-                .unwrap_or_else(|| Ended::Notice(Notice::Failed, error.to_string())),
-        }),
+    let error = match run_turn(&models, request, &mut recorder, give_up).await {
+        Ok(outcome) => return Ok(outcome),
+        Err(failed) => failed.error,
+    };
+    if error == TurnError::Cancelled {
+        return Err(Ended::HandedBack);
     }
+    let notice = if matches!(error, TurnError::TimedOut { .. }) {
+        Notice::TimedOut
+    } else {
+        Notice::Failed
+    };
+    let ended = recorder.cut_off;
+    Err(ended.unwrap_or_else(|| Ended::Notice(notice, error.to_string())))
 }
 
 /// What the model reads as the person's words.
