@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State as Shared};
+use axum::extract::{DefaultBodyLimit, Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -26,7 +26,9 @@ use crate::{RecordedRequest, Script, demo};
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/models", get(models))
+        .route("/v1/models/{model}", get(model))
         .route("/v1/chat/completions", post(chat_completions))
+        .fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
 }
@@ -41,10 +43,35 @@ async fn models(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Respon
     if let Some(refusal) = missing_key(&state, &headers) {
         return refusal;
     }
-    Json(json!({"object": "list", "data": [
-        {"id": state.config.model, "object": "model", "created": 0, "owned_by": "model-sim"},
-    ]}))
-    .into_response()
+    Json(json!({"object": "list", "data": [description(&state.config.model)]})).into_response()
+}
+
+async fn model(
+    Shared(state): Shared<Arc<State>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refusal) = missing_key(&state, &headers) {
+        return refusal;
+    }
+    if model != state.config.model {
+        return refuse(
+            StatusCode::NOT_FOUND,
+            &format!("The model '{model}' does not exist"),
+        );
+    }
+    Json(description(&model)).into_response()
+}
+
+fn description(model: &str) -> Value {
+    json!({"id": model, "object": "model", "created": 0, "owned_by": "model-sim"})
+}
+
+async fn unknown() -> Response {
+    refuse(
+        StatusCode::NOT_FOUND,
+        "there is nothing here but /v1/models and /v1/chat/completions",
+    )
 }
 
 async fn chat_completions(
@@ -76,8 +103,13 @@ async fn chat_completions(
         delay: state.config.chunk_delay,
         answering,
     };
-    let script = state.take_script(&request.last_user_message());
-    let script = script.unwrap_or_else(|| demo::script(&request.body));
+    let script = match refusal_of_length(&state, bytes.len()) {
+        Some(refusal) => refusal,
+        None => {
+            let script = state.take_script(&request);
+            script.unwrap_or_else(|| demo::script(&request.body))
+        }
+    };
     state.record(bytes.len(), request);
     respond.with(script).await
 }
@@ -217,6 +249,17 @@ fn envelope(state: &State, body: &Value, prompt_bytes: usize) -> Envelope {
     }
 }
 
+/// What a request gets that is longer than the window.
+fn refusal_of_length(state: &State, bytes: usize) -> Option<Script> {
+    let window = state.config.context_window?;
+    let tokens = wire::tokens(bytes);
+    (tokens > window).then(|| Script::Status {
+        status: 400,
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: wire::too_long(window, tokens).to_string(),
+    })
+}
+
 /// What every server with a chat template insists on: calls are answered at once, and nothing
 /// else is.
 fn check_messages(body: &Value) -> Result<(), String> {
@@ -244,7 +287,8 @@ fn check_messages(body: &Value) -> Result<(), String> {
             return Err(format!("tool call {id:?} has no answer"));
         }
         match role {
-            "system" | "developer" | "user" => {}
+            "system" | "developer" => {}
+            "user" => check_parts(message)?,
             "assistant" => {
                 let calls = message.get("tool_calls").and_then(Value::as_array);
                 for call in calls.into_iter().flatten() {
@@ -268,6 +312,26 @@ fn check_messages(body: &Value) -> Result<(), String> {
     }
 }
 
+/// Parts of a message are texts, and pictures that are there.
+fn check_parts(message: &Value) -> Result<(), String> {
+    let parts = message.get("content").and_then(Value::as_array);
+    for part in parts.into_iter().flatten() {
+        let text = |pointer: &str| part.pointer(pointer).and_then(Value::as_str);
+        match text("/type") {
+            Some("text") if text("/text").is_some() => {}
+            Some("image_url") => {
+                let url = text("/image_url/url").unwrap_or_default();
+                let is_data = url.starts_with("data:image/") && url.contains(";base64,");
+                if !is_data && !url.starts_with("https://") && !url.starts_with("http://") {
+                    return Err("an image_url is neither an address nor a data: URL".into());
+                }
+            }
+            _ => return Err("a part of the content is neither text nor image_url".into()),
+        }
+    }
+    Ok(())
+}
+
 /// The refusal of a request without the key, where one is asked for.
 fn missing_key(state: &State, headers: &HeaderMap) -> Option<Response> {
     let key = state.config.api_key.as_deref()?;
@@ -284,5 +348,5 @@ fn refuse(status: StatusCode, message: &str) -> Response {
     (status, Json(wire::error(message, "invalid_request_error"))).into_response()
 }
 
-/// Larger than any prompt that a test or a demonstration sends.
-const BODY_BYTES_MAX: usize = 8 << 20;
+/// Larger than any prompt that a test or a demonstration sends, pictures included.
+const BODY_BYTES_MAX: usize = 32 << 20;

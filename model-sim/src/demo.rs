@@ -10,8 +10,8 @@ use crate::{Script, api, wire};
 pub(crate) fn script(body: &Value) -> Script {
     let conversation = Conversation::read(body);
     let said = conversation.said.as_str();
-    if has_any(said, &["演示失败", "demo failure"]) {
-        return Script::error(400, "a failure was asked for, so here is one");
+    if let Some(status) = failure(said) {
+        return Script::error(status, "a failure was asked for, so here is one");
     }
     if let Some(result) = conversation.tool_result {
         return Script::Answer(conversation.language.tell_time(&result));
@@ -175,6 +175,23 @@ impl Language {
     }
 }
 
+/// The status that is asked for with "demo failure" and a number, 400 without one.
+fn failure(said: &str) -> Option<u16> {
+    let said = said.to_lowercase();
+    let after = ["演示失败", "demo failure"]
+        .iter()
+        .find_map(|phrase| said.split_once(phrase))
+        .map(|(_, after)| after.trim())?;
+    let digits = after.find(|c: char| !c.is_ascii_digit());
+    let number = after.get(..digits.unwrap_or(after.len()));
+    let status = number.and_then(|number| number.parse().ok());
+    Some(
+        status
+            .filter(|status| (400..600).contains(status))
+            .unwrap_or(400),
+    )
+}
+
 fn asks_for_time(said: &str) -> bool {
     let lower = said.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric());
@@ -293,6 +310,20 @@ mod tests {
             {"role": "tool", "content": r#"{"local":"2026-09-21T22:13:20+08:00","weekday":"Monday"}"#},
         ]}));
         assert!(told.contains("2026-09-21T22:13:20+08:00"), "{told}");
+    }
+
+    #[test]
+    fn it_fails_when_it_is_asked_to() {
+        let cases = [
+            ("demo failure", Some(400)),
+            ("Demo Failure 429 please", Some(429)),
+            ("演示失败 503", Some(503)),
+            ("demo failure 200", Some(400)),
+            ("no failure", None),
+        ];
+        for (said, status) in cases {
+            assert_eq!(failure(said), status, "{said}");
+        }
     }
 
     #[test]

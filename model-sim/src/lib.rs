@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub use script::Script;
 
-use state::State;
+use state::{Claim, State};
 
 /// A running server. Stops when dropped.
 #[derive(Debug)]
@@ -68,18 +68,42 @@ impl ModelSim {
         format!("http://{}/v1", self.address)
     }
 
-    /// Does this with the next request that no [`ModelSim::script_for`] claims; scripts are used
-    /// in the order in which they were given, each once.
+    /// Does this with the next request that nothing more particular claims; scripts are used in
+    /// the order in which they were given, each once.
     pub fn script(&self, script: Script) {
-        self.state.push_script(None, script);
+        self.state.push_script(Claim::Any, script);
     }
 
     /// Does this, once, with the next request whose last user message contains `needle`.
     pub fn script_for(&self, needle: impl Into<String>, script: Script) {
-        self.state.push_script(Some(needle.into()), script);
+        self.state.push_script(Claim::Said(needle.into()), script);
     }
 
-    /// How many scripts wait.
+    /// Does this, once, with the next request of which `is_it` is true.
+    pub fn script_when(
+        &self,
+        is_it: impl Fn(&RecordedRequest) -> bool + Send + Sync + 'static,
+        script: Script,
+    ) {
+        self.state.push_script(Claim::When(Box::new(is_it)), script);
+    }
+
+    /// Does this with every request whose last user message contains `needle`, as long as none
+    /// that is used once claims it; of several such rules the oldest.
+    pub fn always_for(&self, needle: impl Into<String>, script: Script) {
+        self.state.push_rule(Claim::Said(needle.into()), script);
+    }
+
+    /// Does this with every request of which `is_it` is true; as [`ModelSim::always_for`].
+    pub fn always_when(
+        &self,
+        is_it: impl Fn(&RecordedRequest) -> bool + Send + Sync + 'static,
+        script: Script,
+    ) {
+        self.state.push_rule(Claim::When(Box::new(is_it)), script);
+    }
+
+    /// How many scripts wait; those that stay are not counted.
     #[must_use]
     pub fn scripts_left(&self) -> usize {
         self.state.scripts_left()
@@ -124,6 +148,9 @@ pub struct ModelSimConfig {
     pub requests_kept_max: usize,
     /// When set, requests without this bearer key get a 401.
     pub api_key: Option<String>,
+    /// When set, questions of more tokens (a token being four bytes of the request) are refused
+    /// as too long.
+    pub context_window: Option<usize>,
 }
 
 impl Default for ModelSimConfig {
@@ -134,6 +161,7 @@ impl Default for ModelSimConfig {
             model: "scripted-stand-in".into(),
             requests_kept_max: 256,
             api_key: None,
+            context_window: None,
         }
     }
 }
@@ -159,6 +187,14 @@ pub struct RecordedRequest {
 }
 
 impl RecordedRequest {
+    /// The system prompt; empty when there is none.
+    #[must_use]
+    pub fn system(&self) -> String {
+        let first = api::messages(&self.body).first();
+        let first = first.filter(|message| message["role"] == "system");
+        first.map(wire::text_of).unwrap_or_default()
+    }
+
     /// The last thing that the person said; empty when there is none.
     #[must_use]
     pub fn last_user_message(&self) -> String {

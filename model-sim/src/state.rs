@@ -1,5 +1,6 @@
 //! What the server remembers, all of it bounded.
 
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +8,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::{ModelSimConfig, RecordedRequest, Script};
+
+/// Which requests a script is for.
+pub(crate) enum Claim {
+    /// Whoever comes.
+    Any,
+    /// Those whose last user message contains this.
+    Said(String),
+    /// Those of which this is true.
+    When(Box<dyn Fn(&RecordedRequest) -> bool + Send + Sync>),
+}
+
+impl Claim {
+    fn is_particular(&self) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Said(_) | Self::When(_) => true,
+        }
+    }
+
+    fn holds(&self, request: &RecordedRequest) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Said(needle) => request.last_user_message().contains(needle),
+            Self::When(is_it) => is_it(request),
+        }
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("Any"),
+            Self::Said(needle) => f.debug_tuple("Said").field(needle).finish(),
+            Self::When(_) => f.write_str("When"),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -19,7 +57,10 @@ pub(crate) struct State {
 
 #[derive(Debug, Default)]
 struct Memory {
-    scripts: VecDeque<(Option<String>, Script)>,
+    /// Each is used once.
+    scripts: VecDeque<(Claim, Script)>,
+    /// They stay.
+    rules: Vec<(Claim, Script)>,
     requests: VecDeque<(usize, RecordedRequest)>,
     request_bytes: usize,
 }
@@ -35,29 +76,37 @@ impl State {
         }
     }
 
-    pub(crate) fn push_script(&self, needle: Option<String>, script: Script) {
+    pub(crate) fn push_script(&self, claim: Claim, script: Script) {
         let mut memory = self.memory();
         if memory.scripts.len() >= SCRIPTS_MAX {
             memory.scripts.pop_front();
         }
-        memory.scripts.push_back((needle, script));
+        memory.scripts.push_back((claim, script));
     }
 
-    /// The script for a request: the oldest one whose needle the request holds, else the oldest
-    /// one without a needle.
-    pub(crate) fn take_script(&self, user_message: &str) -> Option<Script> {
+    pub(crate) fn push_rule(&self, claim: Claim, script: Script) {
         let mut memory = self.memory();
-        let claims = |(needle, _): &(Option<String>, Script)| match needle {
-            Some(needle) => user_message.contains(needle),
-            None => false,
-        };
-        let at = memory.scripts.iter().position(claims);
-        let at = at.or_else(|| {
-            memory
-                .scripts
-                .iter()
-                .position(|(needle, _)| needle.is_none())
-        })?;
+        if memory.rules.len() >= SCRIPTS_MAX {
+            memory.rules.remove(0);
+        }
+        memory.rules.push((claim, script));
+    }
+
+    /// The script for a request: the oldest one that claims it in particular, else the oldest
+    /// rule that does, else the oldest script for whoever comes.
+    pub(crate) fn take_script(&self, request: &RecordedRequest) -> Option<Script> {
+        let mut memory = self.memory();
+        let claims = |(claim, _): &(Claim, Script)| claim.is_particular() && claim.holds(request);
+        if let Some(at) = memory.scripts.iter().position(claims) {
+            return memory.scripts.remove(at).map(|(_, script)| script);
+        }
+        if let Some((_, script)) = memory.rules.iter().find(|rule| claims(rule)) {
+            return Some(script.clone());
+        }
+        let at = memory
+            .scripts
+            .iter()
+            .position(|(claim, _)| !claim.is_particular())?;
         memory.scripts.remove(at).map(|(_, script)| script)
     }
 

@@ -121,6 +121,19 @@ pub(crate) fn error(message: &str, kind: &str) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": null}})
 }
 
+/// The refusal of a question that is too long, in OpenAI's words.
+pub(crate) fn too_long(window: usize, tokens: usize) -> Value {
+    json!({"error": {
+        "message": format!(
+            "This model's maximum context length is {window} tokens. However, your messages \
+             resulted in {tokens} tokens. Please reduce the length of the messages."
+        ),
+        "type": "invalid_request_error",
+        "param": "messages",
+        "code": "context_length_exceeded",
+    }})
+}
+
 /// The text of a message's content: a text, or parts of which the texts count.
 pub(crate) fn text_of(message: &Value) -> String {
     match message.get("content") {
@@ -155,7 +168,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A guess, so that the counters move; there is no tokenizer here.
-fn tokens(bytes: usize) -> usize {
+pub(crate) fn tokens(bytes: usize) -> usize {
     bytes.div_ceil(4)
 }
 

@@ -80,13 +80,17 @@ async fn what_real_servers_refuse_is_refused() {
         json!({"messages": [user("a"), call("", "{}"), result("")]}),
         json!({"messages": [user("a"), call("1", "{"), result("1")]}),
         json!({"messages": [{"role": "owner", "content": "x"}]}),
+        json!({"messages": [parts(json!([{"type": "audio"}]))]}),
+        json!({"messages": [parts(json!([{"type": "image_url", "image_url": {"url": "a.png"}}]))]}),
     ];
     for case in cases {
         assert_eq!(post(&sim, &case).await.0, 400, "{case}");
     }
-    let fine = json!({"messages": [user("a"), call("1", "{}"), result("1")]});
+    let picture =
+        json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}}]);
+    let fine = json!({"messages": [parts(picture), call("1", "{}"), result("1")]});
     assert_eq!(post(&sim, &fine).await.0, 200);
-    let large = json!({"messages": [user(&"x".repeat(9 << 20))]});
+    let large = json!({"messages": [user(&"x".repeat(33 << 20))]});
     assert_eq!(post(&sim, &large).await.0, 413);
 }
 
@@ -120,6 +124,60 @@ async fn scripts_go_to_whom_they_were_meant_for() {
         .map(|r| r.last_user_message())
         .collect();
     assert_eq!(said, ["a", "special b", "special c"]);
+}
+
+#[tokio::test]
+async fn rules_stay_and_what_is_more_particular_wins() {
+    let sim = ModelSim::start(ModelSimConfig::for_tests()).await.unwrap();
+    sim.always_for("red", Script::Answer("always red".into()));
+    sim.always_when(
+        |request| request.system() == "be blue",
+        Script::Answer("always blue".into()),
+    );
+    sim.script(Script::Answer("anybody".into()));
+    sim.script_when(
+        |request| request.body["model"] == "m2",
+        Script::Answer("once m2".into()),
+    );
+    let system = |text: &str| json!({"role": "system", "content": text});
+    let cases = [
+        (json!({"messages": [user("red")]}), "always red"),
+        (json!({"messages": [user("red")]}), "always red"),
+        (json!({"model": "m2", "messages": [user("red")]}), "once m2"),
+        (
+            json!({"messages": [system("be blue"), user("x")]}),
+            "always blue",
+        ),
+        (json!({"messages": [user("x")]}), "anybody"),
+    ];
+    for (request, answer) in cases {
+        let (_, body) = post(&sim, &request).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            body["choices"][0]["message"]["content"], answer,
+            "{request}"
+        );
+    }
+    assert_eq!(sim.scripts_left(), 0);
+}
+
+#[tokio::test]
+async fn a_window_has_an_end() {
+    let mut config = ModelSimConfig::for_tests();
+    config.context_window = Some(1000);
+    let sim = ModelSim::start(config).await.unwrap();
+    let long = |bytes: usize| {
+        let empty = json!({"messages": [user("")]}).to_string().len();
+        json!({"messages": [user(&"x".repeat(bytes - empty))]})
+    };
+    assert_eq!(post(&sim, &long(4000)).await.0, 200);
+    let (status, body) = post(&sim, &long(4001)).await;
+    assert_eq!(status, 400);
+    assert!(
+        body.contains("maximum context length is 1000 tokens"),
+        "{body}"
+    );
+    assert_eq!(sim.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -160,6 +218,10 @@ async fn shutdown_breaks_what_hangs() {
 
 fn user(text: &str) -> Value {
     json!({"role": "user", "content": text})
+}
+
+fn parts(parts: Value) -> Value {
+    json!({"role": "user", "content": parts})
 }
 
 async fn post(sim: &ModelSim, body: &Value) -> (u16, String) {

@@ -1,5 +1,8 @@
 //! One call of a tool: asked for, agreed to, noted, made.
 
+use core::time::Duration;
+use std::sync::Arc;
+
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -11,8 +14,6 @@ use super::{Observer, Progress, Recorded, TurnError, output};
 use crate::chat::{Approval, ApprovalRequest};
 use crate::message::{Message, ToolCall};
 use crate::tool::{Intent, Tool, ToolContext, ToolOutput};
-
-use std::sync::Arc;
 
 impl<O: Observer> Turn<'_, O> {
     /// Makes a call, and records what came of it.
@@ -89,7 +90,9 @@ impl<O: Observer> Turn<'_, O> {
             tool: request.tool.clone(),
         });
         let asked = self.request.chat.approve(&request);
-        let why = match self.deadline.paused(asked).await {
+        let asked = timeout(APPROVAL_WITHIN, asked);
+        let approval = self.deadline.paused(asked).await;
+        let why = match approval.unwrap_or(Approval::TimedOut) {
             Approval::Allowed => return None,
             Approval::Denied => "a person was asked and said no",
             Approval::TimedOut => "a person was asked and did not answer in time",
@@ -163,6 +166,10 @@ impl Repeats {
         self.times > TIMES_MAX
     }
 }
+
+/// A chat says itself how long it waits for somebody to agree; one that never comes back does not
+/// hold a conversation for ever.
+const APPROVAL_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 
 const SAME_AGAIN: &str = "Error: this is the third time in a row that you make the same call with \
     the same arguments; it was not run. Use the earlier results, or try something else.";

@@ -383,27 +383,21 @@ mod tests {
         #[test]
         fn whatever_goes_in_servers_accept_what_comes_out(messages in prop::collection::vec(message(), 0..12)) {
             let repaired = repair_history(messages);
-            let mut open: Vec<&str> = Vec::new();
-            let mut ids = HashSet::new();
-            for message in &repaired {
-                match message {
-                    Message::Tool { tool_call_id, .. } => {
-                        let at = open.iter().position(|id| id == tool_call_id);
-                        prop_assert!(at.is_some(), "{:?}", repaired);
-                        open.remove(at.unwrap());
-                    }
-                    Message::User { .. } | Message::Summary { .. } => prop_assert!(open.is_empty()),
-                    Message::Assistant { tool_calls, .. } => {
-                        prop_assert!(open.is_empty());
-                        for call in tool_calls {
-                            prop_assert!(ids.insert(call.id.clone()));
-                            open.push(&call.id);
-                        }
-                    }
-                }
-            }
-            prop_assert!(open.is_empty());
+            prop_assert!(is_valid(&repaired), "{:?}", repaired);
             prop_assert_eq!(repair_history(repaired.clone()), repaired);
+        }
+
+        /// However far a turn came, and wherever its conversation was shortened.
+        #[test]
+        fn any_beginning_of_any_turn_goes_on_as_a_valid_one(
+            messages in prop::collection::vec(message(), 0..12),
+            cut in 0..12_usize,
+            later in prop::collection::vec(message(), 0..4),
+        ) {
+            let beginning = messages.iter().take(cut).cloned();
+            let left = effective_history(beginning.chain(later).collect());
+            let repaired = repair_history(left);
+            prop_assert!(is_valid(&repaired), "{:?}", repaired);
         }
 
         #[test]
@@ -413,6 +407,31 @@ mod tests {
             // The summary stands first, before all that it does not stand for.
             prop_assert!(!left.iter().skip(1).any(is_summary));
         }
+    }
+
+    /// Whether servers accept it: every call is answered once and at once, and nothing else is.
+    fn is_valid(messages: &[Message]) -> bool {
+        let mut open: Vec<&str> = Vec::new();
+        let mut ids = HashSet::new();
+        for message in messages {
+            match message {
+                Message::Tool { tool_call_id, .. } => {
+                    let Some(at) = open.iter().position(|id| id == tool_call_id) else {
+                        return false;
+                    };
+                    open.remove(at);
+                }
+                _ if !open.is_empty() => return false,
+                Message::Assistant { tool_calls, .. } => {
+                    open.extend(tool_calls.iter().map(|call| call.id.as_str()));
+                    if !tool_calls.iter().all(|call| ids.insert(&call.id)) {
+                        return false;
+                    }
+                }
+                Message::User { .. } | Message::Summary { .. } => {}
+            }
+        }
+        open.is_empty()
     }
 
     fn message() -> impl Strategy<Value = Message> {

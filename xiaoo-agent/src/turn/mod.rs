@@ -9,6 +9,7 @@ mod observe;
 mod output;
 mod pictures;
 mod record;
+mod resume;
 mod room;
 mod run;
 mod summary;
@@ -233,11 +234,8 @@ pub async fn run_turn<O: Observer>(
 }
 
 fn attachments(messages: &[Message]) -> impl Iterator<Item = &Attachment> {
-    let of = |message| match message {
-        &Message::Tool {
-            ref attachments, ..
-        } => attachments.as_slice(),
+    messages.iter().flat_map(|message| match message {
+        Message::Tool { attachments, .. } => attachments.as_slice(),
         Message::User { .. } | Message::Assistant { .. } | Message::Summary { .. } => &[],
-    };
-    messages.iter().flat_map(of)
+    })
 }

@@ -37,7 +37,9 @@ pub(super) struct Unanswered {
 
 impl<'a> Models<'a> {
     pub(super) fn new(chain: &'a ModelChain) -> Self {
-        let (at, model) = chain.pick(0, Instant::now()).unwrap_or((0, chain.first()));
+        let (at, model) = chain
+            .pick(0, Instant::now())
+            .unwrap_or_else(|| (0, chain.first()));
         Self {
             chain,
             at,

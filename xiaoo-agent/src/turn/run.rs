@@ -7,7 +7,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::calls::Repeats;
 use super::deadline::Deadline;
-use super::history::{INTERRUPTED, claim_id, repair_history};
+use super::history::{claim_id, repair_history};
 use super::models::{Models, Unanswered};
 use super::{
     Observer, Progress, Recorded, TurnError, TurnFailed, TurnOutcome, TurnRequest, pictures,
@@ -43,9 +43,9 @@ pub(super) struct Turn<'a, O> {
 
 /// An answer, and how it came about.
 pub(super) struct Answer {
-    text: String,
-    cut_off: bool,
-    model: String,
+    pub(super) text: String,
+    pub(super) cut_off: bool,
+    pub(super) model: String,
 }
 
 impl<'a, O: Observer> Turn<'a, O> {
@@ -103,66 +103,6 @@ impl<'a, O: Observer> Turn<'a, O> {
             }
             self.run_tools(reply, usage).await?;
         }
-    }
-
-    /// Continues where an interrupted run of this turn was. Its answer, if it had one already.
-    async fn take_up(&mut self) -> Result<Option<Answer>, TurnError> {
-        let mut said_by = self.models.name().to_owned();
-        // Whether the starts of the last reply's calls were recorded.
-        let mut tells_starts = false;
-        for step in core::mem::take(&mut self.request.resume) {
-            match step {
-                Recorded::Reply {
-                    reply,
-                    model,
-                    usage,
-                } => {
-                    self.models.spend(&model, usage);
-                    (said_by, tells_starts) = (model, true);
-                    self.after.push(reply);
-                }
-                Recorded::Started { started } => {
-                    self.started.insert(started);
-                }
-                Recorded::Message(message) => {
-                    tells_starts &= !matches!(message, Message::Assistant { .. });
-                    self.after.push(message);
-                }
-            }
-        }
-        let answered: HashSet<String> = self.after.iter().filter_map(answers).collect();
-        for call in self.after.iter().flat_map(calls) {
-            if answered.contains(&call.id) {
-                self.repeats.is_too_often(call);
-            }
-        }
-        let last = |message: &&Message| matches!(message, Message::Assistant { .. });
-        let Some(Message::Assistant {
-            content,
-            tool_calls,
-            ..
-        }) = self.after.iter().rev().find(last)
-        else {
-            return Ok(None);
-        };
-        if tool_calls.is_empty() {
-            return Ok(Some(Answer {
-                text: content.clone(),
-                cut_off: false,
-                model: said_by,
-            }));
-        }
-        for call in tool_calls.clone() {
-            if answered.contains(&call.id) {
-                continue;
-            }
-            if tells_starts && !self.started.contains(&call.id) {
-                self.answer_call(&call).await?;
-            } else {
-                self.add(Message::tool(call.id, INTERRUPTED)).await?;
-            }
-        }
-        Ok(None)
     }
 
     /// Asks the model; once more with a shorter conversation when it was too much, and the next
@@ -383,7 +323,7 @@ fn final_text(reply: &Reply, is_last: bool) -> Result<Option<String>, ModelError
     }
 }
 
-fn calls(message: &Message) -> &[ToolCall] {
+pub(super) fn calls(message: &Message) -> &[ToolCall] {
     match message {
         Message::Assistant { tool_calls, .. } => tool_calls,
         Message::User { .. } | Message::Tool { .. } | Message::Summary { .. } => &[],
@@ -395,7 +335,7 @@ fn call_ids(message: &Message) -> impl Iterator<Item = &str> {
 }
 
 /// The call that this is the result of.
-fn answers(message: &Message) -> Option<String> {
+pub(super) fn answers(message: &Message) -> Option<String> {
     match message {
         Message::Tool { tool_call_id, .. } => Some(tool_call_id.clone()),
         Message::User { .. } | Message::Assistant { .. } | Message::Summary { .. } => None,

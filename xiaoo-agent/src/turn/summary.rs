@@ -35,12 +35,23 @@ pub(super) fn cut(messages: &[&Message], turn_at: usize, keep_bytes: usize) -> O
     (covered.iter().any(is_news) && is_worth_it).then_some(border)
 }
 
-/// The conversation as a text for the model that summarises it, in at most about `bytes_max`.
+/// The conversation as a text for the model that summarises it, in at most about `bytes_max`. Of
+/// a conversation that is too long all is shown in part, before any of it is left out.
 pub(super) fn transcript(messages: &[&Message], bytes_max: usize) -> String {
+    let all = |shown: Shown| -> Vec<String> {
+        let lines = messages.iter().map(|message| line(message, shown));
+        lines.collect()
+    };
+    let mut lines = Vec::new();
+    for shown in SHOWN {
+        lines = all(shown);
+        if lines.iter().map(String::len).sum::<usize>() <= bytes_max {
+            break;
+        }
+    }
     let mut bytes = 0_usize;
     let mut newest = Vec::new();
-    for message in messages.iter().rev() {
-        let line = line(message);
+    for (message, line) in messages.iter().zip(lines).rev() {
         bytes = bytes.saturating_add(line.len());
         let is_summary = matches!(message, Message::Summary { .. });
         // What an earlier summary holds is known from nowhere else.
@@ -59,6 +70,14 @@ pub(super) fn transcript(messages: &[&Message], bytes_max: usize) -> String {
     }
     text.push_str("</conversation>");
     text
+}
+
+/// How many bytes of one message are shown to the model that summarises.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    text: usize,
+    /// Of a tool's output, or its arguments.
+    output: usize,
 }
 
 /// The texts that a summary has to carry on word for word, the newest last.
@@ -111,7 +130,7 @@ pub(super) fn is_instruction(before: &[&Message], call_id: &str) -> bool {
 pub(super) fn request(user: &Message) -> String {
     let mut text = format!(
         "\n\nThe request that you are working on, in the person's words:\n{}",
-        middle_out(user.content(), TEXT_BYTES_MAX)
+        middle_out(user.content(), REQUEST_BYTES_MAX)
     );
     for Image { path, .. } in images(user) {
         text.push_str(&format!("\n[image {path}]"));
@@ -119,7 +138,7 @@ pub(super) fn request(user: &Message) -> String {
     text
 }
 
-fn line(message: &Message) -> String {
+fn line(message: &Message, shown: Shown) -> String {
     match message {
         Message::User {
             content, images, ..
@@ -130,7 +149,7 @@ fn line(message: &Message) -> String {
             format!(
                 "[person]{} {}\n",
                 images.collect::<String>(),
-                middle_out(content, TEXT_BYTES_MAX)
+                middle_out(content, shown.text)
             )
         }
         Message::Assistant {
@@ -138,15 +157,15 @@ fn line(message: &Message) -> String {
             tool_calls,
             ..
         } => {
-            let mut line = format!("[assistant] {}\n", middle_out(content, TEXT_BYTES_MAX));
+            let mut line = format!("[assistant] {}\n", middle_out(content, shown.text));
             for call in tool_calls {
-                let arguments = middle_out(&call.arguments, OUTPUT_BYTES_MAX);
+                let arguments = middle_out(&call.arguments, shown.output);
                 line.push_str(&format!("[call of {}] {arguments}\n", call.name));
             }
             line
         }
         Message::Tool { content, .. } => {
-            format!("[result] {}\n", middle_out(content, OUTPUT_BYTES_MAX))
+            format!("[result] {}\n", middle_out(content, shown.output))
         }
         Message::Summary { content, .. } => format!("[summary of what was before] {content}\n"),
     }
@@ -188,11 +207,25 @@ const LOAD_SKILL: &str = "load_skill";
 /// A part that is smaller than this fraction of what is kept is not worth a question.
 const WORTH: usize = 8;
 
-/// What of one text is shown to the model that summarises.
-const TEXT_BYTES_MAX: usize = 16 << 10;
+/// What is tried in turn: the most that anybody needs to know what was said, and less where there
+/// is no room for that.
+const SHOWN: [Shown; 3] = [
+    Shown {
+        text: 16 << 10,
+        output: 3 << 10,
+    },
+    Shown {
+        text: 2 << 10,
+        output: 512,
+    },
+    Shown {
+        text: 240,
+        output: 120,
+    },
+];
 
-/// What of one tool's output or arguments is.
-const OUTPUT_BYTES_MAX: usize = 3 << 10;
+/// What a summary repeats of the request that is worked on.
+const REQUEST_BYTES_MAX: usize = 16 << 10;
 
 /// Instructions that are carried on word for word, together; beyond that the skill can be loaded
 /// again.

@@ -1,6 +1,7 @@
 //! Turns against the scripted server.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a helper of a test that can't go on fails the test"
 )]

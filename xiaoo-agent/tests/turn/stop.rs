@@ -1,5 +1,6 @@
 //! Stopping: the stream and the tool end at once, and what is left is a valid history.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model_sim::Script;
@@ -45,16 +46,17 @@ async fn no_tool_holds_a_stop_up() {
         sim.script(Script::tool_call("probe", format!("{{\"do\":\"{does}\"}}")));
         let mut run = Run::with_probe("go");
         let (cancel, runs) = (run.cancel.clone(), run.probe_runs_counter());
-        let began = tokio::spawn(async move {
-            while runs.load(std::sync::atomic::Ordering::SeqCst) == 0 {
-                tokio::task::yield_now().await;
+        // A thread of its own: it must not be the tool that holds it up.
+        let stopped = std::thread::spawn(move || {
+            while runs.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
             }
             cancel.cancel();
             Instant::now()
         });
         let models = model_at(&sim.base_url(), |_| {}).into();
         let failed = run.run_on(&models).await.unwrap_err();
-        let took = began.await.unwrap().elapsed();
+        let took = stopped.join().unwrap().elapsed();
         assert!(took < AT_ONCE, "{does}: {took:?}");
         assert_eq!(failed.error, TurnError::Cancelled);
         assert_eq!(roles(&failed.messages), "u a t");
