@@ -92,7 +92,7 @@ impl Transport<RoleClient> for ChildTransport {
             self.group.signal(Signal::TERM);
             let _ = timeout(END_WITHIN, self.group.child.wait()).await;
         }
-        self.group.signal(Signal::KILL);
+        self.group.end();
         Ok(())
     }
 }
@@ -118,12 +118,18 @@ impl Group {
             let _ = kill_process_group(leader, signal);
         }
     }
+
+    /// Once: later the number may be another's.
+    fn end(&mut self) {
+        self.signal(Signal::KILL);
+        self.leader = None;
+    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         // The runtime reaps the leader itself.
-        self.signal(Signal::KILL);
+        self.end();
     }
 }
 

@@ -15,7 +15,7 @@ use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, ServerHandler, ServiceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -71,7 +71,8 @@ impl HttpPeer {
         let mut config = StreamableHttpServerConfig::default();
         config.cancellation_token = stop.clone();
         let sessions = Arc::new(LocalSessionManager::default());
-        let service = StreamableHttpService::new(move || Ok(Peer::new(protocol)), sessions, config);
+        let peer = Peer::new(protocol);
+        let service = StreamableHttpService::new(move || Ok(peer.clone()), sessions, config);
         let guard = axum::middleware::from_fn(only_with_key);
         let routes = axum::Router::new()
             .nest_service("/mcp", service)
@@ -152,12 +153,9 @@ impl Peer {
     }
 
     fn tools(&self) -> Vec<Tool> {
-        let schema = |properties: serde_json::Value| match json!({
-            "type": "object",
-            "properties": properties,
-        }) {
-            serde_json::Value::Object(schema) => schema,
-            _ => unreachable!(),
+        let schema = |properties: Value| {
+            let schema = json!({"type": "object", "properties": properties});
+            schema.as_object().unwrap().clone()
         };
         let tool =
             |name: &str| Tool::new(name.to_owned(), format!("Does {name}."), schema(json!({})));
@@ -259,11 +257,11 @@ impl ServerHandler for Peer {
                 text("grown".into())
             }
             "start/process" => {
-                let child = std::process::Command::new("sleep")
+                let child = tokio::process::Command::new("sleep")
                     .arg("1000")
                     .spawn()
                     .unwrap();
-                text(child.id().to_string())
+                text(child.id().unwrap().to_string())
             }
             "wait" => {
                 std::fs::write(argument("started").unwrap(), "").unwrap();
