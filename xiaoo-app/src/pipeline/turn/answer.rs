@@ -148,16 +148,17 @@ impl Question<'_> {
             usage,
             ..
         } = failed;
+        if error == TurnError::Cancelled {
+            return match self.entry.is_stopped() {
+                true => Ended::Stopped { messages, usage },
+                false => Ended::HandedBack,
+            };
+        }
+        if let Some(ended) = cut_off {
+            return ended;
+        }
         let notice = match &error {
-            TurnError::Cancelled if self.entry.is_stopped() => {
-                return Ended::Stopped { messages, usage };
-            }
-            TurnError::Cancelled => return Ended::HandedBack,
             TurnError::TimedOut { .. } => Notice::TimedOut,
-            TurnError::Record(_) => match cut_off {
-                Some(ended) => return ended,
-                None => Notice::Failed,
-            },
             TurnError::Model(error) if error.class() == "context_overflow" => Notice::TooLong,
             TurnError::Model(_) | _ => Notice::Failed,
         };
