@@ -46,7 +46,10 @@ pub(super) fn read_gzip(
     let unpacked_max = draft.limits.unpacked_bytes_max;
     let unpack = || MultiGzDecoder::new(bytes).take(unpacked_max.saturating_add(1));
     let mut head = Vec::new();
-    unpack().take(TAR_BLOCK).read_to_end(&mut head).map_err(told)?;
+    unpack()
+        .take(TAR_BLOCK)
+        .read_to_end(&mut head)
+        .map_err(told)?;
     if Kind::of(&head) == Kind::Tar {
         let mut limited = unpack();
         let listed = list_tar(&mut limited, draft, "tar.gz archive").map_err(told)??;

@@ -40,7 +40,11 @@ impl Draft {
             text.get(..end.unwrap_or(0)).unwrap_or_default()
         };
         self.text.push_str(fits);
-        if self.is_complete { Ok(()) } else { Err(IsFull) }
+        if self.is_complete {
+            Ok(())
+        } else {
+            Err(IsFull)
+        }
     }
 
     /// Ends the line, and leaves no more than one empty one.
@@ -75,10 +79,6 @@ impl Draft {
         Err(DocumentError::TooMuch {
             what: "time".into(),
         })
-    }
-
-    pub(super) fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
     }
 
     pub(super) fn finish(mut self, what: impl Into<String>) -> Extracted {

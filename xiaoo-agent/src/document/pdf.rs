@@ -13,7 +13,11 @@ pub(super) fn read(bytes: &[u8], mut draft: Draft) -> Result<Extracted, Document
         return Err(DocumentError::Protected);
     }
     let pages = document.get_pages();
-    let what = format!("PDF, {} page{}", pages.len(), if pages.len() == 1 { "" } else { "s" });
+    let what = format!(
+        "PDF, {} page{}",
+        pages.len(),
+        if pages.len() == 1 { "" } else { "s" }
+    );
     let unpacked_max = usize::try_from(draft.limits.unpacked_bytes_max).unwrap_or(usize::MAX);
     let mut has_text = false;
     for (read, page) in pages.keys().enumerate() {

@@ -127,7 +127,13 @@ struct Rows {
 
 impl Rows {
     /// Adds a cell; they come row by row. Rows without any are left out, columns are not.
-    fn put(&mut self, draft: &mut Draft, row: u32, column: u32, value: &Data) -> Result<(), IsFull> {
+    fn put(
+        &mut self,
+        draft: &mut Draft,
+        row: u32,
+        column: u32,
+        value: &Data,
+    ) -> Result<(), IsFull> {
         let text = shown(value);
         self.is_new = self.last.is_none_or(|(last, _)| last != row);
         if text.is_empty() {

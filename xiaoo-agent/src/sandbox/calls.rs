@@ -28,7 +28,11 @@ pub(super) enum CannotFilter {
 /// Gives up what a command may not do, for good.
 pub(super) fn restrict(network: bool, signals: Signals) -> Result<(), CannotFilter> {
     let mut refused = refused()?;
-    refused.extend(if network { internet_only()? } else { no_network()? });
+    refused.extend(if network {
+        internet_only()?
+    } else {
+        no_network()?
+    });
     if signals == Signals::Unscoped {
         refused.extend(SENDING_SIGNALS.map(always));
     }
@@ -62,7 +66,8 @@ fn install(refused: Vec<Refusal>) -> Result<(), CannotFilter> {
 type Refusal = (c_long, Vec<SeccompRule>);
 
 fn program(refusals: Vec<Refusal>, errno: i32) -> Result<BpfProgram, CannotFilter> {
-    let target = TargetArch::try_from(std::env::consts::ARCH).map_err(CannotFilter::Architecture)?;
+    let target =
+        TargetArch::try_from(std::env::consts::ARCH).map_err(CannotFilter::Architecture)?;
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for (call, conditions) in refusals {
         // The same kernel takes calls under a second set of numbers (x32), if it was built so.

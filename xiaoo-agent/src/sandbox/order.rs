@@ -47,7 +47,10 @@ pub(super) enum Excess {
 }
 
 /// The environment of a command: nothing of the daemon's.
-pub(super) fn environment(order: &Order, temp: &std::path::Path) -> BTreeMap<&'static str, PathBuf> {
+pub(super) fn environment(
+    order: &Order,
+    temp: &std::path::Path,
+) -> BTreeMap<&'static str, PathBuf> {
     BTreeMap::from([
         ("HOME", order.policy.root.clone()),
         ("LANG", "C.UTF-8".into()),

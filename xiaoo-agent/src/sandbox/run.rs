@@ -1,10 +1,10 @@
 //! The daemon's side.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use core::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
@@ -249,6 +249,9 @@ mod tests {
         }
         let mut short = Captured::default();
         short.take(b"hello");
-        assert_eq!((short.head.as_slice(), short.tail.len(), short.left_out), (&b"hello"[..], 0, 0));
+        assert_eq!(
+            (short.head.as_slice(), short.tail.len(), short.left_out),
+            (&b"hello"[..], 0, 0)
+        );
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolOutp
 }
 
 /// A number, also one in quotes: small models write those.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<usize>, D::Error> {
     match Option::<Value>::deserialize(deserializer)? {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => text.trim().parse().map(Some).map_err(D::Error::custom),

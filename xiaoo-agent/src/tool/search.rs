@@ -9,9 +9,7 @@ use std::time::Instant;
 use futures_util::future::{BoxFuture, FutureExt};
 use globset::{GlobBuilder, GlobMatcher};
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{
-    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch,
-};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
 use ignore::WalkBuilder;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -207,7 +205,11 @@ impl Found {
                 break;
             }
             let relative = file.strip_prefix(&top).unwrap_or(&file);
-            if query.glob.as_ref().is_some_and(|glob| !glob.is_match(relative)) {
+            if query
+                .glob
+                .as_ref()
+                .is_some_and(|glob| !glob.is_match(relative))
+            {
                 continue;
             }
             // Walking goes by names, which may be exchanged meanwhile. What is opened is judged
@@ -257,7 +259,11 @@ impl Found {
     }
 
     fn told(mut self) -> String {
-        let what = if self.is_about_lines { "matching lines" } else { "files" };
+        let what = if self.is_about_lines {
+            "matching lines"
+        } else {
+            "files"
+        };
         let seen = if self.is_about_lines {
             format!(" ({} files searched)", self.files)
         } else {
@@ -300,7 +306,11 @@ impl Lines<'_> {
         let text = String::from_utf8_lossy(bytes);
         let text = text.trim_end();
         let shown: String = text.chars().take(LINE_CHARS_MAX).collect();
-        let rest = if shown.len() < text.len() { " […]" } else { "" };
+        let rest = if shown.len() < text.len() {
+            " […]"
+        } else {
+            ""
+        };
         let number = number.unwrap_or(0);
         let name = self.name.escape_debug();
         self.found

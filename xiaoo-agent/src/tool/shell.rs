@@ -119,7 +119,9 @@ impl Shell {
             workspace
                 .blocking(move |workspace| {
                     let named = Some(directory.as_str()).filter(|named| !named.is_empty());
-                    workspace.directory(named.unwrap_or(".")).map_err(ToolOutput::from)
+                    workspace
+                        .directory(named.unwrap_or("."))
+                        .map_err(ToolOutput::from)
                 })
                 .await?
         };
@@ -216,7 +218,9 @@ impl Tool for Shell {
         let place = root.map(|root| root.join(text("directory").unwrap_or_default()));
         Intent {
             what: text("command").unwrap_or_default().to_owned(),
-            place: place.map(|place| place.display().to_string()).unwrap_or_default(),
+            place: place
+                .map(|place| place.display().to_string())
+                .unwrap_or_default(),
         }
     }
 
@@ -311,7 +315,10 @@ fn both_ends(text: &str, note: &str) -> String {
     let (Some(beginning), Some(end)) = (text.get(..head), text.get(tail..)) else {
         return note.to_owned();
     };
-    format!("{beginning}\n[{} bytes not shown; {note}]\n{end}", tail.saturating_sub(head))
+    format!(
+        "{beginning}\n[{} bytes not shown; {note}]\n{end}",
+        tail.saturating_sub(head)
+    )
 }
 
 /// Below what the loop cuts at.

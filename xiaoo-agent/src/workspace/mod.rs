@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 pub use error::WorkspaceError;
+use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 pub use usage::{ENTRIES_MAX, Usage};
 pub use write::Saved;
 
@@ -63,8 +63,7 @@ impl Workspace {
     /// out.
     #[must_use]
     pub fn reading(mut self, directory: &Path) -> Self {
-        self.read_only
-            .extend(Root::open(directory).map(Arc::new));
+        self.read_only.extend(Root::open(directory).map(Arc::new));
         self
     }
 

@@ -26,8 +26,8 @@ impl<'a> Place<'a> {
             return Ok(Self::beneath(root, &asked, true));
         }
         let find = |absolute: &Path| {
-            let roots = core::iter::once((root, true))
-                .chain(read_only.iter().map(|root| (&**root, false)));
+            let roots =
+                core::iter::once((root, true)).chain(read_only.iter().map(|root| (&**root, false)));
             for (root, is_writable) in roots {
                 if let Ok(relative) = absolute.strip_prefix(root.path()) {
                     return Some(Self::beneath(root, relative, is_writable));

@@ -46,7 +46,12 @@ pub(crate) fn measure(root: &Root) -> Usage {
 }
 
 /// Counts one directory in; false when there is too much.
-fn count(mut listed: Dir, directory: &std::path::Path, open: &mut Vec<PathBuf>, usage: &mut Usage) -> bool {
+fn count(
+    mut listed: Dir,
+    directory: &std::path::Path,
+    open: &mut Vec<PathBuf>,
+    usage: &mut Usage,
+) -> bool {
     while let Some(entry) = listed.read() {
         let Ok(entry) = entry else { return false };
         let name = entry.file_name();
@@ -62,7 +67,9 @@ fn count(mut listed: Dir, directory: &std::path::Path, open: &mut Vec<PathBuf>, 
             .and_then(|fd| statat(fd, name, AtFlags::SYMLINK_NOFOLLOW));
         // It went in the meantime.
         let Ok(stat) = stat else { continue };
-        let on_disk = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        let on_disk = u64::try_from(stat.st_blocks)
+            .unwrap_or(0)
+            .saturating_mul(512);
         let bytes = u64::try_from(stat.st_size).unwrap_or(0).max(on_disk);
         usage.bytes = usage.bytes.saturating_add(bytes);
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {

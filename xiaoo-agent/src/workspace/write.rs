@@ -186,11 +186,8 @@ impl Part {
         loop {
             tries += 1;
             let name = format!(".{:016x}.part", fastrand::u64(..));
-            let flags = OFlags::WRONLY
-                | OFlags::CREATE
-                | OFlags::EXCL
-                | OFlags::NOFOLLOW
-                | OFlags::CLOEXEC;
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match openat(&directory, &name, flags, mode) {
                 Err(Errno::EXIST) if tries < TRIES_MAX => {}
                 opened => {

@@ -76,7 +76,11 @@ async fn edit(arguments: Value, context: &ToolContext) -> Result<ToolOutput, Too
 /// The new text, and how often something was replaced in it.
 fn replace(text: &str, arguments: &Arguments) -> Result<(String, usize), ToolOutput> {
     let Arguments { path, old, new, .. } = arguments;
-    let refuse = |why: String| Err(ToolOutput::error(format!("Error: nothing was changed: {why}")));
+    let refuse = |why: String| {
+        Err(ToolOutput::error(format!(
+            "Error: nothing was changed: {why}"
+        )))
+    };
     if old.is_empty() {
         return refuse("the old text is empty. Use write_file to make a file".into());
     }
@@ -134,7 +138,10 @@ mod tests {
             match (replace(text, &arguments), expected) {
                 (Ok((text, times)), Ok(expected)) => assert_eq!((text.as_str(), times), expected),
                 (Err(output), Err(why)) => {
-                    assert!(output.is_error && output.content.contains(why), "{output:?}");
+                    assert!(
+                        output.is_error && output.content.contains(why),
+                        "{output:?}"
+                    );
                 }
                 (replaced, _) => panic!("{text:?} {old:?}: {replaced:?}"),
             }

@@ -75,7 +75,10 @@ fn line(entry: &Entry) -> String {
         Kind::Link => format!("{name} (link)"),
         Kind::Other => format!("{name} (not a file)"),
         Kind::File => {
-            let since = entry.metadata.modified.duration_since(std::time::UNIX_EPOCH);
+            let since = entry
+                .metadata
+                .modified
+                .duration_since(std::time::UNIX_EPOCH);
             let secs = since.map_or(0, |since| since.as_secs());
             let changed = stamp(i64::try_from(secs).unwrap_or(i64::MAX), 0).text;
             let changed = changed.get(..MINUTES).unwrap_or_default();

@@ -111,7 +111,10 @@ fn page(path: &str, document: &Extracted, offset: usize, limit: usize) -> String
     if total > 0 && offset > total {
         notes = format!("[there are only {total} lines]");
     } else if last < total {
-        notes = format!("[lines {offset} to {last} of {total}; go on with offset {}]", last + 1);
+        notes = format!(
+            "[lines {offset} to {last} of {total}; go on with offset {}]",
+            last + 1
+        );
     } else if !document.is_complete {
         notes = "[the file goes on; only its beginning can be read like this]".into();
     }
@@ -155,14 +158,29 @@ mod tests {
     fn a_part_says_how_to_go_on() {
         let cases = [
             ("a\nb\nc", true, 1, 10, "f (text)\na\nb\nc\n"),
-            ("a\nb\nc", true, 1, 2, "f (text)\na\nb\n[lines 1 to 2 of 3; go on with offset 3]"),
+            (
+                "a\nb\nc",
+                true,
+                1,
+                2,
+                "f (text)\na\nb\n[lines 1 to 2 of 3; go on with offset 3]",
+            ),
             ("a\nb\nc", true, 3, 2, "f (text)\nc\n"),
             ("a\nb\nc", true, 4, 2, "f (text)\n[there are only 3 lines]"),
-            ("a", false, 1, 2, "f (text)\na\n[the file goes on; only its beginning can be read like this]"),
+            (
+                "a",
+                false,
+                1,
+                2,
+                "f (text)\na\n[the file goes on; only its beginning can be read like this]",
+            ),
             ("", true, 1, 2, "f (text)\n"),
         ];
         for (text, is_complete, offset, limit, shown) in cases {
-            assert_eq!(page("f", &document(text, is_complete), offset, limit), shown);
+            assert_eq!(
+                page("f", &document(text, is_complete), offset, limit),
+                shown
+            );
         }
     }
 
@@ -171,8 +189,14 @@ mod tests {
         let text = format!("{}\n", "x".repeat(100)).repeat(1000);
         let shown = page("f", &document(&text, true), 1, LINES_MAX);
         assert!(shown.len() < 32 << 10, "{}", shown.len());
-        assert!(shown.ends_with("[lines 1 to 283 of 1000; go on with offset 284]"), "{shown}");
+        assert!(
+            shown.ends_with("[lines 1 to 283 of 1000; go on with offset 284]"),
+            "{shown}"
+        );
         let one_line = page("f", &document(&"字".repeat(100_000), true), 1, LINES_MAX);
-        assert!(one_line.contains("[and 291810 more bytes in this line]"), "{one_line}");
+        assert!(
+            one_line.contains("[and 291810 more bytes in this line]"),
+            "{one_line}"
+        );
     }
 }

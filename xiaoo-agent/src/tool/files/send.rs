@@ -82,7 +82,10 @@ async fn send(arguments: Value, context: &ToolContext) -> Result<ToolOutput, Too
         )));
     }
     let own = path.rsplit('/').next().unwrap_or_default();
-    let name = name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let name = name
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
     let name = file_name(name.unwrap_or(own));
     let copy = workspace
         .write_new(
