@@ -44,7 +44,7 @@ async fn documents_become_text() {
         (
             "dot.png",
             "PNG picture, 3 x 2 pixels",
-            "(PNG picture, 3 x 2 pixels, 65 bytes. It has no text to read.)",
+            "(PNG picture, 3 x 2 pixels, 68 bytes. It has no text to read.)",
         ),
     ];
     for (name, what, text) in cases {
