@@ -38,6 +38,7 @@
 
 mod blocking;
 pub mod chat;
+mod cut;
 pub mod document;
 pub mod message;
 pub mod model;

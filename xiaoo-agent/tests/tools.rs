@@ -1,5 +1,10 @@
 //! The tools as a model calls them, on a real disk.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that is wrong about what it has should stop there"
+)]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

@@ -1,5 +1,10 @@
 //! The workspace on a real disk, with everything on it that leads out.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that is wrong about what it has should stop there"
+)]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;

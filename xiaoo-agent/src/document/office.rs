@@ -228,10 +228,13 @@ fn unpacks_to_enough(archive: &mut Archive<'_>, draft: &Draft) -> Result<(), Doc
 }
 
 pub(super) fn told(error: ZipError) -> DocumentError {
-    match error {
-        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => DocumentError::Protected,
-        error => broken(Kind::Zip, error),
+    if matches!(
+        error,
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)
+    ) {
+        return DocumentError::Protected;
     }
+    broken(Kind::Zip, error)
 }
 
 /// A document of a thousand pages has some thousands of pictures.

@@ -191,7 +191,7 @@ fn pdf(content: &[u8]) -> Vec<u8> {
     let table = pdf.len();
     write!(pdf, "xref\n0 5\n0000000000 65535 f \n").unwrap();
     for place in places {
-        write!(pdf, "{place:010} 00000 n \n").unwrap();
+        writeln!(pdf, "{place:010} 00000 n ").unwrap();
     }
     write!(
         pdf,

@@ -1,5 +1,10 @@
 //! Real documents, read here and in a process of their own; and those that are made to do harm.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that is wrong about what it has should stop there"
+)]
+
 mod bombs;
 mod rig;
 

@@ -27,7 +27,7 @@ impl Services {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         // In the workspace, where files are free to be opened.
         let (unix, datagram) = (rig.root.join("stream"), rig.root.join("datagram"));
-        let hidden = format!("xiaoo-test-{}-{:?}", std::process::id(), rig.who);
+        let hidden = rig.root.display().to_string();
         let services = Self {
             _unix: UnixListener::bind(&unix).unwrap(),
             _datagram: UnixDatagram::bind(&datagram).unwrap(),
