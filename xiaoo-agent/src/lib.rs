@@ -33,6 +33,7 @@
 
 mod blocking;
 pub mod chat;
+mod cut;
 pub mod document;
 #[cfg(feature = "mcp")]
 pub mod mcp;

@@ -1,5 +1,6 @@
 //! `xiaoo-app`: arguments in, exit status out.
 
+use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -17,8 +18,8 @@ const BAD_USAGE: u8 = 2;
 const WORKERS: usize = 2;
 
 fn main() -> ExitCode {
-    // The program is its own helper where something must be kept away from everything else.
-    if let Some(code) = xiaoo_agent::sandbox::entered(std::env::args_os()) {
+    // Before all else, while there is one thread: a helper gives up its rights.
+    if let Some(code) = xiaoo_agent::sandbox::entered(env::args_os()) {
         return code;
     }
     let cli = Cli::parse();

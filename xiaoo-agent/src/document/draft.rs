@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{DocumentError, DocumentLimits, Extracted};
+use crate::cut::head;
 
 /// Takes text until there is too much of it or it took too long.
 #[derive(Debug)]
@@ -31,15 +32,8 @@ impl Draft {
     /// Adds to the text, as much as fits.
     pub(super) fn push(&mut self, text: &str) -> Result<(), IsFull> {
         let room = self.limits.text_bytes_max.saturating_sub(self.text.len());
-        let fits = if text.len() <= room {
-            text
-        } else {
-            self.is_complete = false;
-            let ends = text.char_indices().map(|(at, _)| at);
-            let end = ends.take_while(|at| *at <= room).last();
-            text.get(..end.unwrap_or(0)).unwrap_or_default()
-        };
-        self.text.push_str(fits);
+        self.is_complete &= text.len() <= room;
+        self.text.push_str(head(text, room));
         if self.is_complete {
             Ok(())
         } else {
@@ -79,10 +73,6 @@ impl Draft {
         Err(DocumentError::TooMuch {
             what: "time".into(),
         })
-    }
-
-    pub(super) fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
     }
 
     pub(super) fn finish(mut self, what: impl Into<String>) -> Extracted {

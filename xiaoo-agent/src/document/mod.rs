@@ -12,6 +12,7 @@ mod office;
 mod pdf;
 mod reader;
 mod sheet;
+mod slides;
 mod text;
 
 use core::time::Duration;

@@ -8,9 +8,9 @@ use zip::result::ZipError;
 
 use super::draft::{Draft, IsFull};
 use super::kind::Kind;
-use super::{DocumentError, Extracted, archive, broken, sheet};
+use super::{DocumentError, Extracted, archive, broken, sheet, slides};
 
-type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+pub(super) type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
 /// An Office document is read, any other archive is listed.
 pub(super) fn read_zip(bytes: &[u8], draft: Draft) -> Result<Extracted, DocumentError> {
@@ -22,7 +22,7 @@ pub(super) fn read_zip(bytes: &[u8], draft: Draft) -> Result<Extracted, Document
     }
     if has("ppt/presentation.xml") {
         unpacks_to_enough(&mut archive, &draft)?;
-        return read_slides(&mut archive, draft);
+        return slides::read(&mut archive, draft);
     }
     if has("xl/workbook.xml") {
         unpacks_to_enough(&mut archive, &draft)?;
@@ -70,43 +70,6 @@ fn read_word(archive: &mut Archive<'_>, mut draft: Draft) -> Result<Extracted, D
     Ok(draft.finish("Word document"))
 }
 
-fn read_slides(archive: &mut Archive<'_>, mut draft: Draft) -> Result<Extracted, DocumentError> {
-    let number = |name: &str| -> Option<u32> {
-        let name = name.strip_prefix("ppt/slides/slide")?;
-        name.strip_suffix(".xml")?.parse().ok()
-    };
-    let mut slides: Vec<u32> = archive
-        .file_names_raw()
-        .filter_map(|name| number(str::from_utf8(name).ok()?))
-        .collect();
-    slides.sort_unstable();
-    let what = format!("presentation, {} slides", slides.len());
-    for (read, slide) in slides.into_iter().enumerate() {
-        if read >= draft.limits.parts_max {
-            draft.is_cut();
-            break;
-        }
-        if draft.heading(&format!("slide {slide}")).is_err()
-            || !read_xml(
-                archive,
-                &format!("ppt/slides/slide{slide}.xml"),
-                Dialect::Office,
-                &mut draft,
-            )?
-        {
-            break;
-        }
-        let notes = format!("ppt/notesSlides/notesSlide{slide}.xml");
-        if archive.index_for_name(&notes).is_some()
-            && (draft.push("Notes:\n").is_err()
-                || !read_xml(archive, &notes, Dialect::Office, &mut draft)?)
-        {
-            break;
-        }
-    }
-    Ok(draft.finish(what))
-}
-
 fn read_open_document(
     archive: &mut Archive<'_>,
     mut draft: Draft,
@@ -117,7 +80,7 @@ fn read_open_document(
 
 /// Which elements hold text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
+pub(super) enum Dialect {
     /// Only those that are called `t`.
     Office,
     /// Paragraphs and headings, and all that is in them.
@@ -125,7 +88,7 @@ enum Dialect {
 }
 
 /// Adds the text of one file of the archive; false when the draft is full.
-fn read_xml(
+pub(super) fn read_xml(
     archive: &mut Archive<'_>,
     name: &str,
     dialect: Dialect,
@@ -264,11 +227,14 @@ fn unpacks_to_enough(archive: &mut Archive<'_>, draft: &Draft) -> Result<(), Doc
     Ok(())
 }
 
-fn told(error: ZipError) -> DocumentError {
-    match error {
-        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => DocumentError::Protected,
-        error => broken(Kind::Zip, error),
+pub(super) fn told(error: ZipError) -> DocumentError {
+    if matches!(
+        error,
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)
+    ) {
+        return DocumentError::Protected;
     }
+    broken(Kind::Zip, error)
 }
 
 /// A document of a thousand pages has some thousands of pictures.

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use calamine::{Data, Ods, Reader, Xls, Xlsb, Xlsx, XlsxError};
+use calamine::{Data, Ods, Reader, Xls, XlsError, Xlsb, Xlsx, XlsxError};
 
 use super::draft::{Draft, IsFull};
 use super::kind::Kind;
@@ -12,9 +12,11 @@ type Source<'a> = Cursor<&'a [u8]>;
 
 /// Excel since 2007, cell by cell: a cell in the last row of an empty sheet costs nothing.
 pub(super) fn read_xlsx(bytes: &[u8], mut draft: Draft) -> Result<Extracted, DocumentError> {
-    let told = |error| match error {
-        XlsxError::Password => DocumentError::Protected,
-        error => broken(Kind::Zip, error),
+    let told = |error| {
+        if matches!(error, XlsxError::Password) {
+            return DocumentError::Protected;
+        }
+        broken(Kind::Zip, error)
     };
     let mut book: Xlsx<Source<'_>> = Xlsx::new(Cursor::new(bytes)).map_err(told)?;
     let names = book.sheet_names();
@@ -64,15 +66,15 @@ pub(super) fn read_ods(bytes: &[u8], draft: Draft) -> Result<Extracted, Document
 
 /// Office before 2007, of which Excel is read.
 pub(super) fn read_compound(bytes: &[u8], draft: Draft) -> Result<Extracted, DocumentError> {
-    let book: Xls<Source<'_>> = Xls::new(Cursor::new(bytes)).map_err(|error| match error {
-        calamine::XlsError::Password => DocumentError::Protected,
-        error => broken(
-            Kind::Compound,
-            format!(
-                "{error}. Of these only Excel workbooks are read; ask for a PDF, or the document \
-                 saved in a newer format"
-            ),
-        ),
+    let book: Xls<Source<'_>> = Xls::new(Cursor::new(bytes)).map_err(|error| {
+        if matches!(error, XlsError::Password) {
+            return DocumentError::Protected;
+        }
+        let why = format!(
+            "{error}. Of these only Excel workbooks are read; ask for a PDF, or the document saved \
+             in a newer format"
+        );
+        broken(Kind::Compound, why)
     })?;
     read_ranges(book, "Excel", draft)
 }

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn texts_are_known_by_what_they_are() {
-        let cases: [(&[u8], Option<(&str, &str)>); 10] = [
+        type Known = Option<(&'static str, &'static str)>;
+        let cases: [(&[u8], Known); 10] = [
             (b"plain\ttext\n", Some(("plain\ttext\n", "UTF-8"))),
             ("你好".as_bytes(), Some(("你好", "UTF-8"))),
             (b"\xef\xbb\xbfmarked", Some(("marked", "UTF-8"))),

@@ -2,9 +2,11 @@
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus,
-    PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
-    path_beneath_rules,
+    PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
+    RulesetStatus, Scope, path_beneath_rules,
 };
+use rustix::io::Errno;
+use rustix::process::{getppid, test_kill_process};
 
 use super::SandboxPolicy;
 
@@ -55,6 +57,27 @@ pub(super) fn restrict(policy: &SandboxPolicy) -> Result<Signals, CannotRestrict
         .map_err(CannotRestrict::Refused)
         .map(|status| signals(status.landlock))
 }
+
+/// Gives up signals to all that this process does not start from now on. `None` when the kernel
+/// can't keep that: then nothing has changed.
+pub(super) fn enclose() -> Option<Enclosed> {
+    let status = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .scope(Scope::Signal)
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .ok()?;
+    // The kernel has said it; that it is so costs one question to the one process that is
+    // certainly outside.
+    let parent = getppid()?;
+    let is_out_of_reach = test_kill_process(parent) == Err(Errno::PERM);
+    (status.ruleset == RulesetStatus::FullyEnforced && is_out_of_reach).then_some(Enclosed(()))
+}
+
+/// Proof that this process reaches with signals only those that it has started. Without it, a
+/// signal to all would be one to the whole machine.
+#[derive(Debug)]
+pub(super) struct Enclosed(());
 
 /// Gives up all files.
 pub(super) fn restrict_all() -> Result<Signals, CannotRestrict> {

@@ -17,9 +17,9 @@ pub(super) fn apply(limits: &SandboxLimits) -> io::Result<()> {
     // others. Not vital: some containers refuse it.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     let _ = setpriority_process(None, PRIORITY);
-    // The kernel counts all that the user has, on the whole machine. That is why the warden
-    // counts, too; this is for what is faster than it. Root has no such limit.
-    let processes = limits.processes_max.saturating_mul(2);
+    // The kernel counts all that the user has, other sandboxes included. That is why the warden
+    // counts each one, and this is only for what is faster than it. Root has no such limit.
+    let processes = limits.processes_max.saturating_mul(USERS_PROCESSES);
     let all = [
         (Resource::Core, 0),
         (Resource::Cpu, limits.time_max.as_secs().saturating_add(1)),
@@ -62,8 +62,11 @@ pub(super) fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, rlimit)?)
 }
 
-/// Behind the daemon and everything else.
-const PRIORITY: i32 = 10;
+/// So many sandboxes at their limit leave room for others.
+const USERS_PROCESSES: u64 = 8;
+
+/// Behind the daemon and everything else; a thousand of them leave the warden its turn.
+const PRIORITY: i32 = 19;
 
 /// What the kernel gives by default to those who ask for nothing.
 const MEMLOCK_BYTES: u64 = 64 << 10;

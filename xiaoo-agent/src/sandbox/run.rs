@@ -244,7 +244,7 @@ mod tests {
                 captured.take(piece);
             }
             assert_eq!(captured.head, all[..PART_BYTES_MAX]);
-            assert_eq!(captured.tail, all[2 * PART_BYTES_MAX..]);
+            assert_eq!(captured.tail, &all[2 * PART_BYTES_MAX..]);
             assert_eq!(captured.left_out, PART_BYTES_MAX as u64);
         }
         let mut short = Captured::default();

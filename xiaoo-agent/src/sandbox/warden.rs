@@ -11,13 +11,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, WaitOptions, WaitStatus, getpid, pidfd_open, set_child_subreaper, setsid,
-    waitpid,
+    wait as wait_any,
 };
 use tempfile::TempDir;
 
-use super::family::{Family, end_all};
+use super::family::{Family, end_all, threads_of_all};
+use super::files::enclose;
 use super::order::{End, Excess, Order, Report, environment};
-use super::{COMMAND, SandboxLimits, inmate};
+use super::{COMMAND, Enforcement, SandboxLimits, inmate};
 use crate::workspace::{measure, root::Root};
 
 pub(super) const PART: &str = "warden";
@@ -29,8 +30,6 @@ pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
 /// command's output.
 pub(super) fn main(order: &str) -> ExitCode {
     let report = watch(order).unwrap_or_else(|error| Report::Refused(error.to_string()));
-    // Nothing of it is left when the daemon reads that.
-    end_all();
     match serde_json::to_vec(&report) {
         Ok(json) if io::stdout().write_all(&json).is_ok() => ExitCode::SUCCESS,
         Ok(_) | Err(_) => ExitCode::FAILURE,
@@ -49,12 +48,17 @@ fn watch(order: &str) -> io::Result<Report> {
         .prefix(".tmp-")
         .tempdir_in(root.path())?;
     let mut disk = Disk::new(root, &order.policy.limits);
-    let inmate = match start(&order, temp.path())? {
-        Ok(inmate) => inmate,
-        Err(why) => return Ok(Report::Refused(why)),
+    let enclosed = match order.policy.enforcement {
+        Enforcement::Required => enclose(),
+        Enforcement::Waived => None,
     };
-    let report = wait(inmate, &order.policy.limits, &mut disk);
-    end_all();
+    let report = match start(&order, temp.path()) {
+        Ok(Ok(inmate)) => wait(inmate, &order.policy.limits, &mut disk),
+        Ok(Err(why)) => Ok(Report::Refused(why)),
+        Err(error) => Err(error),
+    };
+    // Nothing of it is left when the daemon reads the report.
+    end_all(enclosed.as_ref());
     remove(temp);
     report
 }
@@ -93,6 +97,7 @@ fn wait(inmate: Pid, limits: &SandboxLimits, disk: &mut Disk) -> io::Result<Repo
     let deadline = Instant::now().checked_add(limits.time_max);
     let open = pidfd_open(inmate, PidfdFlags::empty())?;
     let leash = io::stdin();
+    let mut census = Census::new(limits);
     loop {
         let left = deadline.map_or(TICK, |deadline| {
             deadline.saturating_duration_since(Instant::now())
@@ -117,15 +122,54 @@ fn wait(inmate: Pid, limits: &SandboxLimits, disk: &mut Disk) -> io::Result<Repo
         if left.is_zero() {
             return Ok(Report::Killed(Excess::Time));
         }
+        if let Some(excess) = census.take(disk) {
+            return Ok(Report::Killed(excess));
+        }
+    }
+}
+
+/// Counts now and then what the command has; at once, when the machine has many more processes
+/// than before.
+struct Census<'a> {
+    limits: &'a SandboxLimits,
+    next: Instant,
+    threads_before: Option<u64>,
+}
+
+impl<'a> Census<'a> {
+    fn new(limits: &'a SandboxLimits) -> Self {
+        Self {
+            limits,
+            next: Instant::now(),
+            threads_before: threads_of_all(),
+        }
+    }
+
+    fn take(&mut self, disk: &mut Disk) -> Option<Excess> {
+        let now = Instant::now();
+        let grown = threads_of_all()
+            .zip(self.threads_before)
+            .map_or(0, |(all, before)| all.saturating_sub(before));
+        if now < self.next && grown <= self.limits.processes_max {
+            return None;
+        }
         let family = Family::now();
-        if family.threads() > limits.processes_max {
-            return Ok(Report::Killed(Excess::Processes));
+        // Looking takes at most a tenth of this process' time.
+        let wait = now.elapsed().saturating_mul(10).max(CENSUS);
+        self.next = Instant::now().checked_add(wait).unwrap_or(now);
+        let own = family.threads();
+        if grown > self.limits.processes_max && own <= self.limits.processes_max {
+            // They are others'.
+            self.threads_before = threads_of_all().map(|all| all.saturating_sub(own));
         }
-        if family.resident_bytes() > limits.memory_bytes_max {
-            return Ok(Report::Killed(Excess::Memory));
-        }
-        if disk.is_overfull(&family) {
-            return Ok(Report::Killed(Excess::Disk));
+        if own > self.limits.processes_max {
+            Some(Excess::Processes)
+        } else if family.resident_bytes() > self.limits.memory_bytes_max {
+            Some(Excess::Memory)
+        } else if disk.is_overfull(&family) {
+            Some(Excess::Disk)
+        } else {
+            None
         }
     }
 }
@@ -133,7 +177,7 @@ fn wait(inmate: Pid, limits: &SandboxLimits, disk: &mut Disk) -> io::Result<Repo
 /// Buries the dead; how the inmate ended, if it is among them.
 fn reap(inmate: Pid) -> Option<End> {
     let mut end = None;
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = wait_any(WaitOptions::NOHANG) {
         if pid == inmate {
             end = ending(status);
         }
@@ -185,8 +229,11 @@ impl Disk {
     }
 }
 
-/// A process that forks as fast as it can makes some hundreds in that time.
-const TICK: Duration = Duration::from_millis(50);
+/// Those that fork as fast as they can make some dozens in that time.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Memory fills by some hundred megabytes in that time.
+const CENSUS: Duration = Duration::from_millis(50);
 
 /// A disk takes some hundred megabytes in that time.
 const DISK_TICK: Duration = Duration::from_millis(200);

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::arguments::{number, parse};
 use super::files::{either, workspace};
 use super::{Intent, Tool, ToolContext, ToolOutput};
+use crate::cut::{head, tail};
 use crate::sandbox::{
     Ended, Enforcement, Output, Sandbox, SandboxError, SandboxLimits, SandboxPolicy,
 };
@@ -310,15 +311,12 @@ fn whole(output: &Output) -> String {
 
 /// A third from the beginning and the rest from the end, where errors are.
 fn both_ends(text: &str, note: &str) -> String {
-    let head = text.floor_char_boundary(SHOWN_BYTES_MAX / 3);
-    let tail = text.ceil_char_boundary(text.len().saturating_sub(SHOWN_BYTES_MAX * 2 / 3));
-    let (Some(beginning), Some(end)) = (text.get(..head), text.get(tail..)) else {
-        return note.to_owned();
-    };
-    format!(
-        "{beginning}\n[{} bytes not shown; {note}]\n{end}",
-        tail.saturating_sub(head)
-    )
+    let (head, tail) = (
+        head(text, SHOWN_BYTES_MAX / 3),
+        tail(text, SHOWN_BYTES_MAX * 2 / 3),
+    );
+    let rest = text.len().saturating_sub(head.len() + tail.len());
+    format!("{head}\n[{rest} bytes not shown; {note}]\n{tail}")
 }
 
 /// Below what the loop cuts at.

@@ -1,5 +1,7 @@
 //! Names of files that others chose.
 
+use crate::cut::head;
+
 /// A name that is one plain file name, whatever was wanted: no directories, nothing hidden,
 /// nothing that a terminal or a chat would show as something else.
 pub(crate) fn file_name(wanted: &str) -> String {
@@ -32,13 +34,6 @@ fn parts(name: &str) -> (&str, &str) {
         Some(at) if at > 0 && name.len() - at <= EXTENSION_BYTES_MAX => name.split_at(at),
         _ => (name, ""),
     }
-}
-
-/// As much of the beginning as fits, cut between characters.
-fn head(text: &str, bytes_max: usize) -> &str {
-    let fits = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    let end = fits.take_while(|end| *end <= bytes_max).last();
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Control characters, and those that turn the direction of writing: `gpj.exe` may be shown as

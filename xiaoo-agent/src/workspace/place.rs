@@ -62,7 +62,7 @@ impl<'a> Place<'a> {
             is: "a directory",
         };
         let name = self.relative.file_name().ok_or_else(no_name)?;
-        let directory = self.relative.parent().unwrap_or(Path::new(""));
+        let directory = self.relative.parent().unwrap_or_else(|| Path::new(""));
         Ok((directory.join("."), PathBuf::from(name)))
     }
 }

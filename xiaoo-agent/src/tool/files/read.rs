@@ -1,8 +1,11 @@
+use std::borrow::Cow;
+
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{either, intent, workspace};
+use crate::cut::head;
 use crate::document::{DocumentReader, Extracted};
 use crate::tool::arguments::{number, parse};
 use crate::tool::{Intent, Tool, ToolContext, ToolOutput};
@@ -122,15 +125,13 @@ fn page(path: &str, document: &Extracted, offset: usize, limit: usize) -> String
 }
 
 /// A line that would fill a page is cut, with a word on what is missing.
-fn cut_line(line: &str) -> std::borrow::Cow<'_, str> {
+fn cut_line(line: &str) -> Cow<'_, str> {
     if line.len() <= LINE_BYTES_MAX {
         return line.into();
     }
-    let ends = line.char_indices().map(|(at, _)| at);
-    let end = ends.take_while(|at| *at <= LINE_BYTES_MAX).last();
-    let end = end.unwrap_or(0);
-    let head = line.get(..end).unwrap_or_default();
-    format!("{head} [and {} more bytes in this line]", line.len() - end).into()
+    let head = head(line, LINE_BYTES_MAX);
+    let rest = line.len() - head.len();
+    format!("{head} [and {rest} more bytes in this line]").into()
 }
 
 /// Below what the loop cuts at, so that the word on how to go on is never cut off.
