@@ -27,36 +27,47 @@ pub(super) enum CannotFilter {
 
 /// Gives up what a command may not do, for good.
 pub(super) fn restrict(network: bool, signals: Signals) -> Result<(), CannotFilter> {
-    let mut refused = refused()?;
-    refused.extend(if network {
-        internet_only()?
-    } else {
-        no_network()?
-    });
-    if signals == Signals::Unscoped {
-        refused.extend(SENDING_SIGNALS.map(always));
-    }
-    install(refused)
+    install(&for_command(network, signals)?)
 }
 
 /// Gives up all that a process does not need which reads its input and writes its output.
 pub(super) fn restrict_all() -> Result<(), CannotFilter> {
+    install(&for_reader()?)
+}
+
+fn for_command(network: bool, signals: Signals) -> Result<[BpfProgram; 4], CannotFilter> {
     let mut refused = refused()?;
-    refused.extend(no_network()?);
+    refused.extend(if network {
+        internet_only()?
+    } else {
+        no_network()
+    });
+    if signals == Signals::Unscoped {
+        refused.extend(SENDING_SIGNALS.map(always));
+    }
+    programs(refused)
+}
+
+fn for_reader() -> Result<[BpfProgram; 4], CannotFilter> {
+    let mut refused = refused()?;
+    refused.extend(no_network());
     refused.extend(SENDING_SIGNALS.map(always));
     refused.extend(STARTING_PROCESSES.map(always));
-    install(refused)
+    programs(refused)
 }
 
 /// The filters add up: each call gets the strictest answer of any.
-fn install(refused: Vec<Refusal>) -> Result<(), CannotFilter> {
-    let programs = [
+fn programs(refused: Vec<Refusal>) -> Result<[BpfProgram; 4], CannotFilter> {
+    Ok([
         program(refused, libc::EPERM)?,
         program(unknown(), libc::ENOSYS)?,
         program(not_supported(), libc::EOPNOTSUPP)?,
         program(pretended()?, PRETEND)?,
-    ];
-    for program in &programs {
+    ])
+}
+
+fn install(programs: &[BpfProgram]) -> Result<(), CannotFilter> {
+    for program in programs {
         apply_filter(program)?;
     }
     Ok(())
@@ -117,19 +128,17 @@ fn refused() -> Result<Vec<Refusal>, CannotFilter> {
 }
 
 /// No sockets but connected pairs.
-fn no_network() -> Result<Vec<Refusal>, CannotFilter> {
-    let mut refused: Vec<Refusal> = vec![always(libc::SYS_socket)];
-    refused.extend(
-        [
-            libc::SYS_accept,
-            libc::SYS_accept4,
-            libc::SYS_bind,
-            libc::SYS_connect,
-            libc::SYS_listen,
-        ]
-        .map(always),
-    );
-    Ok(refused)
+fn no_network() -> Vec<Refusal> {
+    [
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_bind,
+        libc::SYS_connect,
+        libc::SYS_listen,
+        libc::SYS_socket,
+    ]
+    .map(always)
+    .to_vec()
 }
 
 /// Streams and datagrams of the internet, and the question which addresses this machine has,
@@ -393,3 +402,45 @@ const SOCK_RAW: u64 = 3;
 const SOCK_RDM: u64 = 4;
 /// What of a socket's type is not a flag.
 const SOCK_TYPE: u64 = 0xf;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_filter_is_one_that_the_kernel_takes() {
+        /// From linux/bpf_common.h.
+        const INSTRUCTIONS_MAX: usize = 4096;
+        let mut all = vec![for_reader().unwrap()];
+        for network in [false, true] {
+            for signals in [Signals::Scoped, Signals::Unscoped] {
+                all.push(for_command(network, signals).unwrap());
+            }
+        }
+        for program in all.iter().flatten() {
+            assert!(
+                (2..=INSTRUCTIONS_MAX).contains(&program.len()),
+                "{}",
+                program.len()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_listed_twice_would_lose_its_first_rules() {
+        for network in [false, true] {
+            let mut calls: Vec<c_long> = refused().unwrap().iter().map(|(call, _)| *call).collect();
+            let more = if network {
+                internet_only().unwrap()
+            } else {
+                no_network()
+            };
+            calls.extend(more.iter().map(|(call, _)| *call));
+            calls.extend(SENDING_SIGNALS);
+            let total = calls.len();
+            calls.sort_unstable();
+            calls.dedup();
+            assert_eq!(calls.len(), total);
+        }
+    }
+}
