@@ -88,7 +88,7 @@ impl<'a> Event<'a> {
     /// [`EventError`] when the bytes are no event of any schema.
     pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
         let mut envelope = Envelope::default();
-        envelope.read(Scanner::new(body)?)?;
+        envelope.read(Scanner::new(body))?;
         envelope.as_event()
     }
 
@@ -153,18 +153,18 @@ impl<'a> Envelope<'a> {
     /// Reads a body into an empty envelope: one pass, whatever it is.
     pub(crate) fn read(&mut self, mut body: Scanner<'a>) -> Result<(), JsonError> {
         let body = &mut body;
-        let mark = body.mark()?;
+        let mark = body.mark();
         members!(body {
-            "schema" => body.skip()?,
-            "header" => self.header = Header::read(body)?,
-            "event" => self.read_event(body)?,
-            "uuid" => self.uuid = body.text()?,
-            "ts" => self.ts = body.text()?,
-            "token" => self.token = body.text()?,
-            "type" => self.kind = body.text()?,
-            "challenge" => self.challenge = body.string_value()?,
-            "action" => self.has_action = body.value()?.is_some_and(Json::is_object),
-            "encrypt" => self.encrypt = body.string_value()?,
+            "schema" => body.skip(),
+            "header" => self.header = Header::read(body),
+            "event" => self.read_event(body),
+            "uuid" => self.uuid = body.text(),
+            "ts" => self.ts = body.text(),
+            "token" => self.token = body.text(),
+            "type" => self.kind = body.text(),
+            "challenge" => self.challenge = body.string_value(),
+            "action" => self.has_action = body.value().is_some_and(Json::is_object),
+            "encrypt" => self.encrypt = body.string_value(),
         });
         self.document = Some(body.since(mark));
         body.finish()
@@ -181,21 +181,20 @@ impl<'a> Envelope<'a> {
     }
 
     /// The header nearly always comes first, and then this one pass tells all.
-    fn read_event(&mut self, body: &mut Scanner<'a>) -> Result<(), JsonError> {
-        let mark = body.mark()?;
+    fn read_event(&mut self, body: &mut Scanner<'a>) {
+        let mark = body.mark();
         self.read = None;
         if self.header.as_ref().is_some_and(Header::is_of_message) {
             self.message = Message::default();
-            self.read = Some(if self.message.read(body)? {
+            self.read = Some(if self.message.read(body) {
                 Content::Message
             } else {
                 Content::Nothing
             });
         } else {
-            body.skip()?;
+            body.skip();
         }
         self.event = Some(body.since(mark)).filter(|event| !event.is_null());
-        Ok(())
     }
 
     pub(crate) fn as_event(&self) -> Result<Event<'a>, EventError> {
@@ -273,20 +272,21 @@ impl<'a> Envelope<'a> {
 
 impl<'a> Header<'a> {
     /// The header, unless something else stands in its place.
-    fn read(value: &mut Scanner<'a>) -> Result<Option<Self>, JsonError> {
-        if value.token()? != b'{' {
-            return value.skip().map(|()| None);
+    fn read(value: &mut Scanner<'a>) -> Option<Self> {
+        if value.token() != b'{' {
+            value.skip();
+            return None;
         }
         let mut header = Self::default();
         members!(value {
-            "event_id" => header.event_id = value.text()?,
-            "token" => header.token = value.text()?,
-            "create_time" => header.create_time_ms = value.integer()?.map(millis),
-            "event_type" => header.event_type = value.text()?,
-            "tenant_key" => header.tenant_key = value.text()?,
-            "app_id" => header.app_id = value.text()?,
+            "event_id" => header.event_id = value.text(),
+            "token" => header.token = value.text(),
+            "create_time" => header.create_time_ms = value.integer().map(millis),
+            "event_type" => header.event_type = value.text(),
+            "tenant_key" => header.tenant_key = value.text(),
+            "app_id" => header.app_id = value.text(),
         });
-        Ok(Some(header))
+        Some(header)
     }
 
     fn is_of_message(&self) -> bool {
@@ -299,7 +299,7 @@ impl<'a> Header<'a> {
 fn message_of(event: Json<'_>) -> Option<Message<'_>> {
     let mut message = Message::default();
     let read = message.read(&mut event.scanner());
-    read.is_ok_and(|is_message| is_message).then_some(message)
+    read.then_some(message)
 }
 
 /// Card callbacks state their time in microseconds, all else in milliseconds.

@@ -12,7 +12,7 @@ mod scan;
 mod text;
 
 pub(crate) use block::{BLOCK, find, marks_of};
-pub(crate) use keys::{Guess, Spelled, members, place_of, spelled};
+pub(crate) use keys::{Spelled, members, place_of};
 pub(crate) use scan::Scanner;
 pub use text::JsonStr;
 pub(crate) use text::{Name, Piece, short_escape, unescape, write_escaped};
@@ -66,22 +66,12 @@ impl<'a> Json<'a> {
     /// # Errors
     /// [`JsonError`] when it is not one JSON value.
     pub fn parse(document: &'a [u8]) -> Result<Self, JsonError> {
-        let mut scanner = Scanner::new(document)?;
-        let mark = scanner.mark()?;
-        scanner.skip()?;
-        let value = scanner.since(mark);
-        scanner.finish()?;
-        Ok(value)
+        Scanner::new(document).whole()
     }
 
     /// Checks a document that is known to be UTF-8.
     pub(crate) fn of_text(document: &'a str) -> Option<Self> {
-        let mut scanner = Scanner::of_text(document);
-        let mark = scanner.mark().ok()?;
-        scanner.skip().ok()?;
-        let value = scanner.since(mark);
-        scanner.finish().ok()?;
-        Some(value)
+        Scanner::of_text(document).whole().ok()
     }
 
     /// The value's own text.
@@ -188,7 +178,7 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0
-            .step(|scanner| Ok((scanner.key()?, next_value(scanner)?)), b'}')
+            .step(|scanner| (scanner.key(), next_value(scanner)), b'}')
     }
 }
 
@@ -204,10 +194,10 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-fn next_value<'a>(scanner: &mut Scanner<'a>) -> Result<Json<'a>, JsonError> {
-    let mark = scanner.mark()?;
-    scanner.skip()?;
-    Ok(scanner.since(mark))
+fn next_value<'a>(scanner: &mut Scanner<'a>) -> Json<'a> {
+    let mark = scanner.mark();
+    scanner.skip();
+    scanner.since(mark)
 }
 
 /// A place in an array or object. The document was checked, so an error cannot
@@ -221,22 +211,17 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn open(value: Json<'a>, bracket: u8) -> Self {
         let mut scanner = value.scanner();
-        let more = value.0.as_bytes().first() == Some(&bracket)
-            && scanner.open(bracket).unwrap_or_default();
+        let more = value.0.as_bytes().first() == Some(&bracket) && scanner.open(bracket);
         Self { scanner, more }
     }
 
-    fn step<T>(
-        &mut self,
-        read: impl FnOnce(&mut Scanner<'a>) -> Result<T, JsonError>,
-        close: u8,
-    ) -> Option<T> {
+    fn step<T>(&mut self, read: impl FnOnce(&mut Scanner<'a>) -> T, close: u8) -> Option<T> {
         if !self.more {
             return None;
         }
-        let found = read(&mut self.scanner).ok();
-        self.more = found.is_some() && self.scanner.more(close).unwrap_or_default();
-        found
+        let found = read(&mut self.scanner);
+        self.more = self.scanner.more(close);
+        Some(found)
     }
 }
 
