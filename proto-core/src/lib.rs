@@ -143,6 +143,10 @@
 //!
 //! # Features
 //!
+//! `small` leaves out what is there for speed alone: frames, names of members and
+//! texts are then read in the general way at once. It is for chips and for what
+//! is downloaded; answers are the same.
+//!
 //! `alloc` adds `conn::HeapMemory`, `Vec` as a [`Buffer`], `String` as a
 //! [`TextBuffer`] and owned messages (`InboundMessage`); `std` only implies it.
 //! Neither changes what the rest does.
@@ -152,6 +156,9 @@
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
+
+/// Whether the usual shape of things is tried before the general way.
+const GUESS: bool = cfg!(not(feature = "small"));
 
 mod buffer;
 mod config;

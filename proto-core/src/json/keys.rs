@@ -20,7 +20,8 @@ macro_rules! members {
         while more {
             $(if more
                 && (place == const { $crate::json::place_of($name, NAMES) }
-                    || place == usize::MAX
+                    || $crate::GUESS
+                        && place == usize::MAX
                         && $scanner.pass(const { &$crate::json::Spelled::new($name) }))
             {
                 place = usize::MAX;
