@@ -127,11 +127,23 @@ fn host_of(authority: &str) -> &str {
         .map_or(authority, |(host, _)| host)
 }
 
+/// By the usual spellings alone: another one of the same address is refused.
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<core::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || host == "::1" || is_loopback_v4(host)
+}
+
+fn is_loopback_v4(host: &str) -> bool {
+    let Some(rest) = host.strip_prefix("127.") else {
+        return false;
+    };
+    let mut numbers = 0;
+    rest.split('.').all(|number| {
+        numbers += 1;
+        matches!(number.len(), 1..=3)
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+            // Of equal length, digits sort as their numbers do.
+            && (number.len() < 3 || number <= "255")
+    }) && numbers == 3
 }
 
 /// A leading dot makes the rule a suffix at a dot boundary; otherwise the host
@@ -172,6 +184,13 @@ mod tests {
             ("ws://127.0.0.1:9000/ws/v2", false, true),
             ("ws://[::1]:9000/ws/v2", false, true),
             ("ws://localhost/ws/v2", false, true),
+            ("ws://127.1.22.255/ws/v2", false, true),
+            ("ws://127.0.0.256/ws/v2", false, false),
+            ("ws://127.0.1/ws/v2", false, false),
+            ("ws://127.0.0.0.1/ws/v2", false, false),
+            ("ws://127.0.0./ws/v2", false, false),
+            ("ws://127.0.0.+1/ws/v2", false, false),
+            ("ws://127.0.0.1.evil.example/ws/v2", false, false),
             ("ws://10.0.0.1/ws/v2", false, false),
             ("wss://gw.corp.example/ws", false, true),
             ("ws://gw.corp.example/ws", false, false),

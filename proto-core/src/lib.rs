@@ -143,6 +143,10 @@
 //!
 //! # Features
 //!
+//! `serde` adds the endpoint's answer ([`StatedConfig`] and what is around it) as
+//! types for serde, read and written by `serde-json-core`: the machine itself
+//! reads them with the scanner that reads events.
+//!
 //! `small` leaves out what is there for speed alone: frames, names of members and
 //! texts are then read in the general way at once. It is for chips and for what
 //! is downloaded; answers are the same.
@@ -173,7 +177,11 @@ pub mod wire;
 
 pub use buffer::{Buffer, BufferFull, TextBuffer};
 pub use config::{Config, HOST_BYTES_MAX, HostPolicy, Limits};
-pub use endpoint::{ClientConfig, EndpointReply, HandshakeRefusal, Refusal, URL_BYTES_MAX};
+pub use endpoint::{
+    ClientConfig, EndpointReply, HandshakeRefusal, Refusal, StatedConfig, URL_BYTES_MAX,
+};
+#[cfg(feature = "serde")]
+pub use endpoint::{EndpointAnswer, EndpointData};
 pub use event::{Event, EventError, EventKind, Mention, Message};
 pub use json::{Json, JsonError, JsonErrorKind, JsonStr};
 pub use normalize::{Identity, Normalized, Resource, ResourceKind};

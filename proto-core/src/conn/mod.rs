@@ -36,7 +36,7 @@ use backoff::Backoff;
 use parts::{Part, Reassembly, Taken};
 
 use crate::endpoint::{
-    ClientConfig, EndpointGrant, EndpointReply, HandshakeRefusal, RawClientConfig, Refusal,
+    ClientConfig, EndpointGrant, EndpointReply, HandshakeRefusal, Refusal, StatedConfig,
 };
 use crate::wire::{Frame, Method, encode_ping, header};
 use crate::{Buffer, Config, Instant};
@@ -190,7 +190,7 @@ impl<M: Memory> Connection<M> {
         match (frame.method, frame.kind()) {
             (Method::Control, "pong") => {
                 self.stats.pongs += 1;
-                if let Some(config) = frame.payload.and_then(ClientConfig::parse) {
+                if let Some(config) = frame.payload.and_then(StatedConfig::of_pong) {
                     self.reconfigure(now, config);
                 }
                 None
@@ -551,8 +551,8 @@ impl<M: Memory> Connection<M> {
 
     /// New intervals count from now on; a shorter ping interval also for the
     /// ping that is already planned.
-    fn reconfigure(&mut self, now: Instant, raw: RawClientConfig) {
-        let config = self.server.updated(raw);
+    fn reconfigure(&mut self, now: Instant, stated: StatedConfig) {
+        let config = self.server.updated(stated);
         if config == self.server {
             return;
         }

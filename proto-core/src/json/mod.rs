@@ -131,6 +131,11 @@ impl<'a> Json<'a> {
         scan::whole(self.as_str().map_or(self.0, JsonStr::raw))
     }
 
+    /// The whole number, if it is one and not a string.
+    pub(crate) fn as_bare_i64(self) -> Option<i64> {
+        scan::whole(self.0)
+    }
+
     /// The members of an object; nothing for other values.
     #[must_use]
     pub fn members(self) -> Members<'a> {
