@@ -161,7 +161,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
-/// Whether the usual shape of things is tried before the general way.
+/// Whether there is more than one way: the usual shape of things is tried
+/// before the general way, and whatever else is there for speed alone.
 const GUESS: bool = cfg!(not(feature = "small"));
 
 mod buffer;

@@ -1,6 +1,6 @@
 //! A message event, read in the pass that checks it.
 
-use crate::json::{Json, JsonStr, Scanner, members};
+use crate::json::{Items, Json, JsonStr, Scanner, members};
 
 /// A message as it was pushed, borrowed from its event. An id that is empty
 /// there is `None` here. What it says is told by [`Message::normalize`].
@@ -103,15 +103,12 @@ impl<'a> Message<'a> {
     }
 
     /// Who is mentioned, in order. See [`Mention::key`] for everyone.
-    pub fn mentions(&self) -> impl Iterator<Item = Mention<'a>> + use<'a> {
-        let MentionList { first, len, list } = self.mentions;
-        let beyond = list.filter(|_| len > MENTIONS_AT_HAND).into_iter();
-        let beyond = beyond
-            .flat_map(Json::items)
-            .filter(|entry| entry.is_object())
-            .skip(MENTIONS_AT_HAND)
-            .map(|entry| Mention::read(&mut entry.scanner()));
-        first.into_iter().take(len).chain(beyond)
+    pub fn mentions(&self) -> impl Iterator<Item = Mention<'a>> + use<'_, 'a> {
+        Mentions {
+            of: &self.mentions,
+            place: 0,
+            walk: None,
+        }
     }
 
     /// The mentions that are looked at without a walk over the list.
@@ -212,6 +209,41 @@ impl<'a> MentionList<'a> {
             more = list.more(b']');
         }
         self.list = Some(list.since(mark));
+    }
+}
+
+/// Iterator over a message's mentions.
+struct Mentions<'m, 'a> {
+    of: &'m MentionList<'a>,
+    place: usize,
+    /// The list again, for those that are not at hand, and how many mentions
+    /// were passed there.
+    walk: Option<(Items<'a>, usize)>,
+}
+
+impl<'a> Iterator for Mentions<'_, 'a> {
+    type Item = Mention<'a>;
+
+    fn next(&mut self) -> Option<Mention<'a>> {
+        let place = self.place;
+        if place >= self.of.len {
+            return None;
+        }
+        self.place += 1;
+        if let Some(mention) = self.of.first.get(place) {
+            return Some(*mention);
+        }
+        let list = self.of.list?;
+        let (items, passed) = self.walk.get_or_insert_with(|| (list.items(), 0));
+        loop {
+            let entry = items.next()?;
+            if entry.is_object() {
+                *passed += 1;
+            }
+            if *passed > place {
+                return Some(Mention::read(&mut entry.scanner()));
+            }
+        }
     }
 }
 

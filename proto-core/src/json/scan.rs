@@ -4,7 +4,7 @@ use super::block::{plain_len, string_marks};
 use super::keys::Spelled;
 use super::text::{escape_len, short_escape};
 use super::{Json, JsonError, JsonErrorKind, JsonStr};
-use simdutf8::compat::from_utf8;
+use crate::GUESS;
 
 /// How deep arrays and objects may nest: serde_json's bound. Events have about
 /// six levels, cards about twelve. [`Scanner::skip`] keeps a bit per level.
@@ -37,12 +37,17 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(document: &'a [u8]) -> Self {
-        match from_utf8(document) {
+        let checked = if GUESS {
+            simdutf8::compat::from_utf8(document).map_err(|error| error.valid_up_to())
+        } else {
+            core::str::from_utf8(document).map_err(|error| error.valid_up_to())
+        };
+        match checked {
             Ok(text) => Self::of_text(text),
-            Err(error) => Self {
+            Err(offset) => Self {
                 error: Some(JsonError {
                     kind: JsonErrorKind::Utf8,
-                    offset: error.valid_up_to(),
+                    offset,
                 }),
                 ..Self::of_text("")
             },
@@ -435,6 +440,9 @@ impl<'a> Scanner<'a> {
 
 /// The number that these digits are, with a sign at most.
 pub(super) fn whole(digits: &str) -> Option<i64> {
+    if !GUESS {
+        return digits.parse().ok();
+    }
     /// So many digits always fit. Times have thirteen.
     const DIGITS_SURE: usize = 18;
     let (eights, rest) = digits.as_bytes().as_chunks();

@@ -50,13 +50,10 @@ impl<'a> JsonStr<'a> {
 
     /// The characters. Half a surrogate pair becomes U+FFFD.
     pub fn chars(self) -> impl Iterator<Item = char> + use<'a> {
-        self.pieces().flat_map(|piece| {
-            let (run, character) = match piece {
-                Piece::Run(run) => (run, None),
-                Piece::Char(character) => ("", Some(character)),
-            };
-            run.chars().chain(character)
-        })
+        Chars {
+            run: "".chars(),
+            pieces: self.pieces(),
+        }
     }
 
     /// Appends the unescaped text.
@@ -203,6 +200,28 @@ impl<'a> Iterator for Pieces<'a> {
         let (character, len) = unescape(self.rest.as_bytes());
         self.rest = self.rest.get(len..).unwrap_or_default();
         Some(Piece::Char(character))
+    }
+}
+
+/// Iterator over the characters of a string.
+struct Chars<'a> {
+    run: core::str::Chars<'a>,
+    pieces: Pieces<'a>,
+}
+
+impl Iterator for Chars<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            if let Some(character) = self.run.next() {
+                return Some(character);
+            }
+            match self.pieces.next()? {
+                Piece::Run(run) => self.run = run.chars(),
+                Piece::Char(character) => return Some(character),
+            }
+        }
     }
 }
 
