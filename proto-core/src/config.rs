@@ -99,8 +99,10 @@ impl HostPolicy {
         } else {
             return false;
         };
-        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-        if authority.contains('@') {
+        let ends = |byte| matches!(byte, b'/' | b'?' | b'#' | b'\\');
+        let end = rest.bytes().position(ends).unwrap_or(rest.len());
+        let authority = rest.get(..end).unwrap_or_default();
+        if authority.bytes().any(|byte| byte == b'@') {
             return false;
         }
         let host = host_of(authority);
@@ -116,15 +118,14 @@ impl HostPolicy {
 }
 
 fn host_of(authority: &str) -> &str {
-    if let Some((v6, _)) = authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        return v6;
+    fn before(text: &str, end: u8) -> Option<&str> {
+        let at = text.bytes().position(|byte| byte == end)?;
+        text.get(..at)
     }
-    authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host)
+    let v6 = authority.strip_prefix('[');
+    v6.and_then(|rest| before(rest, b']'))
+        .or_else(|| before(authority, b':'))
+        .unwrap_or(authority)
 }
 
 /// By the usual spellings alone: another one of the same address is refused.
@@ -137,12 +138,12 @@ fn is_loopback_v4(host: &str) -> bool {
         return false;
     };
     let mut numbers = 0;
-    rest.split('.').all(|number| {
+    rest.as_bytes().split(|byte| *byte == b'.').all(|number| {
         numbers += 1;
         matches!(number.len(), 1..=3)
-            && number.bytes().all(|digit| digit.is_ascii_digit())
+            && number.iter().all(u8::is_ascii_digit)
             // Of equal length, digits sort as their numbers do.
-            && (number.len() < 3 || number <= "255")
+            && (number.len() < 3 || number <= b"255")
     }) && numbers == 3
 }
 

@@ -247,12 +247,10 @@ impl ClientConfig {
 }
 
 fn service_id(url: &str) -> Option<i32> {
-    let (_, query) = url.split_once('?')?;
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("service_id="))?
-        .parse()
-        .ok()
+    let query = url.bytes().position(|byte| byte == b'?')? + 1;
+    let pairs = url.as_bytes().get(query..)?.split(|byte| *byte == b'&');
+    let mut ids = pairs.filter_map(|pair| pair.strip_prefix(b"service_id="));
+    core::str::from_utf8(ids.next()?).ok()?.parse().ok()
 }
 
 const fn code_meaning(code: i64) -> &'static str {

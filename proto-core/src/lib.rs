@@ -168,6 +168,7 @@ const GUESS: bool = cfg!(not(feature = "small"));
 mod buffer;
 mod config;
 pub mod conn;
+mod decimal;
 mod endpoint;
 mod event;
 mod json;

@@ -5,7 +5,9 @@ mod message;
 pub(crate) use message::Body;
 pub use message::{Mention, Message};
 
-use crate::json::{Json, JsonError, JsonStr, Scanner, members};
+use core::fmt::{self, Display as _};
+
+use crate::json::{Json, JsonError, JsonStr, Scanner, members, whole};
 
 /// One event as Feishu pushes it, borrowed from its JSON.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +76,16 @@ pub enum EventKind<'a> {
 #[non_exhaustive]
 pub enum EventError {
     /// Not JSON.
-    #[error("not JSON: {0}")]
+    #[error(fmt = fmt_not_json)]
     Json(#[from] JsonError),
     /// JSON of another shape.
     #[error("no event: neither `header`, `event`, `action` nor a `challenge` is there")]
     Shape,
+}
+
+fn fmt_not_json(error: &JsonError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("not JSON: ")?;
+    error.fmt(f)
 }
 
 impl<'a> Event<'a> {
@@ -314,19 +321,19 @@ const fn millis(time: i64) -> i64 {
 
 /// Schema 1.0 states its time in seconds with a fraction: `1772446123.707071`.
 fn seconds_as_millis(text: JsonStr<'_>) -> Option<i64> {
-    let (seconds, fraction) = text
-        .raw()
-        .split_once('.')
-        .unwrap_or_else(|| (text.raw(), ""));
-    let mut millis = 0;
-    for digit in fraction.chars().chain("000".chars()).take(3) {
-        millis = millis * 10 + i64::from(digit.to_digit(10)?);
+    let text = text.raw();
+    let point = text.bytes().position(|byte| byte == b'.');
+    let point = point.unwrap_or(text.len());
+    let mut millis = whole(text.get(..point)?)?;
+    for place in 1..=3 {
+        let digit = match text.as_bytes().get(point + place) {
+            Some(digit @ b'0'..=b'9') => i64::from(digit - b'0'),
+            Some(_) => return None,
+            None => 0,
+        };
+        millis = millis.checked_mul(10)?.checked_add(digit)?;
     }
-    seconds
-        .parse::<i64>()
-        .ok()?
-        .checked_mul(1000)?
-        .checked_add(millis)
+    Some(millis)
 }
 
 fn kind_of<'a>(event_type: Option<JsonStr<'a>>, event: Json<'a>) -> EventKind<'a> {

@@ -13,25 +13,34 @@ mod text;
 
 pub(crate) use block::{BLOCK, find, marks_of};
 pub(crate) use keys::{Spelled, members, place_of};
-pub(crate) use scan::Scanner;
+pub(crate) use scan::{Scanner, whole};
 pub use text::JsonStr;
 pub(crate) use text::{Name, Piece, short_escape, unescape, write_escaped};
 
 use core::fmt;
+
+use crate::decimal::fmt_at;
 
 /// A value of a checked document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Json<'a>(&'a str);
 
 /// Why bytes are not a JSON document, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} at byte {offset}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonError {
     /// What is wrong.
     pub kind: JsonErrorKind,
     /// Offset of the first byte that does not fit.
     pub offset: usize,
 }
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_at(f, &self.kind, self.offset)
+    }
+}
+
+impl core::error::Error for JsonError {}
 
 /// What is wrong with a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +116,7 @@ impl<'a> Json<'a> {
     pub fn as_str(self) -> Option<JsonStr<'a>> {
         let text = self.0.strip_suffix('"')?;
         let content = text.strip_prefix('"')?;
-        Some(if content.contains('\\') {
+        Some(if find(content.as_bytes(), b'\\').is_some() {
             JsonStr::escaped(text)
         } else {
             JsonStr::plain(content)
@@ -128,12 +137,12 @@ impl<'a> Json<'a> {
     /// times as strings.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        scan::whole(self.as_str().map_or(self.0, JsonStr::raw))
+        whole(self.as_str().map_or(self.0, JsonStr::raw))
     }
 
     /// The whole number, if it is one and not a string.
     pub(crate) fn as_bare_i64(self) -> Option<i64> {
-        scan::whole(self.0)
+        whole(self.0)
     }
 
     /// The members of an object; nothing for other values.

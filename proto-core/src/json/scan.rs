@@ -439,7 +439,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// The number that these digits are, with a sign at most.
-pub(super) fn whole(digits: &str) -> Option<i64> {
+pub(crate) fn whole(digits: &str) -> Option<i64> {
     if !GUESS {
         return digits.parse().ok();
     }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::block::find;
 use crate::{Buffer, BufferFull, TextBuffer};
 
 /// A string of a checked document, as it stands there.
@@ -188,7 +189,7 @@ impl<'a> Iterator for Pieces<'a> {
             return None;
         }
         let run_len = if self.escaped {
-            self.rest.find('\\').unwrap_or(self.rest.len())
+            find(self.rest.as_bytes(), b'\\').unwrap_or(self.rest.len())
         } else {
             self.rest.len()
         };
