@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 use xiaoo_agent::{Model, ModelConfig, Provider, ToolSet, TurnLimits};
+use xiaoo_app::agents::{Agent, Agents};
 use xiaoo_app::pipeline::policy::Policy;
 use xiaoo_app::pipeline::{Counters, Pipeline, Settings};
 use xiaoo_app::stages::Stages;
@@ -129,18 +130,22 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
     let pipeline = Arc::new(Pipeline {
         store,
         api,
-        model: model.expect("the model can be asked"),
-        tools: ToolSet::new()
-            .with(Note(world.clone()))
-            .expect("the tool is sound"),
+        agents: Agents::one(Agent {
+            id: "main".into(),
+            model: model.expect("the model can be asked"),
+            tools: ToolSet::new()
+                .with(Note(world.clone()))
+                .expect("the tool is sound"),
+            system_prompt: "Answer.".into(),
+            limits: TurnLimits::default(),
+            workspace: None,
+        }),
         settings: Settings {
             app_id: APP_ID.into(),
             instance: "feishu".into(),
             policy: Policy::default(),
             reaction: Some("Get".into()),
             progress_card: true,
-            system_prompt: "Answer.".into(),
-            turn_limits: TurnLimits::default(),
             turns_max: plan.turns_max,
             turn_timeout: TURN_TIMEOUT,
             message_age_max: Some(MESSAGE_AGE_MAX),
