@@ -46,11 +46,13 @@ pub enum Defect {
     SettledOnce,
     /// A try that was given up may have the last word on a card.
     NotSettled,
+    /// After an outage the first event that comes in is taken for its end.
+    GapForgotten,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AckBeforeCommit,
         Self::RefusalAccepted,
         Self::NoDedup,
@@ -71,6 +73,7 @@ impl Defect {
         Self::NoPace,
         Self::SettledOnce,
         Self::NotSettled,
+        Self::GapForgotten,
     ];
 }
 

@@ -14,7 +14,6 @@ use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
 use secrecy::ExposeSecret as _;
 use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
 use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
 
 use crate::agents::Agents;
@@ -22,7 +21,7 @@ use crate::config::{
     Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, Transport,
 };
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline, recovery};
+use crate::pipeline::{Counters, Pipeline, Settings, SharedPipeline};
 use crate::stages::Stages;
 use crate::store;
 
@@ -134,7 +133,7 @@ impl Bot {
 
     /// Starts it, and gives the routes that it answers.
     #[must_use]
-    pub fn start(self, stop: &CancellationToken) -> (RunningBot, Router) {
+    pub fn start(self) -> (RunningBot, Router) {
         let link = self.link_status.clone().map(|status| {
             let http = HttpOptions {
                 ca_file: self.feishu.ca_file.clone(),
@@ -169,15 +168,6 @@ impl Bot {
             ),
             None => webhook::disabled(&routes),
         };
-        if let Some(gap_max) = self.feishu.recover_after {
-            tokio::spawn(recovery::run(
-                Arc::clone(&self.pipeline),
-                Arc::clone(stages.admission()),
-                self.link_status,
-                gap_max,
-                stop.clone(),
-            ));
-        }
         let running = RunningBot {
             pipeline: self.pipeline,
             stages,
@@ -274,6 +264,7 @@ fn settings(feishu: &FeishuConfig, limits: &LimitsConfig) -> Settings {
         turn_timeout: limits.turn_timeout,
         message_age_max: limits.message_age_max,
         late_notice: limits.late_notice,
+        recover_after: feishu.recover_after,
     }
 }
 

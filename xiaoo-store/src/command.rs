@@ -10,8 +10,8 @@ use crate::limits::{
     TURN_STEPS_MAX,
 };
 use crate::types::{
-    Admission, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow, Outcome, Sign, Step, StoreStats,
-    Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Admission, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow, Outcome, Sign, Silence, Step,
+    StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// A write. Each is done whole or not at all.
@@ -66,6 +66,7 @@ pub(crate) enum Question {
     Stats,
     Whereabouts {
         app: String,
+        silence: Silence,
         conversations_max: usize,
     },
 }
@@ -84,6 +85,10 @@ pub(crate) enum Answer {
     Turns(Vec<Turn>),
     Whereabouts(Whereabouts),
 }
+
+/// What the name of an event begins with that says: until then everything was read
+/// back. No platform names its events so.
+pub(crate) const MENDED: &str = "mended:";
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]

@@ -164,7 +164,7 @@ pub use reader::{
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
     Admission, Body, DuplicateKey, Fenced, Health, HistoryRow, NewEvent, NewHistory, NewOutbox,
-    NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Step, StoreStats, Turn, TurnId, TurnKey,
-    TurnResult, Whereabouts,
+    NewTurn, OutboxKey, OutboxRow, Outcome, Sign, Signs, Silence, Step, StoreStats, Turn, TurnId,
+    TurnKey, TurnResult, Whereabouts,
 };
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

@@ -344,11 +344,24 @@ pub enum Health {
     },
 }
 
+/// A time in which no event of an app came in, as it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// When it began at the earliest: what was before is known to be well.
+    pub since_ms: i64,
+    /// When it is still going on, if it is.
+    pub until_ms: i64,
+    /// How long it was at least, and a little longer.
+    pub longer_than_ms: i64,
+}
+
 /// Where the world was left: what to look at after an outage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whereabouts {
-    /// When the app's last event came in, Unix milliseconds.
-    pub last_received_ms: Option<i64>,
-    /// Conversations that remember something, the one that spoke last first.
+    /// When the first such silence began that nobody has mended; never before the
+    /// store itself remembers anything.
+    pub silent_since_ms: Option<i64>,
+    /// Conversations that remember something, the one that spoke last first; none
+    /// when there was no silence.
     pub conversations: Vec<String>,
 }

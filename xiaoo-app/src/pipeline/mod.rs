@@ -79,6 +79,9 @@ pub struct Settings {
     pub message_age_max: Option<Duration>,
     /// Whether the sender of such a message is told.
     pub late_notice: bool,
+    /// The length of an outage after which the known chats are read back; `None` for
+    /// never.
+    pub recover_after: Option<Duration>,
 }
 
 impl Settings {
