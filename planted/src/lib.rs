@@ -48,11 +48,13 @@ pub enum Defect {
     NotSettled,
     /// After an outage the first event that comes in is taken for its end.
     GapForgotten,
+    /// A message beyond the backlog is taken in and not marked.
+    MarkForgotten,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AckBeforeCommit,
         Self::RefusalAccepted,
         Self::NoDedup,
@@ -74,6 +76,7 @@ impl Defect {
         Self::SettledOnce,
         Self::NotSettled,
         Self::GapForgotten,
+        Self::MarkForgotten,
     ];
 }
 

@@ -395,6 +395,12 @@ impl Store {
         self.admit(mark).await.map(drop)
     }
 
+    /// The patience of [`Store::admit`].
+    #[must_use]
+    pub fn admit_deadline(&self) -> Duration {
+        self.admit_deadline
+    }
+
     /// Whether other daemons may work on the same turns: a run that was cut off may be
     /// one that goes on elsewhere until it finds out.
     #[must_use]

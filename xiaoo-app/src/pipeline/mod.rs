@@ -3,6 +3,7 @@
 //! | step | module | what it guarantees |
 //! | --- | --- | --- |
 //! | an event comes in | [`admission`] | acknowledged only when durable, once; no network call before |
+//! | is there no room for it? | [`busy`] | a notice, then marks: none without a sign |
 //! | may it be answered? | [`policy`] | pure; bots and groups without a mention are left alone |
 //! | its turn comes | [`lanes`] | one at a time per conversation, in order; a global bound |
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
@@ -13,6 +14,7 @@
 //! | was it sent, an hour ago? | [`lookup`] | the chat is read back before anything is sent again |
 
 pub mod admission;
+pub mod busy;
 pub mod identity;
 pub mod lanes;
 pub mod lookup;

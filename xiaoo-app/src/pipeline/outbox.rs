@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 use xiaoo_store::{Body, OutboxRow, Store};
 
+use super::busy;
 use super::lookup::{self, Fate, Ourselves, Sought, What};
 use super::signs::SETTLED_AFTER;
 use super::{Counters, SharedPipeline};
@@ -98,6 +99,19 @@ pub enum Sending {
         #[serde(default)]
         not_before_ms: i64,
     },
+    /// A reaction on a message that is not worked on; it stays.
+    Mark {
+        /// The person's message.
+        message_id: String,
+        /// Its chat.
+        chat_id: String,
+        /// Whether the message is in a thread.
+        in_thread: bool,
+        /// Which reaction.
+        emoji: String,
+        /// A text's JSON, to be sent where reactions are not taken.
+        instead: String,
+    },
     /// The reaction on the person's message, to be taken away.
     TakeReactionAway {
         /// The person's message.
@@ -120,6 +134,7 @@ impl Sending {
         match self {
             Self::Reply { .. } => "reply",
             Self::FinishCard { .. } => "card",
+            Self::Mark { .. } => "mark",
             Self::TakeReactionAway { .. } => "unreact",
         }
     }
@@ -144,6 +159,11 @@ impl Sending {
                 "outbox.card.sent",
                 "outbox.card.settled",
             ],
+            Self::Mark { .. } => [
+                "outbox.mark.taken",
+                "outbox.mark.sent",
+                "outbox.mark.settled",
+            ],
             Self::TakeReactionAway { .. } => [
                 "outbox.unreact.taken",
                 "outbox.unreact.sent",
@@ -155,7 +175,7 @@ impl Sending {
     /// When it may be sent, Unix milliseconds.
     fn not_before_ms(&self) -> i64 {
         match self {
-            Self::Reply { .. } => 0,
+            Self::Reply { .. } | Self::Mark { .. } => 0,
             Self::FinishCard { not_before_ms, .. }
             | Self::TakeReactionAway { not_before_ms, .. } => *not_before_ms,
         }
@@ -164,7 +184,7 @@ impl Sending {
     /// Whether people can do without it.
     fn is_sign(&self) -> bool {
         match self {
-            Self::Reply { .. } => false,
+            Self::Reply { .. } | Self::Mark { .. } => false,
             Self::FinishCard { .. } | Self::TakeReactionAway { .. } => true,
         }
     }
@@ -417,6 +437,24 @@ async fn perform(
             pipeline.api.patch_card(&card, content).await?;
             Ok(card)
         }
+        Sending::Mark {
+            message_id,
+            chat_id,
+            in_thread,
+            emoji,
+            instead,
+        } => {
+            let target = ReplyTarget {
+                message_id: message_id.clone(),
+                chat_id: chat_id.clone(),
+                in_thread: *in_thread,
+            };
+            let is_old = pipeline.is_older(row.first_try_at_ms, RESENT_BLINDLY);
+            let uuid = (row.uuid.as_str(), is_old);
+            busy::mark(pipeline, &target, emoji, instead, uuid)
+                .await
+                .map_err(Unsent::Api)
+        }
         Sending::TakeReactionAway {
             message_id,
             reaction,
@@ -440,7 +478,7 @@ async fn perform(
 }
 
 /// Sends an answer, as plain text if Feishu does not take its form.
-async fn reply(
+pub(super) async fn reply(
     pipeline: &SharedPipeline,
     target: &ReplyTarget,
     (msg_type, content): (&str, &str),
@@ -478,7 +516,7 @@ pub(super) async fn look_up(
 
 /// The bot's own reactions of a kind. Its first page does: people's reactions
 /// of the same kind on one message are few.
-async fn own_reactions(
+pub(super) async fn own_reactions(
     pipeline: &SharedPipeline,
     message_id: &str,
     emoji: &str,

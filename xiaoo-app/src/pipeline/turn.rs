@@ -13,7 +13,8 @@ use xiaoo_agent::{
 };
 use xiaoo_store::{Fenced, Outcome, Step, Store, StoreError, Turn, TurnKey};
 
-use super::admission::{BUSY_TURN, LATE_TURN};
+use super::admission::LATE_TURN;
+use super::busy::{self, BUSY_TURN, MARKED_TURN};
 use super::outcome::{Ending, finish, keep_message, silent};
 use super::policy::{Decision, Known};
 use super::signs::{self, Board, Shown};
@@ -54,6 +55,12 @@ async fn run_in_span(pipeline: &SharedPipeline, turn: Turn, give_up: &Cancellati
         finish(pipeline, &turn, silent(pipeline.now_ms()), None, give_up).await;
         return;
     };
+    if turn.kind == MARKED_TURN {
+        let reacts = pipeline.settings.reaction.is_some();
+        let result = busy::marked(&turn, &message, reacts, pipeline.now_ms());
+        finish(pipeline, &turn, result, None, give_up).await;
+        return;
+    }
     let language = Language::of(&message.text);
     let agent = pipeline
         .agents

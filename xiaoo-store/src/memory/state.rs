@@ -137,7 +137,7 @@ impl State {
     fn silence(&self, app: &str, sought: &Silence) -> Option<i64> {
         let received = || self.events.iter().filter(|(_, key, _)| key.0 == app);
         let mended = received().filter(|(_, key, _)| key.1.starts_with(MENDED));
-        let mended_ms = mended.map(|(at, ..)| *at).last();
+        let mended_ms = mended.map(|(at, ..)| *at).next_back();
         let said = self.history.values().flatten().map(|row| row.created_ms);
         let first_ms = received().map(|(at, ..)| *at).chain(said).min();
         let from_ms = sought
