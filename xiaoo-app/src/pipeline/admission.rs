@@ -188,6 +188,10 @@ impl Ingress for Admission {
         }
         self.admit(event.payload, MESSAGE_TURN).await
     }
+
+    fn acknowledged(&self) {
+        fail_point::pass("admit.acknowledged");
+    }
 }
 
 /// The lane of a message: its chat, and its thread if it is in one.
