@@ -279,8 +279,10 @@ pub struct OutboxRow {
     pub kind: String,
     /// What to send and where to.
     pub body: Body,
-    /// When the first try began, which may be this one. The platform's memory of
-    /// a uuid is short: an old row's fate must be looked up before it is resent.
+    /// When the first try began, which may be this one, by the clock of who took the
+    /// row. The platform's memory of a uuid is short: an old row's fate must be looked
+    /// up before it is resent. Daemons that share a server may go by clocks that
+    /// differ, so how long ago it was is the server's word.
     pub first_try_at_ms: i64,
     /// Why the last try failed; `None` on the first, and after a crash.
     pub error: Option<String>,
