@@ -127,9 +127,9 @@ impl<'a> Message<'a> {
             body: Body::Content(Some(JsonStr::verbatim(content)).filter(|text| !text.is_empty())),
             ..Self::default()
         };
-        if mentions.is_array() && message.mentions.read(&mut mentions.scanner()).is_err() {
+        if mentions.is_array() {
             // A document that was checked cannot fail.
-            message.mentions = MentionList::default();
+            message.mentions.read(&mut mentions.scanner());
         }
         message
     }
