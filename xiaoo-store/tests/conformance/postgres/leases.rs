@@ -216,7 +216,7 @@ async fn daemons_whose_clocks_differ_agree_on_how_old_a_try_is() {
     const MINUTE_MS: i64 = 60_000;
     let (database, [a, b]) = two().await;
     a.0.admit(message("oc", 1)).await.unwrap();
-    let key = a.0.claim(1, xiaoo_store::Claim::Any).await.unwrap()[0].key;
+    let key = a.0.claim(1, Claim::Any).await.unwrap()[0].key;
     a.0.finish(key, result(1, &["u1"])).await.unwrap();
     // Each by its own clock: one is right, one a quarter of an hour ahead, one behind.
     let (right, skew) = (1_000 * MINUTE_MS, 15 * MINUTE_MS);
