@@ -28,7 +28,7 @@ struct Figure {
 }
 
 /// The jobs, what each is compared under, and what is done in it.
-const JOBS: [(&str, &str, &str); 5] = [
+const JOBS: [(&str, &str, &str); 6] = [
     (
         "decode",
         "decode",
@@ -44,6 +44,7 @@ const JOBS: [(&str, &str, &str); 5] = [
         "normalise",
         "An event's JSON to a normalised message",
     ),
+    ("webhook-plain", "webhook-plain", "A plain body, verified"),
     (
         "webhook-encrypted",
         "webhook-encrypted",
