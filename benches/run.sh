@@ -49,6 +49,10 @@ CARGO_TARGET_DIR=$root/target cargo build --release -q -p benches \
 echo "building the peers"
 export CARGO_TARGET_DIR=$work/peers
 (cd benches/peers && cargo build --release -q --bins && cargo bench -q --no-run)
+echo "comparing what ours and the peers make of the same"
+benches/same.sh --release
+echo "sizes on other targets"
+env -u CARGO_TARGET_DIR targets/run.sh | tee "$work/targets.txt"
 
 echo "installing the official SDKs"
 [ -d "$sdk/node_modules/@larksuiteoapi/node-sdk" ] ||
@@ -80,6 +84,14 @@ subject() { # who, kind
         ;;
     esac
 }
+
+# The machine comes to rest, and what it is busy with otherwise is on record.
+for _ in $(seq 60); do
+    read -r load _ </proc/loadavg
+    [ "${load%%.*}" -gt 0 ] || break
+    sleep 5
+done
+cp /proc/loadavg "$work/load.txt"
 
 measure() { # who, kind, generator's options
     local who=$1 kind=$2 line

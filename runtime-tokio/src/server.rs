@@ -4,21 +4,21 @@
 //! connection open for ever; this loop does, bounds how many connections there
 //! are, and ends them in good order.
 
-use std::net::SocketAddr;
+use core::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::Service as _;
 use tracing::{debug, warn};
 
 use crate::written::{Flushed, Waiting, WhenWritten};
@@ -51,8 +51,7 @@ impl Default for ServerLimits {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` until `stop`, then lets requests under way end; what has not
-/// ended by then is cut off. Handlers find the client's address as
-/// `ConnectInfo<SocketAddr>`. Connections can be upgraded.
+/// ended by then is cut off. Connections can be upgraded.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -62,8 +61,10 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
     let cut_off = CancellationToken::new();
+    let ending = stop.child_token();
     // Whoever drops this future wants no connection to outlive it either.
     let _cut_off_at_last = cut_off.clone().drop_guard();
+    let _ending_at_last = ending.clone().drop_guard();
     loop {
         // A full server waits for a place, perhaps for ever: `stop` ends both waits.
         let next = async {
@@ -85,41 +86,38 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let waiting = Waiting::default();
         let stream = Flushed::new(stream, waiting.clone());
-        let service = router
-            .clone()
-            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request
-                    .extensions_mut()
-                    .insert(ConnectInfo::<SocketAddr>(peer));
-                request.map(axum::body::Body::new)
-            })
-            .map_response(move |response: Response| {
+        let router = router.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let waiting = waiting.clone();
+            let answering = router.clone().call(request);
+            async move {
+                let response = answering.await?;
                 if let Some(act) = response.extensions().get::<WhenWritten>() {
                     waiting.add(act.clone());
                 }
-                response
-            });
+                Ok::<_, Infallible>(response)
+            }
+        });
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_headers(limits.headers_max);
         let connection = builder
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let (stop, cut_off) = (stop.clone(), cut_off.clone());
+        let (ending, cut_off) = (ending.clone(), cut_off.clone());
         connections.spawn(async move {
             let mut connection = core::pin::pin!(connection);
-            let whole = async {
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = stop.cancelled() => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
+            // One wait for the end beside each read and write, not two.
+            let ended = tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                () = ending.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    cut_off.run_until_cancelled(connection).await
                 }
             };
-            match cut_off.run_until_cancelled(whole).await {
+            match ended {
                 Some(Ok(())) => {}
                 Some(Err(error)) => debug!(%peer, "a connection ended early: {error}"),
                 None => debug!(%peer, "a connection did not end in time"),

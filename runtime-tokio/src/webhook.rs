@@ -10,10 +10,11 @@ use axum::Router;
 use axum::body::HttpBody as _;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use axum::routing::post;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use proto_core::{Rejection, SignatureHeaders, UnixMillis, Verdict as Checked, Verifier};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -55,6 +56,10 @@ pub struct WebhookStats {
     /// Requests answered 503.
     pub refused: AtomicU64,
 }
+
+static TIMESTAMP: HeaderName = HeaderName::from_static("x-lark-request-timestamp");
+static NONCE: HeaderName = HeaderName::from_static("x-lark-request-nonce");
+static SIGNATURE: HeaderName = HeaderName::from_static("x-lark-signature");
 
 struct Route<I> {
     verifier: Verifier,
@@ -117,11 +122,11 @@ impl<I: Ingress> Route<I> {
         let body = self.read(body).await?;
         let received = Instant::now();
         let mut scratch = Vec::new();
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let signature = SignatureHeaders {
-            timestamp: text("x-lark-request-timestamp"),
-            nonce: text("x-lark-request-nonce"),
-            signature: text("x-lark-signature"),
+            timestamp: text(&TIMESTAMP),
+            nonce: text(&NONCE),
+            signature: text(&SIGNATURE),
         };
         let payload = match self
             .verifier
@@ -176,14 +181,32 @@ impl<I: Ingress> Route<I> {
         if body.size_hint().lower() > self.limits.body_bytes_max as u64 {
             return Err(Refusal::TooLarge);
         }
-        let limited = Limited::new(body, self.limits.body_bytes_max).collect();
-        match tokio::time::timeout(self.limits.body_timeout, limited).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-            Ok(Err(_)) => Err(Refusal::Broken),
-            Err(_) => Err(Refusal::Slow),
-        }
+        let whole = collect(body, self.limits.body_bytes_max);
+        let read = tokio::time::timeout(self.limits.body_timeout, whole).await;
+        read.map_err(|_| Refusal::Slow)?
     }
+}
+
+/// The bytes of a body. Nearly every one comes in one piece, which is not copied.
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // What is not data is trailers.
+        let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
+            continue;
+        };
+        if first.len().max(all.len()) + piece.len() > bytes_max {
+            return Err(Refusal::TooLarge);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+            continue;
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.extend_from_slice(&piece);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// Why a request gets no 200.
@@ -251,7 +274,11 @@ impl Refusal {
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 fn message(status: StatusCode, message: &str) -> Response {
@@ -259,10 +286,8 @@ fn message(status: StatusCode, message: &str) -> Response {
     let mut response = json(status, body.to_string().into());
     if status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::PAYLOAD_TOO_LARGE {
         // The rest of the body is on the way: nothing can follow on this connection.
-        response.headers_mut().insert(
-            header::CONNECTION,
-            header::HeaderValue::from_static("close"),
-        );
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
     }
     response
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::frame::{buffa_view, openlark, prost_bytes, prost_owned, quick};
 use crate::json::{serde_typed, serde_value, simd, sonic};
-use crate::sealed;
+use crate::{plain, sealed};
 
 /// Ours and theirs, at every size.
 #[must_use]
@@ -26,6 +26,10 @@ pub fn all() -> Vec<Case> {
 pub fn peers_at(size: Size) -> Vec<Case> {
     let mut cases = frames(size);
     cases.extend(events(size));
+    let payload = size.payload();
+    cases.push(Case::new("webhook-plain@serde-typed", size, move || {
+        black_box(plain::open(black_box(payload.as_bytes()))).len()
+    }));
     let (sealed, key) = (Sealed::new(&size.payload()), sealed::key());
     cases.push(Case::new("webhook-encrypted@openssl", size, move || {
         black_box(sealed::open(black_box(&sealed), &key)).len()
@@ -33,7 +37,9 @@ pub fn peers_at(size: Size) -> Vec<Case> {
     cases
 }
 
-/// Decoding and reading, and the same with the acknowledgement.
+/// Decoding and reading, the same with the acknowledgement, and all of it: the
+/// payload read by serde_json into borrowed types, as those who take such a codec
+/// do.
 macro_rules! frame_cases {
     ($cases:ident, $size:ident, $name:literal, $peer:ident) => {
         let message = $size.frame();
@@ -44,10 +50,23 @@ macro_rules! frame_cases {
                 black_box($peer::pick(&frame)).payload.len()
             }
         }));
-        $cases.push(Case::new(concat!("decode+ack@", $name), $size, move || {
-            let frame = $peer::decode(black_box(&message));
-            black_box($peer::pick(&frame));
-            black_box($peer::acknowledge(frame)).len()
+        $cases.push(Case::new(concat!("decode+ack@", $name), $size, {
+            let message = message.clone();
+            move || {
+                let frame = $peer::decode(black_box(&message));
+                black_box($peer::pick(&frame));
+                black_box($peer::acknowledge(frame)).len()
+            }
+        }));
+        $cases.push(Case::new(concat!("frame-to-ack@", $name), $size, {
+            let mut text = String::new();
+            move || {
+                let frame = $peer::decode(black_box(&message));
+                serde_typed::normalise($peer::pick(&frame).payload, &mut text, |normal| {
+                    black_box(normal);
+                });
+                black_box($peer::acknowledge(frame)).len()
+            }
         }));
     };
 }
@@ -58,7 +77,7 @@ fn frames(size: Size) -> Vec<Case> {
     {
         // The websocket library hands out `Bytes`; a clone of it counts, too.
         let shared = Bytes::from(size.frame());
-        let again = shared.clone();
+        let (again, whole, mut text) = (shared.clone(), shared.clone(), String::new());
         cases.push(Case::new("decode@prost-bytes", size, move || {
             let frame = prost_bytes::decode(black_box(&shared).clone());
             black_box(prost_bytes::pick(&frame)).payload.len()
@@ -66,6 +85,14 @@ fn frames(size: Size) -> Vec<Case> {
         cases.push(Case::new("decode+ack@prost-bytes", size, move || {
             let frame = prost_bytes::decode(black_box(&again).clone());
             black_box(prost_bytes::pick(&frame));
+            black_box(prost_bytes::acknowledge(frame)).len()
+        }));
+        cases.push(Case::new("frame-to-ack@prost-bytes", size, move || {
+            let frame = prost_bytes::decode(black_box(&whole).clone());
+            let payload = prost_bytes::pick(&frame).payload;
+            serde_typed::normalise(payload, &mut text, |normal| {
+                black_box(normal);
+            });
             black_box(prost_bytes::acknowledge(frame)).len()
         }));
     }
@@ -160,6 +187,9 @@ mod tests {
     #[test]
     fn everyone_opens_the_same_body() {
         for size in Size::ALL {
+            let (payload, verifier) = (size.payload(), ours::verifier(None));
+            let ours = ours::verify_plain(&verifier, payload.as_bytes(), &mut Vec::new());
+            assert_eq!(plain::open(payload.as_bytes()).len(), ours);
             let sealed = Sealed::new(&size.payload());
             assert_eq!(
                 crate::sealed::open(&sealed, &crate::sealed::key()),

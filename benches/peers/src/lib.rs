@@ -3,4 +3,5 @@
 pub mod cases;
 pub mod frame;
 pub mod json;
+pub mod plain;
 pub mod sealed;

@@ -1,11 +1,13 @@
 //! Prints the tables and rewrites the marked part of the README.
 //!
 //! `table FOLDER`: criterion's results are in `FOLDER/criterion`, the servers'
-//! in `FOLDER/servers.jsonl`; instructions and allocations it takes itself from
-//! the programs `count` and `allocations` beside it.
+//! in `FOLDER/servers.jsonl`, what `paired` said in `FOLDER/paired.jsonl` and what
+//! `targets/run.sh` said in `FOLDER/targets.txt`; instructions and allocations it
+//! takes itself from the programs `count` and `allocations` beside it.
 
 mod jobs;
 mod servers;
+mod sizes;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -25,10 +27,12 @@ fn main() -> Result<(), Failure> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("usage: table FOLDER")?);
     let jobs = jobs::Figures::collect(&folder)?;
     let servers = servers::Figures::read(&folder.join("servers.jsonl"))?;
+    let sizes = sizes::goals(&std::fs::read_to_string(folder.join("targets.txt"))?)?;
 
     let mut text = String::new();
-    writeln!(text, "Taken {}.\n", circumstances()?)?;
-    let goals: Vec<Goal> = jobs.goals().into_iter().chain(servers.goals()).collect();
+    let load = std::fs::read_to_string(folder.join("load.txt"))?;
+    writeln!(text, "Taken {}.\n", circumstances(&load)?)?;
+    let goals = jobs.goals().into_iter().chain(servers.goals()).chain(sizes);
     writeln!(
         text,
         "| goal | reach | measured | |\n| --- | --- | --- | --- |"
@@ -51,8 +55,8 @@ fn main() -> Result<(), Failure> {
     Ok(std::fs::write(readme, new)?)
 }
 
-/// Machine, compiler, day.
-fn circumstances() -> Result<String, Failure> {
+/// Machine, compiler, day; `load` is how busy it was before anything was measured.
+fn circumstances(load: &str) -> Result<String, Failure> {
     let cpu = std::fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu
         .lines()
@@ -62,17 +66,16 @@ fn circumstances() -> Result<String, Failure> {
         .lines()
         .filter(|line| line.starts_with("processor"))
         .count();
-    let load = std::fs::read_to_string("/proc/loadavg")?;
     let said = |program: &str, arguments: &[&str]| -> Result<String, Failure> {
         let output = Command::new(program).args(arguments).output()?;
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
     Ok(format!(
-        "{} on {cores} cores ({model}), {}, at commit {}, load average {}: times mean something \
-         where it is below {cores}",
+        "{} on {cores} cores ({model}), {}, at commit {}; load average before it began {}: times \
+         mean something where that is below 1",
         said("date", &["-u", "+%Y-%m-%d"])?,
         said("rustc", &["--version"])?,
         said("git", &["rev-parse", "--short", "HEAD"])?,
-        load.split_whitespace().nth(1).unwrap_or("unknown"),
+        load.split_whitespace().next().unwrap_or("unknown"),
     ))
 }
