@@ -38,7 +38,7 @@ async fn survives(place: &str) {
     let mut other = rig.another_daemon();
     other.start().await;
     rig.until_ready().await;
-    let mut crowd = Crowd::new(&rig.sim, 20);
+    let mut crowd = Crowd::new(&rig.sim, &rig.model, 20);
     let mut rng = fastrand::Rng::with_seed(1);
     let began = Instant::now();
     while rig.daemon.lives() {
