@@ -44,7 +44,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 echo "building ours"
-CARGO_TARGET_DIR=$root/target cargo build --release -q -p benches --bin generator --bin subject
+CARGO_TARGET_DIR=$root/target cargo build --release -q -p benches \
+    --bin generator --bin subject --bin paired
 echo "building the peers"
 export CARGO_TARGET_DIR=$work/peers
 (cd benches/peers && cargo build --release -q --bins && cargo bench -q --no-run)
@@ -106,6 +107,9 @@ done
 for who in "${clients[@]}"; do
     measure "$who" link --strace
 done
+
+echo "whether time grows with the payload"
+taskset -c 0 "$root/target/release/paired" >"$work/paired.jsonl"
 
 echo "time for each job"
 rm -rf "$work/criterion"

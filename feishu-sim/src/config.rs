@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use proto_core::StatedConfig;
 use serde::{Deserialize, Serialize};
 
 /// How a [`Sim`](crate::Sim) is set up. `Default` is a working platform on a
@@ -110,6 +111,18 @@ pub struct ClientConfig {
     pub reconnect_nonce: i64,
     /// Seconds between pings.
     pub ping_interval: i64,
+}
+
+impl ClientConfig {
+    /// As it goes on the wire.
+    pub(crate) const fn stated(&self) -> StatedConfig {
+        StatedConfig {
+            reconnect_count: Some(self.reconnect_count),
+            reconnect_interval: Some(self.reconnect_interval),
+            reconnect_nonce: Some(self.reconnect_nonce),
+            ping_interval: Some(self.ping_interval),
+        }
+    }
 }
 
 impl Default for ClientConfig {

@@ -46,11 +46,15 @@ pub enum Defect {
     SettledOnce,
     /// A try that was given up may have the last word on a card.
     NotSettled,
+    /// After an outage the first event that comes in is taken for its end.
+    GapForgotten,
+    /// A message beyond the backlog is taken in and not marked.
+    MarkForgotten,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::AckBeforeCommit,
         Self::RefusalAccepted,
         Self::NoDedup,
@@ -71,6 +75,8 @@ impl Defect {
         Self::NoPace,
         Self::SettledOnce,
         Self::NotSettled,
+        Self::GapForgotten,
+        Self::MarkForgotten,
     ];
 }
 

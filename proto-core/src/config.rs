@@ -99,8 +99,10 @@ impl HostPolicy {
         } else {
             return false;
         };
-        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-        if authority.contains('@') {
+        let ends = |byte| matches!(byte, b'/' | b'?' | b'#' | b'\\');
+        let end = rest.bytes().position(ends).unwrap_or(rest.len());
+        let authority = rest.get(..end).unwrap_or_default();
+        if authority.bytes().any(|byte| byte == b'@') {
             return false;
         }
         let host = host_of(authority);
@@ -116,22 +118,33 @@ impl HostPolicy {
 }
 
 fn host_of(authority: &str) -> &str {
-    if let Some((v6, _)) = authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        return v6;
+    fn before(text: &str, end: u8) -> Option<&str> {
+        let at = text.bytes().position(|byte| byte == end)?;
+        text.get(..at)
     }
-    authority
-        .split_once(':')
-        .map_or(authority, |(host, _)| host)
+    let v6 = authority.strip_prefix('[');
+    v6.and_then(|rest| before(rest, b']'))
+        .or_else(|| before(authority, b':'))
+        .unwrap_or(authority)
 }
 
+/// By the usual spellings alone: another one of the same address is refused.
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<core::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || host == "::1" || is_loopback_v4(host)
+}
+
+fn is_loopback_v4(host: &str) -> bool {
+    let Some(rest) = host.strip_prefix("127.") else {
+        return false;
+    };
+    let mut numbers = 0;
+    rest.as_bytes().split(|byte| *byte == b'.').all(|number| {
+        numbers += 1;
+        matches!(number.len(), 1..=3)
+            && number.iter().all(u8::is_ascii_digit)
+            // Of equal length, digits sort as their numbers do.
+            && (number.len() < 3 || number <= b"255")
+    }) && numbers == 3
 }
 
 /// A leading dot makes the rule a suffix at a dot boundary; otherwise the host
@@ -172,6 +185,13 @@ mod tests {
             ("ws://127.0.0.1:9000/ws/v2", false, true),
             ("ws://[::1]:9000/ws/v2", false, true),
             ("ws://localhost/ws/v2", false, true),
+            ("ws://127.1.22.255/ws/v2", false, true),
+            ("ws://127.0.0.256/ws/v2", false, false),
+            ("ws://127.0.1/ws/v2", false, false),
+            ("ws://127.0.0.0.1/ws/v2", false, false),
+            ("ws://127.0.0./ws/v2", false, false),
+            ("ws://127.0.0.+1/ws/v2", false, false),
+            ("ws://127.0.0.1.evil.example/ws/v2", false, false),
             ("ws://10.0.0.1/ws/v2", false, false),
             ("wss://gw.corp.example/ws", false, true),
             ("ws://gw.corp.example/ws", false, false),

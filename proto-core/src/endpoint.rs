@@ -4,10 +4,14 @@
 use core::fmt;
 use core::time::Duration;
 
-use serde::Deserialize;
-use serde_json_core::str::{EscapedStr, EscapedStringFragment};
+mod payloads;
+
+pub use payloads::StatedConfig;
+#[cfg(feature = "serde")]
+pub use payloads::{EndpointAnswer, EndpointData};
 
 use crate::HostPolicy;
+use payloads::Answer;
 
 /// The longest connection URL. Those seen have about 250 bytes.
 pub const URL_BYTES_MAX: usize = 1024;
@@ -156,30 +160,27 @@ impl EndpointGrant {
         &mut self,
         reply: EndpointReply<'_>,
         hosts: &HostPolicy,
-    ) -> Result<Option<RawClientConfig>, Refusal> {
+    ) -> Result<Option<StatedConfig>, Refusal> {
         let body = match reply {
             EndpointReply::Failed => return Err(Refusal::Unreachable),
             EndpointReply::Http { status: 200, body } => body,
             EndpointReply::Http { status, .. } => return Err(Refusal::HttpStatus(status)),
         };
-        // The code first and alone: a refusal counts whatever `data` looks like.
-        let (head, _) = serde_json_core::from_slice::<Head>(body).map_err(|_| Refusal::NoUrl)?;
-        if head.code != 0 {
-            return Err(Refusal::Code(head.code));
+        let answer = Answer::read(body).ok_or(Refusal::NoUrl)?;
+        // The code first: a refusal counts whatever `data` looks like.
+        if answer.code != 0 {
+            return Err(Refusal::Code(answer.code));
         }
-        let (answer, _) = serde_json_core::de::from_slice_escaped::<Answer<'_>>(body, &mut [])
-            .map_err(|_| Refusal::NoUrl)?;
-        let data = answer.data.ok_or(Refusal::NoUrl)?;
-        let url = data.url.ok_or(Refusal::NoUrl)?;
-        unescape(url, &mut self.url).ok_or(Refusal::NoUrl)?;
-        if self.url.is_empty() {
+        let url = answer.url.ok_or(Refusal::NoUrl)?;
+        self.url.clear();
+        if url.is_empty() || url.unescape(&mut self.url).is_err() {
             return Err(Refusal::NoUrl);
         }
         if !hosts.allows(&self.url) {
             return Err(Refusal::ForeignUrl);
         }
         self.service_id = service_id(&self.url).unwrap_or_default();
-        Ok(data.client_config)
+        Ok(answer.config)
     }
 }
 
@@ -222,16 +223,9 @@ impl ClientConfig {
     /// Longest nonce that is believed, in seconds.
     const NONCE_MAX: i64 = 300;
 
-    /// The config in a pong's payload; `None` if it holds none.
-    pub(crate) fn parse(payload: &[u8]) -> Option<RawClientConfig> {
-        serde_json_core::from_slice::<RawClientConfig>(payload)
-            .ok()
-            .map(|(raw, _)| raw)
-    }
-
-    /// These intervals, with what `raw` says put in. A key that is absent, zero
+    /// These intervals, with what `stated` says put in. A key that is absent, zero
     /// or negative keeps its old value.
-    pub(crate) fn updated(self, raw: RawClientConfig) -> Self {
+    pub(crate) fn updated(self, stated: StatedConfig) -> Self {
         let interval = |new: Option<i64>, old| match new {
             Some(seconds @ 1..) => {
                 Duration::from_secs(seconds.min(Self::INTERVAL_MAX).unsigned_abs())
@@ -239,69 +233,24 @@ impl ClientConfig {
             Some(_) | None => old,
         };
         Self {
-            reconnect_count: raw.reconnect_count.or(self.reconnect_count),
-            reconnect_interval: interval(raw.reconnect_interval, self.reconnect_interval),
-            reconnect_nonce: match raw.reconnect_nonce {
+            reconnect_count: stated.reconnect_count.or(self.reconnect_count),
+            reconnect_interval: interval(stated.reconnect_interval, self.reconnect_interval),
+            reconnect_nonce: match stated.reconnect_nonce {
                 Some(seconds @ 0..) => {
                     Duration::from_secs(seconds.min(Self::NONCE_MAX).unsigned_abs())
                 }
                 Some(_) | None => self.reconnect_nonce,
             },
-            ping_interval: interval(raw.ping_interval, self.ping_interval),
+            ping_interval: interval(stated.ping_interval, self.ping_interval),
         }
     }
-}
-
-/// `ClientConfig` as it is on the wire: any key may be missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct RawClientConfig {
-    #[serde(rename = "ReconnectCount", default)]
-    reconnect_count: Option<i64>,
-    #[serde(rename = "ReconnectInterval", default)]
-    reconnect_interval: Option<i64>,
-    #[serde(rename = "ReconnectNonce", default)]
-    reconnect_nonce: Option<i64>,
-    #[serde(rename = "PingInterval", default)]
-    ping_interval: Option<i64>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    code: i64,
-}
-
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow, default)]
-    data: Option<Data<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(rename = "URL", borrow, default)]
-    url: Option<EscapedStr<'a>>,
-    #[serde(rename = "ClientConfig", default)]
-    client_config: Option<RawClientConfig>,
-}
-
-fn unescape(text: EscapedStr<'_>, plain: &mut heapless::String<URL_BYTES_MAX>) -> Option<()> {
-    plain.clear();
-    for fragment in text.fragments() {
-        match fragment.ok()? {
-            EscapedStringFragment::NotEscaped(run) => plain.push_str(run).ok()?,
-            EscapedStringFragment::Escaped(character) => plain.push(character).ok()?,
-        }
-    }
-    Some(())
 }
 
 fn service_id(url: &str) -> Option<i32> {
-    let (_, query) = url.split_once('?')?;
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("service_id="))?
-        .parse()
-        .ok()
+    let query = url.bytes().position(|byte| byte == b'?')? + 1;
+    let pairs = url.as_bytes().get(query..)?.split(|byte| *byte == b'&');
+    let mut ids = pairs.filter_map(|pair| pair.strip_prefix(b"service_id="));
+    core::str::from_utf8(ids.next()?).ok()?.parse().ok()
 }
 
 const fn code_meaning(code: i64) -> &'static str {

@@ -143,6 +143,14 @@
 //!
 //! # Features
 //!
+//! `serde` adds the endpoint's answer ([`StatedConfig`] and what is around it) as
+//! types for serde, read and written by `serde-json-core`: the machine itself
+//! reads them with the scanner that reads events.
+//!
+//! `small` leaves out what is there for speed alone: frames, names of members and
+//! texts are then read in the general way at once. It is for chips and for what
+//! is downloaded; answers are the same.
+//!
 //! `alloc` adds `conn::HeapMemory`, `Vec` as a [`Buffer`], `String` as a
 //! [`TextBuffer`] and owned messages (`InboundMessage`); `std` only implies it.
 //! Neither changes what the rest does.
@@ -153,9 +161,14 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+/// Whether there is more than one way: the usual shape of things is tried
+/// before the general way, and whatever else is there for speed alone.
+const GUESS: bool = cfg!(not(feature = "small"));
+
 mod buffer;
 mod config;
 pub mod conn;
+mod decimal;
 mod endpoint;
 mod event;
 mod json;
@@ -166,7 +179,11 @@ pub mod wire;
 
 pub use buffer::{Buffer, BufferFull, TextBuffer};
 pub use config::{Config, HOST_BYTES_MAX, HostPolicy, Limits};
-pub use endpoint::{ClientConfig, EndpointReply, HandshakeRefusal, Refusal, URL_BYTES_MAX};
+pub use endpoint::{
+    ClientConfig, EndpointReply, HandshakeRefusal, Refusal, StatedConfig, URL_BYTES_MAX,
+};
+#[cfg(feature = "serde")]
+pub use endpoint::{EndpointAnswer, EndpointData};
 pub use event::{Event, EventError, EventKind, Mention, Message};
 pub use json::{Json, JsonError, JsonErrorKind, JsonStr};
 pub use normalize::{Identity, Normalized, Resource, ResourceKind};

@@ -552,6 +552,27 @@ fn fatal_and_retryable_refusals_are_told_apart() {
 }
 
 #[test]
+fn what_the_endpoint_says_for_people_decides_nothing() {
+    for msg in [
+        r#""say \"please\"\n""#,
+        r#""\u00e9\u0000""#,
+        "null",
+        "7",
+        r#"{"code":514}"#,
+    ] {
+        let mut rig = Rig::new();
+        rig.advance_to_next_timer();
+        rig.outputs();
+        rig.endpoint(&GRANT.replace(r#""msg":"""#, &format!(r#""msg":{msg}"#)));
+        let asked = rig.outputs();
+        assert!(
+            matches!(asked.last(), Some(Seen::Connect(_))),
+            "{msg}: {asked:?}"
+        );
+    }
+}
+
+#[test]
 fn handshake_refusals_are_told_apart() {
     let refused = |http_status, status, auth_error| HandshakeRefusal {
         http_status,

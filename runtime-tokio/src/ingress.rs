@@ -44,4 +44,8 @@ pub trait Ingress: Send + Sync + 'static {
     /// Takes one event. Resolves once the event is durable or refused, which
     /// the implementation must bound well inside Feishu's three seconds.
     fn accept(&self, event: InboundEvent) -> impl Future<Output = Verdict> + Send;
+
+    /// Hears that an event was acknowledged: the frame has been flushed, the response
+    /// written. From here on Feishu does not push it again.
+    fn acknowledged(&self) {}
 }

@@ -7,6 +7,7 @@ pub mod link;
 pub mod openapi;
 pub mod server;
 pub mod webhook;
+mod written;
 
 pub use clock::WallClock;
 pub use ingress::{InboundEvent, Ingress, Transport, Verdict};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
+
+use crate::written::{Flushed, Waiting, WhenWritten};
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +83,22 @@ pub async fn serve(
         };
         // Answers are small and wanted at once; failure only costs time.
         let _ = stream.set_nodelay(true);
-        let service = router.clone().map_request(
-            move |mut request: hyper::Request<hyper::body::Incoming>| {
+        let waiting = Waiting::default();
+        let stream = Flushed::new(stream, waiting.clone());
+        let service = router
+            .clone()
+            .map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
                 request
                     .extensions_mut()
                     .insert(ConnectInfo::<SocketAddr>(peer));
                 request.map(axum::body::Body::new)
-            },
-        );
+            })
+            .map_response(move |response: Response| {
+                if let Some(act) = response.extensions().get::<WhenWritten>() {
+                    waiting.add(act.clone());
+                }
+                response
+            });
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())

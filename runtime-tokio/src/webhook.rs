@@ -18,6 +18,7 @@ use proto_core::{Rejection, SignatureHeaders, UnixMillis, Verdict as Checked, Ve
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::written::WhenWritten;
 use crate::{InboundEvent, Ingress, Transport, Verdict};
 
 /// What a request may take.
@@ -154,18 +155,20 @@ impl<I: Ingress> Route<I> {
             .map_err(|_| Refusal::Overloaded)?;
         match verdict {
             Verdict::Accepted => {
-                self.stats.accepted.fetch_add(1, Ordering::Relaxed);
-                Ok(json(
-                    StatusCode::OK,
-                    Bytes::from_static(br#"{"code":0,"message":"ok"}"#),
-                ))
+                Ok(self.acknowledge(Bytes::from_static(br#"{"code":0,"message":"ok"}"#)))
             }
-            Verdict::Answer(answer) => {
-                self.stats.accepted.fetch_add(1, Ordering::Relaxed);
-                Ok(json(StatusCode::OK, answer))
-            }
+            Verdict::Answer(answer) => Ok(self.acknowledge(answer)),
             Verdict::Refused => Err(Refusal::Overloaded),
         }
+    }
+
+    fn acknowledge(&self, answer: Bytes) -> Response {
+        self.stats.accepted.fetch_add(1, Ordering::Relaxed);
+        let mut response = json(StatusCode::OK, answer);
+        let ingress = Arc::clone(&self.ingress);
+        let tell = WhenWritten::new(move || ingress.acknowledged());
+        response.extensions_mut().insert(tell);
+        response
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Refusal> {

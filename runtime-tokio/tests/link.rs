@@ -68,6 +68,7 @@ struct Inbox {
     gate: Semaphore,
     verdict: Verdict,
     seen: Mutex<Vec<InboundEvent>>,
+    acknowledged: AtomicU64,
 }
 
 impl Inbox {
@@ -81,6 +82,10 @@ impl Ingress for Inbox {
         self.seen.lock().unwrap().push(event);
         self.gate.acquire().await.unwrap().forget();
         self.verdict.clone()
+    }
+
+    fn acknowledged(&self) {
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -134,6 +139,7 @@ impl Setup {
             gate: Semaphore::new(self.permits),
             verdict: self.verdict,
             seen: Mutex::default(),
+            acknowledged: AtomicU64::new(0),
         });
         let status = LinkStatus::default();
         let shutdown = CancellationToken::new();
@@ -348,14 +354,20 @@ async fn the_verdict_decides_the_acknowledgement() {
     ];
     for (verdict, payload) in rows {
         let rig = Setup {
-            verdict,
+            verdict: verdict.clone(),
             ..Setup::default()
         }
         .start()
         .await;
         let mut peer = rig.accept().await;
+        let heard = u64::from(verdict != Verdict::Refused);
         peer.send_event("m1", b"{}").await;
         assert_eq!(peer.ack().await, ("m1".into(), payload.into()));
+        // The application hears of it, unless there is nothing to hear.
+        let acknowledged = || rig.inbox.acknowledged.load(Ordering::Relaxed);
+        until("it is heard of", || acknowledged() == heard).await;
+        peer.nothing_yet().await;
+        assert_eq!(acknowledged(), heard);
     }
 }
 

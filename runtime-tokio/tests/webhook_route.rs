@@ -10,7 +10,7 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ use runtime_tokio::webhook::{WebhookLimits, WebhookStats, disabled, router};
 use runtime_tokio::{InboundEvent, Ingress, Transport, Verdict};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{Log, soon};
+use support::{Log, soon, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -43,6 +43,7 @@ struct Inbox {
     /// `None` never answers.
     verdict: Option<Verdict>,
     seen: Mutex<Vec<InboundEvent>>,
+    acknowledged: AtomicU64,
 }
 
 impl Ingress for Inbox {
@@ -52,6 +53,10 @@ impl Ingress for Inbox {
             Some(verdict) => verdict.clone(),
             None => std::future::pending().await,
         }
+    }
+
+    fn acknowledged(&self) {
+        self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -91,6 +96,7 @@ impl Setup {
         let inbox = Arc::new(Inbox {
             verdict: self.verdict,
             seen: Mutex::default(),
+            acknowledged: AtomicU64::new(0),
         });
         let stats = Arc::new(WebhookStats::default());
         let verifier = Verifier::new(Some(TOKEN), self.key).unwrap();
@@ -468,6 +474,9 @@ async fn the_verdict_decides_the_answer() {
         }
         assert_eq!(rig.payloads().len(), 1, "{name}");
         assert_eq!(rig.counts(), counts, "{name}");
+        // The application hears of what was acknowledged.
+        let acknowledged = || rig.inbox.acknowledged.load(Ordering::Relaxed);
+        until("it is heard of", || acknowledged() == counts[0]).await;
     }
 }
 

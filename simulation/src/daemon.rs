@@ -9,13 +9,13 @@ use runtime_tokio::WallClock;
 use runtime_tokio::link::{LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
-use xiaoo_agent::{Model, ModelConfig, Provider, ToolSet, TurnLimits};
-use xiaoo_app::pipeline::policy::Policy;
-use xiaoo_app::pipeline::{Counters, Pipeline, Settings};
+use xiaoo_agent::{Model, ModelConfig, Provider, ToolSet};
+use xiaoo_app::agents::{Agent, Agents};
+use xiaoo_app::pipeline::{Pipeline, Settings};
 use xiaoo_app::stages::Stages;
 use xiaoo_store::{Health, MemoryDisk, Store, StoreGuard, StoreOptions, limits};
 
@@ -126,32 +126,30 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
     );
     let (identity, known) = watch::channel(None);
     let health = store.health_changes();
-    let pipeline = Arc::new(Pipeline {
+    let tools = ToolSet::new()
+        .with(Note(world.clone()))
+        .expect("the tool is sound");
+    let mut agent = Agent::plain(
+        "main",
+        model.expect("the model can be asked").into(),
+        tools,
+        "Answer.",
+    );
+    agent.limits.turn_timeout = TURN_TIMEOUT;
+    let settings = Settings {
+        turns_max: plan.turns_max,
+        message_age_max: Some(MESSAGE_AGE_MAX),
+        ..Settings::usual(APP_ID, "feishu")
+    };
+    let pipeline = Arc::new(Pipeline::new(
         store,
         api,
-        model: model.expect("the model can be asked"),
-        tools: ToolSet::new()
-            .with(Note(world.clone()))
-            .expect("the tool is sound"),
-        settings: Settings {
-            app_id: APP_ID.into(),
-            instance: "feishu".into(),
-            policy: Policy::default(),
-            reaction: Some("Get".into()),
-            progress_card: true,
-            system_prompt: "Answer.".into(),
-            turn_limits: TurnLimits::default(),
-            turns_max: plan.turns_max,
-            turn_timeout: TURN_TIMEOUT,
-            message_age_max: Some(MESSAGE_AGE_MAX),
-            late_notice: true,
-        },
-        clock: clock.clone(),
-        identity: known,
-        lanes_bell: Notify::new(),
-        outbox_bell: Notify::new(),
-        counters: Counters::default(),
-    });
+        Agents::one(agent),
+        settings,
+        clock.clone(),
+        known,
+        None,
+    ));
     let link = (!plan.webhook).then(|| {
         let options = LinkOptions {
             core: proto_core::Config {

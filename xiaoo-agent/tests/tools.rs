@@ -413,12 +413,14 @@ async fn where_nothing_can_be_contained_nothing_is_run() {
     let desk = Desk::new();
     let helper = env!("CARGO_BIN_EXE_sandbox-helper");
     let script = desk.all.path().join("without-landlock");
-    fs::write(
-        &script,
-        format!("#!/bin/sh\nexec {helper} without-landlock {helper} \"$@\"\n"),
-    )
-    .unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let draft = desk.all.path().join("draft");
+    let line = format!("#!/bin/sh\nexec {helper} without-landlock {helper} \"$@\"\n");
+    fs::write(&draft, line).unwrap();
+    // Another process writes it: a file that this one has written can't be run while a test
+    // beside this one forks.
+    let mut install = std::process::Command::new("install");
+    let installed = install.args(["-m", "755"]).args([&draft, &script]).status();
+    assert!(installed.unwrap().success());
     let shell = Shell::new(Sandbox::new(&script), ShellSettings::default());
     let desk = Desk {
         tools: ToolSet::new().with(shell).unwrap(),

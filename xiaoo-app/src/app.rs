@@ -101,7 +101,7 @@ impl App {
                 model = bot.pipeline.agents.default_agent().models.first().config().model,
                 "the daemon runs"
             );
-            let (bot, events) = bot.start(&stop);
+            let (bot, events) = bot.start();
             router = router.merge(events);
             running.push(bot);
         }

@@ -13,7 +13,6 @@ use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
 
 use crate::agents::Agents;
@@ -23,7 +22,7 @@ use crate::config::{
 };
 use crate::pipeline::budget::Budgets;
 use crate::pipeline::policy::{self, ChatRule, Policy};
-use crate::pipeline::{FileLimits, Pipeline, Settings, SharedPipeline, recovery};
+use crate::pipeline::{FileLimits, Pipeline, Settings, SharedPipeline};
 use crate::stages::Stages;
 use crate::store;
 
@@ -133,8 +132,7 @@ impl Bot {
     }
 
     /// Starts it, and gives the routes that it answers.
-    #[must_use]
-    pub fn start(self, stop: &CancellationToken) -> (RunningBot, Router) {
+    pub fn start(self) -> (RunningBot, Router) {
         let link = self.link_status.clone().map(|status| {
             let http = HttpOptions {
                 ca_file: self.feishu.ca_file.clone(),
@@ -169,15 +167,6 @@ impl Bot {
             ),
             None => webhook::disabled(&routes),
         };
-        if let Some(gap_max) = self.feishu.recover_after {
-            tokio::spawn(recovery::run(
-                Arc::clone(&self.pipeline),
-                Arc::clone(stages.admission()),
-                self.link_status,
-                gap_max,
-                stop.clone(),
-            ));
-        }
         let running = RunningBot {
             pipeline: self.pipeline,
             stages,
@@ -247,6 +236,7 @@ fn settings(feishu: &FeishuConfig, limits: &LimitsConfig, tools: &ToolsConfig) -
             file_bytes_max: limits.file_bytes_max,
             conversation_bytes_max: limits.conversation_bytes_max,
         },
+        recover_after: feishu.recover_after,
     }
 }
 

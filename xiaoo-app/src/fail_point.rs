@@ -7,6 +7,7 @@
 pub const NAMES: &[&str] = &[
     "admit.before_commit",
     "admit.after_commit",
+    "admit.acknowledged",
     "sign.reaction_shown",
     "sign.card_shown",
     "model.replied",

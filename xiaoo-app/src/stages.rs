@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::pipeline::admission::Admission;
-use crate::pipeline::{SharedPipeline, identity, lanes, outbox};
+use crate::pipeline::{SharedPipeline, identity, lanes, outbox, recovery};
 
 /// How long the outbox goes on sending when the daemon stops.
 const LAST_SENDS: Duration = Duration::from_secs(5);
@@ -75,6 +75,15 @@ impl Stages {
         ));
         tasks.spawn(ring(Arc::clone(&pipeline), no_sends.clone()));
         tasks.spawn(prune(Arc::clone(&pipeline), background.clone()));
+        if let Some(gap_max) = pipeline.settings.recover_after {
+            tasks.spawn(recovery::run(
+                Arc::clone(&pipeline),
+                Arc::clone(&admission),
+                link.as_ref().map(|(_, status)| status.clone()),
+                gap_max,
+                background.clone(),
+            ));
+        }
         let link = link.map(|(options, status)| {
             tokio::spawn(link::run(
                 options,

@@ -1,5 +1,5 @@
 //! How many events a second the store takes in, each durable before it is answered:
-//! 64 producers, bodies of 1 KiB, five events to a conversation.
+//! 64 producers, bodies of 1.2 KB, five events to a conversation.
 //!
 //! ```text
 //! cargo run --release -p xiaoo-store --example intake                  both engines
@@ -99,7 +99,7 @@ async fn produce(
             work: Some(NewTurn {
                 conversation: format!("oc-{run}-{producer}-{}", n / 5),
                 kind: "message".to_owned(),
-                body: vec![b'x'; 1_024].into(),
+                body: vec![b'x'; 1_200].into(),
                 urgent: false,
             }),
         };

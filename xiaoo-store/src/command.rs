@@ -12,7 +12,7 @@ use crate::limits::{
 use crate::note::{Note, NotePut, PutNote};
 use crate::types::{
     Admission, Claim, ConversationStats, Fenced, HistoryRow, NewEvent, OutboxKey, OutboxRow,
-    Outcome, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    Outcome, Sign, Silence, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 
 /// A write. Each is done whole or not at all.
@@ -85,6 +85,7 @@ pub(crate) enum Question {
     Stats,
     Whereabouts {
         app: String,
+        silence: Silence,
         conversations_max: usize,
     },
 }
@@ -107,6 +108,10 @@ pub(crate) enum Answer {
     Turns(Vec<Turn>),
     Whereabouts(Whereabouts),
 }
+
+/// What the name of an event begins with that says: until then everything was read
+/// back. No platform names its events so.
+pub(crate) const MENDED: &str = "mended:";
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]

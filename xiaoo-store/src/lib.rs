@@ -176,7 +176,7 @@ pub use reader::{
 pub use store::{Store, StoreGuard, StoreOptions};
 pub use types::{
     Admission, Body, Claim, ConversationStats, DuplicateKey, Fenced, Health, HistoryRow, NewEvent,
-    NewHistory, NewOutbox, NewTurn, OutboxKey, OutboxRow, Outcome, RunningTurn, Sign, Signs, Step,
-    StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    NewHistory, NewOutbox, NewTurn, OutboxKey, OutboxRow, Outcome, RunningTurn, Sign, Signs,
+    Silence, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 pub use url::{PostgresUrl, StoreUrl, StoreUrlError};

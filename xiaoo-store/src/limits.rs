@@ -27,8 +27,9 @@ pub const TURN_HISTORY_MAX: usize = 512;
 /// Most outbox rows one turn may add: a long answer in parts, files, a card.
 pub const TURN_OUTBOX_MAX: usize = 128;
 
-/// Most steps one turn may record; a loop that needs more is not getting anywhere.
-pub const TURN_STEPS_MAX: usize = 1_024;
+/// Most steps one turn may record: twenty questions with thirty-two calls each, of which the
+/// start and the result are steps. A loop that needs more is not getting anywhere.
+pub const TURN_STEPS_MAX: usize = 2_048;
 
 /// Bytes that the steps of one turn may hold together, since a run that goes on
 /// reads them all at once.

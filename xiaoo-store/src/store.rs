@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::call::Delivery;
-use crate::command::{Answer, Bounds, Command, Question, detail};
+use crate::command::{Answer, Bounds, Command, MENDED, Question, detail};
 use crate::desk::{Desk, Threads};
 use crate::error::{OpenError, StoreError};
 use crate::limits::{self, DETAIL_BYTES_MAX, NAME_BYTES_MAX};
@@ -20,7 +20,7 @@ use crate::postgres;
 use crate::sqlite;
 use crate::types::{
     Admission, Claim, ConversationStats, Fenced, Health, HistoryRow, NewEvent, OutboxKey,
-    OutboxRow, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
+    OutboxRow, Sign, Silence, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult, Whereabouts,
 };
 use crate::url::StoreUrl;
 
@@ -376,8 +376,9 @@ impl Store {
         Ok(stats)
     }
 
-    /// Where the app's world was left, with so many conversations at most. Looks
-    /// at every conversation: a question for a start, not for every minute.
+    /// Where the app's world was left before the first such silence, with so many
+    /// conversations at most. Looks at every event and conversation: a question for a
+    /// start, not for every minute.
     ///
     /// # Errors
     ///
@@ -385,16 +386,41 @@ impl Store {
     pub async fn whereabouts(
         &self,
         app: &str,
+        silence: Silence,
         conversations_max: usize,
     ) -> Result<Whereabouts, StoreError> {
         let question = Question::Whereabouts {
             app: app.to_owned(),
+            silence,
             conversations_max,
         };
         let Answer::Whereabouts(whereabouts) = self.read(question).await? else {
             return Err(mixed_up());
         };
         Ok(whereabouts)
+    }
+
+    /// Remembers that whatever was missed until then has been taken in: silences that
+    /// began before are not found again, whoever asks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::admit`].
+    pub async fn mended(&self, app: &str, until_ms: i64) -> Result<(), StoreError> {
+        let mark = NewEvent {
+            app: app.to_owned(),
+            event_id: format!("{MENDED}{until_ms}"),
+            message_id: None,
+            received_ms: until_ms,
+            work: None,
+        };
+        self.admit(mark).await.map(drop)
+    }
+
+    /// The patience of [`Store::admit`].
+    #[must_use]
+    pub fn admit_deadline(&self) -> Duration {
+        self.admit_deadline
     }
 
     /// Whether other daemons may work on the same turns: a run that was cut off may be

@@ -309,8 +309,10 @@ pub struct OutboxRow {
     pub kind: String,
     /// What to send and where to.
     pub body: Body,
-    /// When the first try began, which may be this one. The platform's memory of
-    /// a uuid is short: an old row's fate must be looked up before it is resent.
+    /// When the first try began, which may be this one, by the clock of who took the
+    /// row. The platform's memory of a uuid is short: an old row's fate must be looked
+    /// up before it is resent. Daemons that share a server may go by clocks that
+    /// differ, so how long ago it was is the server's word.
     pub first_try_at_ms: i64,
     /// Why the last try failed; `None` on the first, and after a crash.
     pub error: Option<String>,
@@ -394,11 +396,24 @@ pub enum Health {
     },
 }
 
+/// A time in which no event of an app came in, as it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// When it began at the earliest: what was before is known to be well.
+    pub since_ms: i64,
+    /// When it is still going on, if it is.
+    pub until_ms: i64,
+    /// How long it was at least, and a little longer.
+    pub longer_than_ms: i64,
+}
+
 /// Where the world was left: what to look at after an outage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whereabouts {
-    /// When the app's last event came in, Unix milliseconds.
-    pub last_received_ms: Option<i64>,
-    /// Conversations that remember something, the one that spoke last first.
+    /// When the first such silence began that nobody has mended; never before the
+    /// store itself remembers anything.
+    pub silent_since_ms: Option<i64>,
+    /// Conversations that remember something, the one that spoke last first; none
+    /// when there was no silence.
     pub conversations: Vec<String>,
 }

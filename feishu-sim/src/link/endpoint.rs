@@ -3,8 +3,9 @@
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
+use proto_core::{EndpointAnswer, EndpointData};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::faults::{FaultKind, Point};
 use crate::lock::lock;
@@ -27,7 +28,7 @@ struct Credentials {
 pub(crate) async fn endpoint(shared: &Shared, body: &Bytes) -> Response {
     lock(&shared.log).counts.endpoint_calls += 1;
     shared.changes.touch();
-    let mut config = Some(json!(shared.config.client_config));
+    let mut client_config = Some(shared.config.client_config.stated());
     for fault in shared.strike(Point::Endpoint, "endpoint") {
         match fault {
             FaultKind::EndpointCode { code } => return refusal(code, "scripted refusal"),
@@ -37,7 +38,7 @@ pub(crate) async fn endpoint(shared: &Shared, body: &Bytes) -> Response {
             FaultKind::EndpointHang => return hang(shared).await,
             FaultKind::EndpointCut => return cut(),
             FaultKind::EndpointGarbage => return text_response(200, "<html>not the answer</html>"),
-            FaultKind::EndpointNoConfig => config = None,
+            FaultKind::EndpointNoConfig => client_config = None,
             other => tracing::debug!(?other, "fault has no meaning here"),
         }
     }
@@ -69,15 +70,28 @@ pub(crate) async fn endpoint(shared: &Shared, body: &Bytes) -> Response {
         "ws://{}/ws/v2?fpid=493&aid=552564&device_id={}&access_key={}&service_id={}&ticket={}",
         shared.address, ticket.device_id, ticket.access_key, ticket.service_id, ticket.ticket
     );
-    let mut data = json!({"URL": url});
-    if let (Some(config), Some(data)) = (config, data.as_object_mut()) {
-        data.insert("ClientConfig".to_owned(), config);
-    }
-    json_response(StatusCode::OK, &json!({"code": 0, "msg": "", "data": data}))
+    answer(&EndpointAnswer {
+        code: 0,
+        msg: Some(""),
+        data: Some(EndpointData {
+            url: Some(&url),
+            client_config,
+        }),
+    })
 }
 
 /// Always with a `data` object: the official Node client takes it apart unasked.
 fn refusal(code: i64, msg: &str) -> Response {
-    let body: Value = json!({"code": code, "msg": msg, "data": {}});
-    json_response(StatusCode::OK, &body)
+    answer(&EndpointAnswer {
+        code,
+        msg: Some(msg),
+        data: Some(EndpointData {
+            url: None,
+            client_config: None,
+        }),
+    })
+}
+
+fn answer(answer: &EndpointAnswer<&str>) -> Response {
+    json_response(StatusCode::OK, &json!(answer))
 }

@@ -66,7 +66,11 @@ pub(super) fn pong(service: i32, payload: Option<&[u8]>) -> Vec<u8> {
 
 /// Payload of a pong.
 pub(super) fn config_payload(config: &ClientConfig) -> Vec<u8> {
-    serde_json::to_vec(config).unwrap_or_default()
+    let mut payload = Vec::new();
+    // A Vec has room for everything.
+    let written = config.stated().write_json(&mut payload);
+    debug_assert!(written.is_ok(), "a Vec grows");
+    payload
 }
 
 /// A frame without its required fields: only a `type=event` header.

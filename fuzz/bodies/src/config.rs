@@ -62,11 +62,14 @@ fn is_usable(config: &Config) {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         client(&HttpOptions::default()).expect("a client of the machine's defaults")
     });
-    let _ = config.turn_limits();
-    let model = Model::new(CLIENT.clone(), config.model_config());
-    assert!(model.is_ok(), "no request can be made: {model:?}");
-    if let Some(feishu) = &config.feishu {
-        let _ = feishu.host_policy();
+    for agent in &config.agents {
+        for model in config.llm.model_configs(agent.model.as_deref()) {
+            let model = Model::new(CLIENT.clone(), model);
+            assert!(model.is_ok(), "no request can be made: {model:?}");
+        }
+    }
+    for bot in &config.channels {
+        let _ = bot.host_policy();
     }
 }
 

@@ -36,7 +36,7 @@ use backoff::Backoff;
 use parts::{Part, Reassembly, Taken};
 
 use crate::endpoint::{
-    ClientConfig, EndpointGrant, EndpointReply, HandshakeRefusal, RawClientConfig, Refusal,
+    ClientConfig, EndpointGrant, EndpointReply, HandshakeRefusal, Refusal, StatedConfig,
 };
 use crate::wire::{Frame, Method, encode_ping, header};
 use crate::{Buffer, Config, Instant};
@@ -190,7 +190,7 @@ impl<M: Memory> Connection<M> {
         match (frame.method, frame.kind()) {
             (Method::Control, "pong") => {
                 self.stats.pongs += 1;
-                if let Some(config) = frame.payload.and_then(ClientConfig::parse) {
+                if let Some(config) = frame.payload.and_then(StatedConfig::of_pong) {
                     self.reconfigure(now, config);
                 }
                 None
@@ -377,34 +377,22 @@ impl<M: Memory> Connection<M> {
     /// at one time, the first in the order of [`Timer`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let (mut reconnect, mut connect, mut stable, mut ping, mut pong) =
-            (None, None, None, None, None);
-        match self.phase {
-            Phase::Waiting { until } => reconnect = Some(until),
-            Phase::Discovering { give_up } | Phase::Dialing { give_up } => connect = Some(give_up),
-            Phase::Open(link) => {
-                (stable, ping, pong) = (link.stable_at, Some(link.ping_at), link.pong_by);
+        let mut first = match self.phase {
+            Phase::Waiting { until } => Some((until, Timer::Reconnect)),
+            Phase::Discovering { give_up } | Phase::Dialing { give_up } => {
+                Some((give_up, Timer::Connect))
             }
-            Phase::Fatal | Phase::Closed => {}
-        }
-        [
-            (reconnect, Timer::Reconnect),
-            (connect, Timer::Connect),
-            (stable, Timer::Stable),
-            (ping, Timer::Ping),
-            (pong, Timer::Pong),
-            (
-                self.acks.deadline(self.config.ack_timeout, &self.memory),
-                Timer::Ack,
-            ),
-            (
-                Reassembly::deadline(self.config.reassembly_timeout, &self.memory),
-                Timer::Reassembly,
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(due, timer)| Some((due?, timer)))
-        .min()
+            Phase::Open(link) => {
+                let stable = link.stable_at.map(|due| (due, Timer::Stable));
+                let ping = sooner(stable, Some(link.ping_at), Timer::Ping);
+                sooner(ping, link.pong_by, Timer::Pong)
+            }
+            Phase::Fatal | Phase::Closed => None,
+        };
+        let ack = self.acks.deadline(self.config.ack_timeout, &self.memory);
+        first = sooner(first, ack, Timer::Ack);
+        let parts = Reassembly::deadline(self.config.reassembly_timeout, &self.memory);
+        sooner(first, parts, Timer::Reassembly)
     }
 
     /// Where the machine stands.
@@ -551,8 +539,8 @@ impl<M: Memory> Connection<M> {
 
     /// New intervals count from now on; a shorter ping interval also for the
     /// ping that is already planned.
-    fn reconfigure(&mut self, now: Instant, raw: RawClientConfig) {
-        let config = self.server.updated(raw);
+    fn reconfigure(&mut self, now: Instant, stated: StatedConfig) {
+        let config = self.server.updated(stated);
         if config == self.server {
             return;
         }
@@ -620,6 +608,20 @@ impl<M: Memory> Connection<M> {
             self.outputs.pop_front();
         }
         let _ = self.outputs.push_back(queued);
+    }
+}
+
+/// Of two timers the one that is due first; `first` also where both are at one
+/// time.
+fn sooner(
+    first: Option<(Instant, Timer)>,
+    due: Option<Instant>,
+    timer: Timer,
+) -> Option<(Instant, Timer)> {
+    match (first, due) {
+        (Some((before, _)), Some(due)) if before <= due => first,
+        (_, Some(due)) => Some((due, timer)),
+        (_, None) => first,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A message event, read in the pass that checks it.
 
-use crate::json::{Json, JsonError, JsonStr, Scanner, members};
+use crate::json::{Items, Json, JsonStr, Scanner, members};
 
 /// A message as it was pushed, borrowed from its event. An id that is empty
 /// there is `None` here. What it says is told by [`Message::normalize`].
@@ -103,16 +103,12 @@ impl<'a> Message<'a> {
     }
 
     /// Who is mentioned, in order. See [`Mention::key`] for everyone.
-    pub fn mentions(&self) -> impl Iterator<Item = Mention<'a>> + use<'a> {
-        let MentionList { first, len, list } = self.mentions;
-        let beyond = list.filter(|_| len > MENTIONS_AT_HAND).into_iter();
-        let beyond = beyond
-            .flat_map(Json::items)
-            .filter(|entry| entry.is_object())
-            .skip(MENTIONS_AT_HAND)
-            // Checked before, so this cannot fail.
-            .filter_map(|entry| Mention::read(&mut entry.scanner()).ok());
-        first.into_iter().take(len).chain(beyond)
+    pub fn mentions(&self) -> impl Iterator<Item = Mention<'a>> + use<'_, 'a> {
+        Mentions {
+            of: &self.mentions,
+            place: 0,
+            walk: None,
+        }
     }
 
     /// The mentions that are looked at without a walk over the list.
@@ -131,134 +127,167 @@ impl<'a> Message<'a> {
             body: Body::Content(Some(JsonStr::verbatim(content)).filter(|text| !text.is_empty())),
             ..Self::default()
         };
-        if mentions.is_array() && message.mentions.read(&mut mentions.scanner()).is_err() {
+        if mentions.is_array() {
             // A document that was checked cannot fail.
-            message.mentions = MentionList::default();
+            message.mentions.read(&mut mentions.scanner());
         }
         message
     }
 
     /// Reads `event` into an empty message; false if there is no message in it.
     /// Either way the value is consumed.
-    pub(super) fn read(&mut self, event: &mut Scanner<'a>) -> Result<bool, JsonError> {
-        let mark = event.mark()?;
+    pub(super) fn read(&mut self, event: &mut Scanner<'a>) -> bool {
+        let mark = event.mark();
         let (mut is_schema_2, mut is_schema_1) = (false, false);
         members!(event {
-            "sender" => self.read_sender(event)?,
-            "message" => is_schema_2 = self.read_schema_2(event)?,
-            "open_message_id" => is_schema_1 = event.value()?.is_some(),
+            "sender" => self.read_sender(event),
+            "message" => is_schema_2 = self.read_schema_2(event),
+            "open_message_id" => is_schema_1 = event.value().is_some(),
         });
         if is_schema_1 && !is_schema_2 {
-            self.read_schema_1(event.since(mark))?;
+            self.read_schema_1(event.since(mark));
         }
-        Ok(is_schema_1 || is_schema_2)
+        is_schema_1 || is_schema_2
     }
 
-    fn read_sender(&mut self, sender: &mut Scanner<'a>) -> Result<(), JsonError> {
+    fn read_sender(&mut self, sender: &mut Scanner<'a>) {
         (self.sender_open_id, self.sender_app_id, self.sender_type) = (None, None, None);
         members!(sender {
             "sender_id" => members!(sender {
-                "union_id" => sender.skip()?,
-                "user_id" => sender.skip()?,
-                "open_id" => self.sender_open_id = sender.text()?,
-                "app_id" => self.sender_app_id = sender.text()?,
+                "union_id" => sender.skip(),
+                "user_id" => sender.skip(),
+                "open_id" => self.sender_open_id = sender.text(),
+                "app_id" => self.sender_app_id = sender.text(),
             }),
-            "sender_type" => self.sender_type = sender.text()?,
-            "tenant_key" => sender.skip()?,
+            "sender_type" => self.sender_type = sender.text(),
+            "tenant_key" => sender.skip(),
         });
-        Ok(())
     }
 
-    fn read_schema_2(&mut self, message: &mut Scanner<'a>) -> Result<bool, JsonError> {
-        if message.token()? == b'n' {
-            return message.skip().map(|()| false);
+    fn read_schema_2(&mut self, message: &mut Scanner<'a>) -> bool {
+        if message.token() == b'n' {
+            message.skip();
+            return false;
         }
         members!(message {
-            "message_id" => self.message_id = message.text()?,
-            "root_id" => self.root_id = message.text()?,
-            "parent_id" => self.parent_id = message.text()?,
-            "create_time" => self.create_time_ms = message.integer()?,
-            "update_time" => message.skip()?,
-            "chat_id" => self.chat_id = message.text()?,
-            "thread_id" => self.thread_id = message.text()?,
-            "chat_type" => self.chat_type = message.text()?,
-            "message_type" => self.message_type = message.text()?,
-            "content" => self.body = Body::Content(message.text()?),
-            "mentions" => self.mentions.read(message)?,
-            "user_agent" => message.skip()?,
+            "message_id" => self.message_id = message.text(),
+            "root_id" => self.root_id = message.text(),
+            "parent_id" => self.parent_id = message.text(),
+            "create_time" => self.create_time_ms = message.integer(),
+            "update_time" => message.skip(),
+            "chat_id" => self.chat_id = message.text(),
+            "thread_id" => self.thread_id = message.text(),
+            "chat_type" => self.chat_type = message.text(),
+            "message_type" => self.message_type = message.text(),
+            "content" => self.body = Body::Content(message.text()),
+            "mentions" => self.mentions.read(message),
+            "user_agent" => message.skip(),
         });
-        Ok(true)
+        true
     }
 
-    fn read_schema_1(&mut self, event: Json<'a>) -> Result<(), JsonError> {
+    fn read_schema_1(&mut self, event: Json<'a>) {
         let (mut mentions_bot, mut text_without_at_bot) = (false, None);
         let message = &mut event.scanner();
         members!(message {
-            "root_id" => self.root_id = message.text()?,
-            "parent_id" => self.parent_id = message.text()?,
-            "open_chat_id" => self.chat_id = message.text()?,
-            "chat_type" => self.chat_type = message.text()?,
-            "msg_type" => self.message_type = message.text()?,
-            "open_id" => self.sender_open_id = message.text()?,
-            "open_message_id" => self.message_id = message.text()?,
-            "is_mention" => mentions_bot = message.value()?.and_then(Json::as_bool) == Some(true),
-            "text_without_at_bot" => text_without_at_bot = message.text()?,
+            "root_id" => self.root_id = message.text(),
+            "parent_id" => self.parent_id = message.text(),
+            "open_chat_id" => self.chat_id = message.text(),
+            "chat_type" => self.chat_type = message.text(),
+            "msg_type" => self.message_type = message.text(),
+            "open_id" => self.sender_open_id = message.text(),
+            "open_message_id" => self.message_id = message.text(),
+            "is_mention" => mentions_bot = message.value().and_then(Json::as_bool) == Some(true),
+            "text_without_at_bot" => text_without_at_bot = message.text(),
         });
         self.body = Body::Flat {
             event,
             mentions_bot,
             text_without_at_bot,
         };
-        Ok(())
     }
 }
 
 impl<'a> MentionList<'a> {
-    fn read(&mut self, list: &mut Scanner<'a>) -> Result<(), JsonError> {
+    fn read(&mut self, list: &mut Scanner<'a>) {
         self.len = 0;
-        let mark = list.mark()?;
-        let mut more = list.open(b'[')?;
+        let mark = list.mark();
+        let mut more = list.open(b'[');
         while more {
-            if list.token()? == b'{' {
-                let mention = Mention::read(list)?;
+            if list.token() == b'{' {
+                let mention = Mention::read(list);
                 if let Some(place) = self.first.get_mut(self.len) {
                     *place = mention;
                 }
                 self.len += 1;
             } else {
-                list.skip()?;
+                list.skip();
             }
-            more = list.more(b']')?;
+            more = list.more(b']');
         }
         self.list = Some(list.since(mark));
-        Ok(())
+    }
+}
+
+/// Iterator over a message's mentions.
+struct Mentions<'m, 'a> {
+    of: &'m MentionList<'a>,
+    place: usize,
+    /// The list again, for those that are not at hand, and how many mentions
+    /// were passed there.
+    walk: Option<(Items<'a>, usize)>,
+}
+
+impl<'a> Iterator for Mentions<'_, 'a> {
+    type Item = Mention<'a>;
+
+    fn next(&mut self) -> Option<Mention<'a>> {
+        let place = self.place;
+        if place >= self.of.len {
+            return None;
+        }
+        self.place += 1;
+        if let Some(mention) = self.of.first.get(place) {
+            return Some(*mention);
+        }
+        let list = self.of.list?;
+        let (items, passed) = self.walk.get_or_insert_with(|| (list.items(), 0));
+        loop {
+            let entry = items.next()?;
+            if entry.is_object() {
+                *passed += 1;
+            }
+            if *passed > place {
+                return Some(Mention::read(&mut entry.scanner()));
+            }
+        }
     }
 }
 
 impl<'a> Mention<'a> {
-    fn read(mention: &mut Scanner<'a>) -> Result<Self, JsonError> {
+    fn read(mention: &mut Scanner<'a>) -> Self {
         let mut read = Self::default();
         members!(mention {
-            "key" => read.key = mention.text()?,
-            "id" => read.open_id = read_open_id(mention)?,
-            "name" => read.name = mention.text()?,
-            "tenant_key" => mention.skip()?,
-            "mentioned_type" => mention.skip()?,
+            "key" => read.key = mention.text(),
+            "id" => read.open_id = read_open_id(mention),
+            "name" => read.name = mention.text(),
+            "tenant_key" => mention.skip(),
+            "mentioned_type" => mention.skip(),
         });
-        Ok(read)
+        read
     }
 }
 
 /// In a message that was fetched, `id` is the open_id itself.
-fn read_open_id<'a>(id: &mut Scanner<'a>) -> Result<Option<JsonStr<'a>>, JsonError> {
-    if id.token()? == b'"' {
+fn read_open_id<'a>(id: &mut Scanner<'a>) -> Option<JsonStr<'a>> {
+    if id.token() == b'"' {
         return id.text();
     }
     let mut open_id = None;
     members!(id {
-        "union_id" => id.skip()?,
-        "user_id" => id.skip()?,
-        "open_id" => open_id = id.text()?,
+        "union_id" => id.skip(),
+        "user_id" => id.skip(),
+        "open_id" => open_id = id.text(),
     });
-    Ok(open_id)
+    open_id
 }

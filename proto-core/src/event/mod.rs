@@ -5,7 +5,9 @@ mod message;
 pub(crate) use message::Body;
 pub use message::{Mention, Message};
 
-use crate::json::{Json, JsonError, JsonStr, Scanner, members};
+use core::fmt::{self, Display as _};
+
+use crate::json::{Json, JsonError, JsonStr, Scanner, members, whole};
 
 /// One event as Feishu pushes it, borrowed from its JSON.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +76,16 @@ pub enum EventKind<'a> {
 #[non_exhaustive]
 pub enum EventError {
     /// Not JSON.
-    #[error("not JSON: {0}")]
+    #[error(fmt = fmt_not_json)]
     Json(#[from] JsonError),
     /// JSON of another shape.
     #[error("no event: neither `header`, `event`, `action` nor a `challenge` is there")]
     Shape,
+}
+
+fn fmt_not_json(error: &JsonError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("not JSON: ")?;
+    error.fmt(f)
 }
 
 impl<'a> Event<'a> {
@@ -88,7 +95,7 @@ impl<'a> Event<'a> {
     /// [`EventError`] when the bytes are no event of any schema.
     pub fn parse(body: &'a [u8]) -> Result<Self, EventError> {
         let mut envelope = Envelope::default();
-        envelope.read(Scanner::new(body)?)?;
+        envelope.read(Scanner::new(body))?;
         envelope.as_event()
     }
 
@@ -153,18 +160,18 @@ impl<'a> Envelope<'a> {
     /// Reads a body into an empty envelope: one pass, whatever it is.
     pub(crate) fn read(&mut self, mut body: Scanner<'a>) -> Result<(), JsonError> {
         let body = &mut body;
-        let mark = body.mark()?;
+        let mark = body.mark();
         members!(body {
-            "schema" => body.skip()?,
-            "header" => self.header = Header::read(body)?,
-            "event" => self.read_event(body)?,
-            "uuid" => self.uuid = body.text()?,
-            "ts" => self.ts = body.text()?,
-            "token" => self.token = body.text()?,
-            "type" => self.kind = body.text()?,
-            "challenge" => self.challenge = body.string_value()?,
-            "action" => self.has_action = body.value()?.is_some_and(Json::is_object),
-            "encrypt" => self.encrypt = body.string_value()?,
+            "schema" => body.skip(),
+            "header" => self.header = Header::read(body),
+            "event" => self.read_event(body),
+            "uuid" => self.uuid = body.text(),
+            "ts" => self.ts = body.text(),
+            "token" => self.token = body.text(),
+            "type" => self.kind = body.text(),
+            "challenge" => self.challenge = body.string_value(),
+            "action" => self.has_action = body.value().is_some_and(Json::is_object),
+            "encrypt" => self.encrypt = body.string_value(),
         });
         self.document = Some(body.since(mark));
         body.finish()
@@ -181,21 +188,20 @@ impl<'a> Envelope<'a> {
     }
 
     /// The header nearly always comes first, and then this one pass tells all.
-    fn read_event(&mut self, body: &mut Scanner<'a>) -> Result<(), JsonError> {
-        let mark = body.mark()?;
+    fn read_event(&mut self, body: &mut Scanner<'a>) {
+        let mark = body.mark();
         self.read = None;
         if self.header.as_ref().is_some_and(Header::is_of_message) {
             self.message = Message::default();
-            self.read = Some(if self.message.read(body)? {
+            self.read = Some(if self.message.read(body) {
                 Content::Message
             } else {
                 Content::Nothing
             });
         } else {
-            body.skip()?;
+            body.skip();
         }
         self.event = Some(body.since(mark)).filter(|event| !event.is_null());
-        Ok(())
     }
 
     pub(crate) fn as_event(&self) -> Result<Event<'a>, EventError> {
@@ -273,20 +279,21 @@ impl<'a> Envelope<'a> {
 
 impl<'a> Header<'a> {
     /// The header, unless something else stands in its place.
-    fn read(value: &mut Scanner<'a>) -> Result<Option<Self>, JsonError> {
-        if value.token()? != b'{' {
-            return value.skip().map(|()| None);
+    fn read(value: &mut Scanner<'a>) -> Option<Self> {
+        if value.token() != b'{' {
+            value.skip();
+            return None;
         }
         let mut header = Self::default();
         members!(value {
-            "event_id" => header.event_id = value.text()?,
-            "token" => header.token = value.text()?,
-            "create_time" => header.create_time_ms = value.integer()?.map(millis),
-            "event_type" => header.event_type = value.text()?,
-            "tenant_key" => header.tenant_key = value.text()?,
-            "app_id" => header.app_id = value.text()?,
+            "event_id" => header.event_id = value.text(),
+            "token" => header.token = value.text(),
+            "create_time" => header.create_time_ms = value.integer().map(millis),
+            "event_type" => header.event_type = value.text(),
+            "tenant_key" => header.tenant_key = value.text(),
+            "app_id" => header.app_id = value.text(),
         });
-        Ok(Some(header))
+        Some(header)
     }
 
     fn is_of_message(&self) -> bool {
@@ -299,7 +306,7 @@ impl<'a> Header<'a> {
 fn message_of(event: Json<'_>) -> Option<Message<'_>> {
     let mut message = Message::default();
     let read = message.read(&mut event.scanner());
-    read.is_ok_and(|is_message| is_message).then_some(message)
+    read.then_some(message)
 }
 
 /// Card callbacks state their time in microseconds, all else in milliseconds.
@@ -314,19 +321,19 @@ const fn millis(time: i64) -> i64 {
 
 /// Schema 1.0 states its time in seconds with a fraction: `1772446123.707071`.
 fn seconds_as_millis(text: JsonStr<'_>) -> Option<i64> {
-    let (seconds, fraction) = text
-        .raw()
-        .split_once('.')
-        .unwrap_or_else(|| (text.raw(), ""));
-    let mut millis = 0;
-    for digit in fraction.chars().chain("000".chars()).take(3) {
-        millis = millis * 10 + i64::from(digit.to_digit(10)?);
+    let text = text.raw();
+    let point = text.bytes().position(|byte| byte == b'.');
+    let point = point.unwrap_or(text.len());
+    let mut millis = whole(text.get(..point)?)?;
+    for place in 1..=3 {
+        let digit = match text.as_bytes().get(point + place) {
+            Some(digit @ b'0'..=b'9') => i64::from(digit - b'0'),
+            Some(_) => return None,
+            None => 0,
+        };
+        millis = millis.checked_mul(10)?.checked_add(digit)?;
     }
-    seconds
-        .parse::<i64>()
-        .ok()?
-        .checked_mul(1000)?
-        .checked_add(millis)
+    Some(millis)
 }
 
 fn kind_of<'a>(event_type: Option<JsonStr<'a>>, event: Json<'a>) -> EventKind<'a> {

@@ -37,10 +37,18 @@ fn short_plain_len(bytes: &[u8]) -> usize {
 #[inline]
 pub(crate) fn string_marks(block: [u8; BLOCK]) -> u32 {
     let bytes = u8x16::new(block);
-    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-    let quote = bytes.simd_eq(u8x16::splat(b'"'));
+    // Two bits swapped, the quote stands right behind the control characters.
+    let folded = bytes ^ u8x16::splat(b'"' ^ b' ');
+    let low = folded.min(u8x16::splat(b' ')).simd_eq(folded);
     let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
-    (control | quote | backslash).to_bitmask()
+    (low | backslash).to_bitmask()
+}
+
+/// How many bytes two blocks begin with in common.
+#[inline]
+pub(crate) fn same_len(one: [u8; BLOCK], other: [u8; BLOCK]) -> u32 {
+    let same = u8x16::new(one).simd_eq(u8x16::new(other));
+    same.to_bitmask().trailing_ones()
 }
 
 /// Marks the bytes that are `wanted`.

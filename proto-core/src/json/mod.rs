@@ -12,26 +12,35 @@ mod scan;
 mod text;
 
 pub(crate) use block::{BLOCK, find, marks_of};
-pub(crate) use keys::{Guess, Spelled, members, place_of, spelled};
-pub(crate) use scan::Scanner;
+pub(crate) use keys::{Spelled, members, place_of};
+pub(crate) use scan::{Scanner, whole};
 pub use text::JsonStr;
 pub(crate) use text::{Name, Piece, short_escape, unescape, write_escaped};
 
 use core::fmt;
+
+use crate::decimal::fmt_at;
 
 /// A value of a checked document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Json<'a>(&'a str);
 
 /// Why bytes are not a JSON document, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} at byte {offset}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonError {
     /// What is wrong.
     pub kind: JsonErrorKind,
     /// Offset of the first byte that does not fit.
     pub offset: usize,
 }
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_at(f, &self.kind, self.offset)
+    }
+}
+
+impl core::error::Error for JsonError {}
 
 /// What is wrong with a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,22 +75,12 @@ impl<'a> Json<'a> {
     /// # Errors
     /// [`JsonError`] when it is not one JSON value.
     pub fn parse(document: &'a [u8]) -> Result<Self, JsonError> {
-        let mut scanner = Scanner::new(document)?;
-        let mark = scanner.mark()?;
-        scanner.skip()?;
-        let value = scanner.since(mark);
-        scanner.finish()?;
-        Ok(value)
+        Scanner::new(document).whole()
     }
 
     /// Checks a document that is known to be UTF-8.
     pub(crate) fn of_text(document: &'a str) -> Option<Self> {
-        let mut scanner = Scanner::of_text(document);
-        let mark = scanner.mark().ok()?;
-        scanner.skip().ok()?;
-        let value = scanner.since(mark);
-        scanner.finish().ok()?;
-        Some(value)
+        Scanner::of_text(document).whole().ok()
     }
 
     /// The value's own text.
@@ -117,7 +116,7 @@ impl<'a> Json<'a> {
     pub fn as_str(self) -> Option<JsonStr<'a>> {
         let text = self.0.strip_suffix('"')?;
         let content = text.strip_prefix('"')?;
-        Some(if content.contains('\\') {
+        Some(if find(content.as_bytes(), b'\\').is_some() {
             JsonStr::escaped(text)
         } else {
             JsonStr::plain(content)
@@ -138,7 +137,12 @@ impl<'a> Json<'a> {
     /// times as strings.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        scan::whole(self.as_str().map_or(self.0, JsonStr::raw))
+        whole(self.as_str().map_or(self.0, JsonStr::raw))
+    }
+
+    /// The whole number, if it is one and not a string.
+    pub(crate) fn as_bare_i64(self) -> Option<i64> {
+        whole(self.0)
     }
 
     /// The members of an object; nothing for other values.
@@ -188,7 +192,7 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0
-            .step(|scanner| Ok((scanner.key()?, next_value(scanner)?)), b'}')
+            .step(|scanner| (scanner.key(), next_value(scanner)), b'}')
     }
 }
 
@@ -204,10 +208,10 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-fn next_value<'a>(scanner: &mut Scanner<'a>) -> Result<Json<'a>, JsonError> {
-    let mark = scanner.mark()?;
-    scanner.skip()?;
-    Ok(scanner.since(mark))
+fn next_value<'a>(scanner: &mut Scanner<'a>) -> Json<'a> {
+    let mark = scanner.mark();
+    scanner.skip();
+    scanner.since(mark)
 }
 
 /// A place in an array or object. The document was checked, so an error cannot
@@ -221,22 +225,17 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn open(value: Json<'a>, bracket: u8) -> Self {
         let mut scanner = value.scanner();
-        let more = value.0.as_bytes().first() == Some(&bracket)
-            && scanner.open(bracket).unwrap_or_default();
+        let more = value.0.as_bytes().first() == Some(&bracket) && scanner.open(bracket);
         Self { scanner, more }
     }
 
-    fn step<T>(
-        &mut self,
-        read: impl FnOnce(&mut Scanner<'a>) -> Result<T, JsonError>,
-        close: u8,
-    ) -> Option<T> {
+    fn step<T>(&mut self, read: impl FnOnce(&mut Scanner<'a>) -> T, close: u8) -> Option<T> {
         if !self.more {
             return None;
         }
-        let found = read(&mut self.scanner).ok();
-        self.more = found.is_some() && self.scanner.more(close).unwrap_or_default();
-        found
+        let found = read(&mut self.scanner);
+        self.more = self.scanner.more(close);
+        Some(found)
     }
 }
 

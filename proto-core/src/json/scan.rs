@@ -4,7 +4,7 @@ use super::block::{plain_len, string_marks};
 use super::keys::Spelled;
 use super::text::{escape_len, short_escape};
 use super::{Json, JsonError, JsonErrorKind, JsonStr};
-use simdutf8::compat::from_utf8;
+use crate::GUESS;
 
 /// How deep arrays and objects may nest: serde_json's bound. Events have about
 /// six levels, cards about twelve. [`Scanner::skip`] keeps a bit per level.
@@ -15,30 +15,42 @@ const DEPTH_MAX: u32 = 127;
 /// Each verb consumes one value or one separator. An object is read as
 ///
 /// ```text
-/// let mut more = scanner.open(b'{')?;
+/// let mut more = scanner.open(b'{');
 /// while more {
-///     let key = scanner.key()?;
-///     scanner.skip()?; // or any other verb for a value
-///     more = scanner.more(b'}')?;
+///     let key = scanner.key();
+///     scanner.skip(); // or any other verb for a value
+///     more = scanner.more(b'}');
 /// }
+/// scanner.finish()?;
 /// ```
+///
+/// What is wrong is said once, in the end: after it the document counts as over,
+/// so that every loop ends, and nothing that was read may be used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    /// The first thing that was wrong.
+    error: Option<JsonError>,
 }
 
 impl<'a> Scanner<'a> {
-    /// # Errors
-    /// [`JsonErrorKind::Utf8`].
-    pub(crate) fn new(document: &'a [u8]) -> Result<Self, JsonError> {
-        match from_utf8(document) {
-            Ok(text) => Ok(Self::of_text(text)),
-            Err(error) => Err(JsonError {
-                kind: JsonErrorKind::Utf8,
-                offset: error.valid_up_to(),
-            }),
+    pub(crate) fn new(document: &'a [u8]) -> Self {
+        let checked = if GUESS {
+            simdutf8::compat::from_utf8(document).map_err(|error| error.valid_up_to())
+        } else {
+            core::str::from_utf8(document).map_err(|error| error.valid_up_to())
+        };
+        match checked {
+            Ok(text) => Self::of_text(text),
+            Err(offset) => Self {
+                error: Some(JsonError {
+                    kind: JsonErrorKind::Utf8,
+                    offset,
+                }),
+                ..Self::of_text("")
+            },
         }
     }
 
@@ -47,58 +59,75 @@ impl<'a> Scanner<'a> {
             text,
             at: 0,
             depth: 0,
+            error: None,
         }
+    }
+
+    /// The whole document, checked.
+    ///
+    /// # Errors
+    /// [`JsonError`] when it is not one JSON value.
+    pub(crate) fn whole(mut self) -> Result<Json<'a>, JsonError> {
+        let mark = self.mark();
+        self.skip();
+        let value = self.since(mark);
+        self.finish()?;
+        Ok(value)
     }
 
     /// Opens the array (`[`) or object (`{`) that stands here: true if there
     /// is anything in it. A value of another kind is passed over.
     #[inline]
-    pub(crate) fn open(&mut self, bracket: u8) -> Result<bool, JsonError> {
-        if !self.stands(bracket)? {
-            self.skip()?;
-            return Ok(false);
+    pub(crate) fn open(&mut self, bracket: u8) -> bool {
+        if !self.stands(bracket) {
+            self.skip();
+            return false;
         }
-        self.enter()?;
+        self.enter();
         // A name stands here more often than the end.
-        if !self.stands(b'"')? && self.peek() == Some(closing(bracket)) {
+        if !self.stands(b'"') && self.peek() == Some(closing(bracket)) {
             self.leave();
-            return Ok(false);
+            return false;
         }
-        Ok(true)
+        true
     }
 
-    /// Goes on behind a member or an item: false if `close` ends them.
+    /// Goes on behind a member or an item: false if `close` ends them, or
+    /// something is wrong.
     #[inline]
-    pub(crate) fn more(&mut self, close: u8) -> Result<bool, JsonError> {
-        if self.stands(b',')? {
+    pub(crate) fn more(&mut self, close: u8) -> bool {
+        if self.stands(b',') {
             self.at += 1;
-            return Ok(true);
+            return true;
         }
         if self.peek() == Some(close) {
             self.leave();
-            return Ok(false);
+        } else {
+            self.unexpected();
         }
-        Err(self.error(JsonErrorKind::Unexpected))
+        false
     }
 
     /// A member's name and the colon behind it.
     #[inline(never)]
-    pub(crate) fn key(&mut self) -> Result<JsonStr<'a>, JsonError> {
-        if self.token()? != b'"' {
-            return Err(self.error(JsonErrorKind::Unexpected));
+    pub(crate) fn key(&mut self) -> JsonStr<'a> {
+        if !self.stands(b'"') {
+            self.unexpected();
+            return JsonStr::EMPTY;
         }
-        let key = self.string()?;
-        if self.token()? != b':' {
-            return Err(self.error(JsonErrorKind::Unexpected));
+        let key = self.string();
+        if self.stands(b':') {
+            self.at += 1;
+        } else {
+            self.unexpected();
         }
-        self.at += 1;
-        Ok(key)
+        key
     }
 
     /// Whether a name stands here, quotes, colon and all. It is passed over. So
     /// near the end that a block does not fit, nobody looks.
-    #[inline]
-    pub(super) fn pass(&mut self, name: &Spelled) -> bool {
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, name: &Spelled) -> bool {
         let rest = self.text.as_bytes().get(self.at..);
         let stands = rest
             .and_then(|rest| rest.first_chunk())
@@ -109,43 +138,52 @@ impl<'a> Scanner<'a> {
         stands
     }
 
+    /// The place of the name that stands here among `names`, or their number.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn place_among(&mut self, names: &'static [&'static str]) -> usize {
+        let key = self.key();
+        let place = names.iter().position(|name| key == **name);
+        place.unwrap_or(names.len())
+    }
+
     /// The string that stands here, if it is one and not empty: Feishu writes
     /// absent ids as `""` as well as leaving them out.
     #[inline(never)]
-    pub(crate) fn text(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
-        Ok(self.string_value()?.filter(|text| !text.is_empty()))
+    pub(crate) fn text(&mut self) -> Option<JsonStr<'a>> {
+        self.string_value().filter(|text| !text.is_empty())
     }
 
     /// The string that stands here, if it is one.
     #[inline(always)]
-    pub(crate) fn string_value(&mut self) -> Result<Option<JsonStr<'a>>, JsonError> {
-        if self.stands(b'"')? {
-            return self.string().map(Some);
+    pub(crate) fn string_value(&mut self) -> Option<JsonStr<'a>> {
+        if self.stands(b'"') {
+            return Some(self.string());
         }
-        self.skip()?;
-        Ok(None)
+        self.skip();
+        None
     }
 
     /// The value that stands here, `None` if it is `null`.
-    pub(crate) fn value(&mut self) -> Result<Option<Json<'a>>, JsonError> {
-        self.token()?;
-        let from = self.at;
-        self.skip()?;
-        Ok(Some(self.since(from)).filter(|value| !value.is_null()))
+    pub(crate) fn value(&mut self) -> Option<Json<'a>> {
+        let mark = self.mark();
+        self.skip();
+        Some(self.since(mark)).filter(|value| !value.is_null())
     }
 
     /// The whole number that stands here, or a string of digits: Feishu sends
     /// times as strings.
-    pub(crate) fn integer(&mut self) -> Result<Option<i64>, JsonError> {
-        if self.stands(b'"')? {
-            return Ok(whole(self.string()?.raw()));
+    pub(crate) fn integer(&mut self) -> Option<i64> {
+        if self.stands(b'"') {
+            return whole(self.string().raw());
         }
-        Ok(self.value()?.and_then(|value| whole(value.raw())))
+        self.value().and_then(|value| whole(value.raw()))
     }
 
     /// Where the next value begins, to be given to [`Self::since`].
-    pub(crate) fn mark(&mut self) -> Result<usize, JsonError> {
-        self.token().map(|_| self.at)
+    pub(crate) fn mark(&mut self) -> usize {
+        self.token();
+        self.at
     }
 
     /// The one value that was consumed since the mark.
@@ -153,76 +191,90 @@ impl<'a> Scanner<'a> {
         Json(self.slice(mark))
     }
 
-    /// Checks that nothing but blanks is left.
+    /// Whether all was good, and nothing but blanks is left.
+    ///
+    /// # Errors
+    /// The first thing that was wrong.
     pub(crate) fn finish(&mut self) -> Result<(), JsonError> {
-        match self.token() {
-            Ok(_) => Err(self.error(JsonErrorKind::Trailing)),
-            Err(_) => Ok(()),
+        self.token();
+        if self.at < self.text.len() {
+            self.fail(JsonErrorKind::Trailing);
+        }
+        self.error.map_or(Ok(()), Err)
+    }
+
+    /// The first byte behind blanks, not consumed; 0 at the end. Feishu writes
+    /// no blanks.
+    #[inline(always)]
+    pub(crate) fn token(&mut self) -> u8 {
+        match self.peek() {
+            Some(byte) if byte > b' ' => byte,
+            _ => self.token_behind_blanks(),
         }
     }
 
-    /// The first byte behind blanks, not consumed.
-    #[inline]
-    pub(crate) fn token(&mut self) -> Result<u8, JsonError> {
+    #[cold]
+    #[inline(never)]
+    fn token_behind_blanks(&mut self) -> u8 {
         loop {
-            match self.text.as_bytes().get(self.at) {
+            match self.peek() {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                Some(byte) => return Ok(*byte),
-                None => return Err(self.error(JsonErrorKind::Truncated)),
+                byte => return byte.unwrap_or_default(),
             }
         }
     }
 
-    /// Whether the first byte behind blanks is this one. Feishu writes no blanks.
-    #[inline]
-    fn stands(&mut self, byte: u8) -> Result<bool, JsonError> {
-        Ok(self.peek() == Some(byte) || self.token()? == byte)
+    /// Whether the first byte behind blanks is this one.
+    #[inline(always)]
+    fn stands(&mut self, byte: u8) -> bool {
+        self.token() == byte
     }
 
     /// Passes over one value of any kind. Nesting costs a bit, not stack.
     #[inline(never)]
-    pub(crate) fn skip(&mut self) -> Result<(), JsonError> {
-        if self.stands(b'"')? {
-            return self.string().map(|_| ());
+    pub(crate) fn skip(&mut self) {
+        if self.stands(b'"') {
+            self.string();
+        } else {
+            self.skip_any();
         }
-        self.skip_any()
     }
 
-    fn skip_any(&mut self) -> Result<(), JsonError> {
+    fn skip_any(&mut self) {
         let outside = self.depth;
         // The innermost container is the lowest bit: set for an object.
         let mut objects = 0_u128;
         loop {
-            match self.token()? {
+            match self.token() {
                 b'"' => {
-                    self.string()?;
+                    self.string();
                 }
                 bracket @ (b'{' | b'[') => {
-                    self.enter()?;
+                    self.enter();
                     objects = objects << 1 | u128::from(bracket == b'{');
-                    if self.token()? != closing(bracket) {
+                    if self.token() != closing(bracket) {
                         if bracket == b'{' {
-                            self.key()?;
+                            self.key();
                         }
                         continue;
                     }
                     self.leave();
                     objects >>= 1;
                 }
-                b't' => self.word("true")?,
-                b'f' => self.word("false")?,
-                b'n' => self.word("null")?,
-                b'-' | b'0'..=b'9' => self.number()?,
-                _ => return Err(self.error(JsonErrorKind::Unexpected)),
+                b't' => self.word("true"),
+                b'f' => self.word("false"),
+                b'n' => self.word("null"),
+                b'-' | b'0'..=b'9' => self.number(),
+                _ => self.unexpected(),
             }
             loop {
-                if self.depth == outside {
-                    return Ok(());
+                if self.depth == outside || self.error.is_some() {
+                    return;
                 }
                 let in_object = objects & 1 == 1;
-                if self.more(if in_object { b'}' } else { b']' })? {
+                if self.more(if in_object { b'}' } else { b']' }) {
                     if in_object {
-                        self.key()?;
+                        self.key();
                     }
                     break;
                 }
@@ -233,7 +285,7 @@ impl<'a> Scanner<'a> {
 
     /// The string whose opening quote stands here. Most have no escape.
     #[inline(always)]
-    fn string(&mut self) -> Result<JsonStr<'a>, JsonError> {
+    fn string(&mut self) -> JsonStr<'a> {
         let from = self.at + 1;
         let mut rest = self.text.as_bytes().get(from..).unwrap_or_default();
         while let Some((block, tail)) = rest.split_first_chunk() {
@@ -246,7 +298,7 @@ impl<'a> Scanner<'a> {
             if self.text.as_bytes().get(at) == Some(&b'"') {
                 self.at = at + 1;
                 let raw = self.text.get(from..at).unwrap_or_default();
-                return Ok(JsonStr::plain(raw));
+                return JsonStr::plain(raw);
             }
             break;
         }
@@ -255,7 +307,7 @@ impl<'a> Scanner<'a> {
 
     /// The same, whatever is in it.
     #[inline(never)]
-    fn any_string(&mut self) -> Result<JsonStr<'a>, JsonError> {
+    fn any_string(&mut self) -> JsonStr<'a> {
         let from = self.at + 1;
         let mut escaped = false;
         let mut at = from;
@@ -266,46 +318,50 @@ impl<'a> Scanner<'a> {
             if rest.get(len) == Some(&b'"') {
                 self.at = at + 1;
                 let text = |from: usize| self.text.get(from..at).unwrap_or_default();
-                return Ok(if escaped {
+                return if escaped {
                     JsonStr::escaped(text(from - 1))
                 } else {
                     JsonStr::plain(text(from))
-                });
+                };
             }
             escaped = true;
             at += match (rest.get(len), rest.get(len + 1)) {
                 (Some(b'\\'), Some(letter)) if short_escape(*letter).is_some() => 2,
-                _ => self.long_escape(at)?,
+                _ => match self.long_escape(at) {
+                    Some(len) => len,
+                    None => return JsonStr::EMPTY,
+                },
             };
         }
     }
 
-    /// The length of the escape that stands at `at`.
+    /// The length of the escape that stands at `at`, if it is one.
     #[cold]
-    fn long_escape(&mut self, at: usize) -> Result<usize, JsonError> {
+    fn long_escape(&mut self, at: usize) -> Option<usize> {
         self.at = at;
         let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-        escape_len(rest).ok_or_else(|| {
-            self.error(if rest.is_empty() {
+        let len = escape_len(rest);
+        if len.is_none() {
+            self.fail(if rest.is_empty() {
                 JsonErrorKind::Truncated
             } else {
                 JsonErrorKind::BadString
-            })
-        })
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), JsonError> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        if rest.starts_with(word.as_bytes()) {
-            self.at += word.len();
-            return Ok(());
+            });
         }
-        let good = rest.iter().zip(word.bytes());
-        self.at += good.take_while(|(ours, theirs)| **ours == *theirs).count();
-        Err(self.unexpected())
+        len
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
+    fn word(&mut self, word: &str) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let good = rest.iter().zip(word.bytes());
+        let good = good.take_while(|(ours, theirs)| **ours == *theirs).count();
+        self.at += good;
+        if good < word.len() {
+            self.unexpected();
+        }
+    }
+
+    fn number(&mut self) {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -313,40 +369,38 @@ impl<'a> Scanner<'a> {
         if self.peek() == Some(b'0') {
             self.at += 1;
         } else {
-            self.digits()?;
+            self.digits();
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
-            self.digits()?;
+            self.digits();
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
             if matches!(self.peek(), Some(b'+' | b'-')) {
                 self.at += 1;
             }
-            self.digits()?;
+            self.digits();
         }
-        Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), JsonError> {
+    fn digits(&mut self) {
         let from = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
         if self.at == from {
-            return Err(self.unexpected());
+            self.unexpected();
         }
-        Ok(())
     }
 
-    fn enter(&mut self) -> Result<(), JsonError> {
+    fn enter(&mut self) {
         if self.depth == DEPTH_MAX {
-            return Err(self.error(JsonErrorKind::TooDeep));
+            self.fail(JsonErrorKind::TooDeep);
+            return;
         }
         self.depth += 1;
         self.at += 1;
-        Ok(())
     }
 
     const fn leave(&mut self) {
@@ -365,25 +419,30 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn unexpected(&self) -> JsonError {
-        self.error(if self.at < self.text.len() {
+    fn unexpected(&mut self) {
+        self.fail(if self.at < self.text.len() {
             JsonErrorKind::Unexpected
         } else {
             JsonErrorKind::Truncated
-        })
+        });
     }
 
     #[cold]
-    const fn error(&self, kind: JsonErrorKind) -> JsonError {
-        JsonError {
+    fn fail(&mut self, kind: JsonErrorKind) {
+        let error = JsonError {
             kind,
             offset: self.at,
-        }
+        };
+        self.error.get_or_insert(error);
+        (self.text, self.at) = ("", 0);
     }
 }
 
 /// The number that these digits are, with a sign at most.
-pub(super) fn whole(digits: &str) -> Option<i64> {
+pub(crate) fn whole(digits: &str) -> Option<i64> {
+    if !GUESS {
+        return digits.parse().ok();
+    }
     /// So many digits always fit. Times have thirteen.
     const DIGITS_SURE: usize = 18;
     let (eights, rest) = digits.as_bytes().as_chunks();

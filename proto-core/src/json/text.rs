@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::block::find;
 use crate::{Buffer, BufferFull, TextBuffer};
 
 /// A string of a checked document, as it stands there.
@@ -56,13 +57,10 @@ impl<'a> JsonStr<'a> {
 
     /// The characters. Half a surrogate pair becomes U+FFFD.
     pub fn chars(self) -> impl Iterator<Item = char> + use<'a> {
-        self.pieces().flat_map(|piece| {
-            let (run, character) = match piece {
-                Piece::Run(run) => (run, None),
-                Piece::Char(character) => ("", Some(character)),
-            };
-            run.chars().chain(character)
-        })
+        Chars {
+            run: "".chars(),
+            pieces: self.pieces(),
+        }
     }
 
     /// Appends the unescaped text.
@@ -197,7 +195,7 @@ impl<'a> Iterator for Pieces<'a> {
             return None;
         }
         let run_len = if self.escaped {
-            self.rest.find('\\').unwrap_or(self.rest.len())
+            find(self.rest.as_bytes(), b'\\').unwrap_or(self.rest.len())
         } else {
             self.rest.len()
         };
@@ -209,6 +207,28 @@ impl<'a> Iterator for Pieces<'a> {
         let (character, len) = unescape(self.rest.as_bytes());
         self.rest = self.rest.get(len..).unwrap_or_default();
         Some(Piece::Char(character))
+    }
+}
+
+/// Iterator over the characters of a string.
+struct Chars<'a> {
+    run: core::str::Chars<'a>,
+    pieces: Pieces<'a>,
+}
+
+impl Iterator for Chars<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            if let Some(character) = self.run.next() {
+                return Some(character);
+            }
+            match self.pieces.next()? {
+                Piece::Run(run) => self.run = run.chars(),
+                Piece::Char(character) => return Some(character),
+            }
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! The content of each message type as text and resources.
 
-use core::fmt::Write as _;
-
 use super::words::{Writer, Written};
 use super::{Resource, ResourceKind, TEXT_BYTES_MAX, card, filled, post, text};
 use crate::TextBuffer;
+use crate::decimal::push_padded;
 use crate::json::{Json, JsonStr, Name};
 
 /// How many variables of a system message's template are filled in. Feishu's
@@ -108,9 +107,7 @@ fn write_folder<T: TextBuffer>(out: &mut Writer<'_, '_, T>, content: Json<'_>) -
 }
 
 fn write_placeholder<T: TextBuffer>(out: &mut Writer<'_, '_, T>, tag: &str) -> Written {
-    ["[", tag, "]"]
-        .into_iter()
-        .try_for_each(|part| out.raw(part))
+    out.raws(&["[", tag, "]"])
 }
 
 fn write_resource_tag<T: TextBuffer>(
@@ -150,9 +147,7 @@ fn write_attribute<T: TextBuffer>(
     key: &str,
     value: Option<JsonStr<'_>>,
 ) -> Written {
-    for part in [" ", key, "=\""] {
-        out.raw(part)?;
-    }
+    out.raws(&[" ", key, "=\""])?;
     if let Some(value) = value {
         out.attribute(value)?;
     }
@@ -336,7 +331,9 @@ type Short = heapless::String<64>;
 /// Milliseconds as seconds, without needless zeros: 2500 is `2.5`.
 fn seconds(millis: i64) -> Short {
     let mut text = Short::new();
-    let _ = write!(text, "{}.{:03}", millis / 1000, (millis % 1000).abs());
+    let _ = push_padded(&mut text, millis / 1000, 1);
+    let _ = text.push('.');
+    let _ = push_padded(&mut text, (millis % 1000).abs(), 3);
     let len = text.trim_end_matches('0').trim_end_matches('.').len();
     text.truncate(len);
     text
@@ -354,13 +351,17 @@ fn local_time(value: i64) -> Short {
     let (days, time) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     let mut text = Short::new();
-    let _ = write!(
-        text,
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        time / 3600,
-        time / 60 % 60,
-        time % 60
-    );
+    for (before, number, width) in [
+        ("", year, 4),
+        ("-", month, 2),
+        ("-", day, 2),
+        (" ", time / 3600, 2),
+        (":", time / 60 % 60, 2),
+        (":", time % 60, 2),
+    ] {
+        let _ = text.push_str(before);
+        let _ = push_padded(&mut text, number, width);
+    }
     text
 }
 

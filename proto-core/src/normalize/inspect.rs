@@ -1,11 +1,12 @@
 //! One event as one flat JSON object: for bug reports, and for anyone who
 //! wants to check this decoder from outside.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::{Identity, InboundMessage};
 use crate::Buffer as _;
+use crate::decimal::push_padded;
 use crate::event::{Event, EventKind};
 use crate::json::{Json, JsonStr, write_escaped};
 
@@ -18,7 +19,7 @@ pub fn inspect_event_json(body: &[u8], identity: Identity<'_>) -> String {
         Ok(event) => write_event(&event, identity, &mut out),
         Err(error) => {
             out.raw("ok", "false");
-            out.text("error", Some(&alloc::format!("{error}")));
+            out.text("error", Some(&error.to_string()));
         }
     }
     out.finish()
@@ -246,10 +247,15 @@ impl Object {
     }
 
     fn number(&mut self, key: &str, value: Option<i64>) {
-        self.raw(
-            key,
-            &value.map_or_else(|| "null".into(), |value| alloc::format!("{value}")),
-        );
+        match value {
+            Some(number) => {
+                let mut text = String::new();
+                // A String has no bound.
+                let _ = push_padded(&mut text, number, 1);
+                self.raw(key, &text);
+            }
+            None => self.raw(key, "null"),
+        }
     }
 
     fn flag(&mut self, key: &str, value: bool) {

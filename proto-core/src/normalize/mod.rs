@@ -27,7 +27,7 @@ pub use inspect::inspect_event_json;
 
 use crate::event::{Body, Message};
 use crate::json::{Json, JsonStr};
-use crate::{BufferFull, TextBuffer};
+use crate::{BufferFull, GUESS, TextBuffer};
 use mention::Mentions;
 use words::Writer;
 
@@ -113,7 +113,7 @@ impl Message<'_> {
         match self.body {
             Body::Content(content) => {
                 let content = content.unwrap_or(JsonStr::EMPTY);
-                if !self.is_text() || !text::write(&mut out, content)? {
+                if !(GUESS && self.is_text() && text::write(&mut out, content)?) {
                     out.start_again();
                     scratch.truncate(0);
                     content.unescape(scratch)?;

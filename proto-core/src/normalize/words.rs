@@ -40,6 +40,11 @@ impl<'w, 'm, T: TextBuffer> Writer<'w, 'm, T> {
         self.text.push_str(text)
     }
 
+    /// Texts of ours, one behind the other.
+    pub(super) fn raws(&mut self, texts: &[&str]) -> Written {
+        texts.iter().try_for_each(|text| self.raw(text))
+    }
+
     /// Text from the message, as it stands there.
     pub(super) fn string(&mut self, text: JsonStr<'_>) -> Written {
         text.pieces().try_for_each(|piece| match piece {
@@ -69,17 +74,12 @@ impl<'w, 'm, T: TextBuffer> Writer<'w, 'm, T> {
 
     /// A tag around lines that nobody's words can end.
     pub(super) fn block(&mut self, tag: &str, lines: impl FnOnce(&mut Self) -> Written) -> Written {
-        for part in ["<", tag, ">\n"] {
-            self.raw(part)?;
-        }
+        self.raws(&["<", tag, ">\n"])?;
         self.escaping = true;
         let written = lines(self);
         self.escaping = false;
         written?;
-        for part in ["\n</", tag, ">"] {
-            self.raw(part)?;
-        }
-        Ok(())
+        self.raws(&["\n</", tag, ">"])
     }
 
     /// Writes what `line` writes in a line of its own, behind `break_` if
@@ -91,15 +91,23 @@ impl<'w, 'm, T: TextBuffer> Writer<'w, 'm, T> {
         line: impl FnOnce(&mut Self) -> Written,
     ) -> Written {
         let before = self.len();
-        if before > start {
+        let line_start = self.begin_line(start, break_)?;
+        line(self)?;
+        self.end_line(before, line_start);
+        Ok(())
+    }
+
+    fn begin_line(&mut self, start: usize, break_: &str) -> Result<usize, BufferFull> {
+        if self.len() > start {
             self.raw(break_)?;
         }
-        let line_start = self.len();
-        line(self)?;
+        Ok(self.len())
+    }
+
+    fn end_line(&mut self, before: usize, line_start: usize) {
         if self.len() == line_start {
             self.truncate(before);
         }
-        Ok(())
     }
 
     /// Takes back all that was written.

@@ -308,8 +308,8 @@ impl fmt::Debug for Verifier {
 /// Reads a body, whatever it is.
 fn open(body: &[u8]) -> Result<Envelope<'_>, Rejection> {
     let mut envelope = Envelope::default();
-    Scanner::new(body)
-        .and_then(|scanner| envelope.read(scanner))
+    envelope
+        .read(Scanner::new(body))
         .map_err(|_| Rejection::NotJson)?;
     Ok(envelope)
 }

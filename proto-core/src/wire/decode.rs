@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::reader::{DecodeError, DecodeErrorKind, Reader, WireType};
 use super::{Method, field, header, usual};
-use crate::Limits;
+use crate::{GUESS, Limits};
 
 /// One decoded frame, borrowed from the message it came in.
 ///
@@ -83,7 +83,8 @@ impl<'a> Frame<'a> {
             let kind = DecodeErrorKind::TooLarge(limits.frame_bytes_max);
             return Err(DecodeError { kind, offset: 0 });
         }
-        let Some(usual) = usual::decode(message) else {
+        let usual = if GUESS { usual::decode(message) } else { None };
+        let Some(usual) = usual else {
             return Self::decode_any(message);
         };
         Ok(Self {

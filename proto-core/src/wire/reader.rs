@@ -1,9 +1,12 @@
 //! The only code that takes bytes off a message: every read is checked against
 //! what is left.
 
+use core::fmt::{self, Formatter};
+
+use crate::decimal::{fmt_around, fmt_at};
+
 /// Why a message is not a frame, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} at byte {offset}")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     /// What is wrong.
     pub kind: DecodeErrorKind,
@@ -22,29 +25,65 @@ pub enum DecodeErrorKind {
     #[error("illegal field number")]
     FieldNumber,
     /// A required field is absent.
-    #[error("required field `{0}` is missing")]
+    #[error(fmt = fmt_missing)]
     Missing(&'static str),
     /// Groups inside groups, more than 16 deep.
     #[error("groups nested too deeply")]
     TooDeep,
     /// More bytes than the configured limit.
-    #[error("message longer than the limit of {0} bytes")]
+    #[error(fmt = fmt_too_large)]
     TooLarge(usize),
     /// The message ends inside a field, or a length runs past its enclosing message.
     #[error("length runs past the end")]
     Truncated,
     /// A string field is not UTF-8.
-    #[error("field {0} is not UTF-8")]
+    #[error(fmt = fmt_utf8)]
     Utf8(u32),
     /// A varint longer than ten bytes or above 64 bits.
     #[error("varint does not fit 64 bits")]
     Varint,
     /// Wire type 6 or 7.
-    #[error("wire type {0} does not exist")]
+    #[error(fmt = fmt_wire_type)]
     WireType(u8),
     /// A known field with another wire type than its own.
-    #[error("field {0} has the wrong wire type")]
+    #[error(fmt = fmt_wrong_wire_type)]
     WrongWireType(u32),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        fmt_at(f, &self.kind, self.offset)
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+fn fmt_missing(name: &str, f: &mut Formatter<'_>) -> fmt::Result {
+    for part in ["required field `", name, "` is missing"] {
+        f.write_str(part)?;
+    }
+    Ok(())
+}
+
+fn fmt_too_large(limit: &usize, f: &mut Formatter<'_>) -> fmt::Result {
+    fmt_around(
+        f,
+        "message longer than the limit of ",
+        *limit as u64,
+        " bytes",
+    )
+}
+
+fn fmt_utf8(field: &u32, f: &mut Formatter<'_>) -> fmt::Result {
+    fmt_around(f, "field ", (*field).into(), " is not UTF-8")
+}
+
+fn fmt_wire_type(wire_type: &u8, f: &mut Formatter<'_>) -> fmt::Result {
+    fmt_around(f, "wire type ", (*wire_type).into(), " does not exist")
+}
+
+fn fmt_wrong_wire_type(field: &u32, f: &mut Formatter<'_>) -> fmt::Result {
+    fmt_around(f, "field ", (*field).into(), " has the wrong wire type")
 }
 
 /// How deep unknown groups may nest. Feishu sends none; the bound keeps a

@@ -109,6 +109,11 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
         [first, second @ 0..LONG, rest @ ..] => {
             Some((u64::from(first & 0x7f) | u64::from(*second) << 7, rest))
         }
+        // Lengths of payloads from 16 KB on cost no more than shorter ones.
+        [first, second, third @ 0..LONG, rest @ ..] => {
+            let low = u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7;
+            Some((low | u64::from(*third) << 14, rest))
+        }
         _ => reader::varint(bytes),
     }
 }

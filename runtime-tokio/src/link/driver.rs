@@ -63,6 +63,8 @@ pub(super) struct Driver<E, I> {
     accepting: FuturesUnordered<BoxFuture<(AckToken, Verdict)>>,
     oversize: Arc<AtomicU64>,
     unflushed: bool,
+    /// Acknowledgements among what is not flushed.
+    unheard: usize,
     /// When what was written must leave, company or not.
     flush_by: Option<Instant>,
     flushes: u64,
@@ -109,6 +111,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             accepting: FuturesUnordered::new(),
             oversize: Arc::default(),
             unflushed: false,
+            unheard: 0,
             flush_by: None,
             flushes: 0,
         }
@@ -329,7 +332,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         };
         let mut frame = Vec::with_capacity(512);
         match self.machine.acknowledge(now, token, outcome, &mut frame) {
-            Ok(()) => self.send(frame).await,
+            Ok(()) => {
+                self.send(frame).await;
+                self.unheard += usize::from(*verdict != Verdict::Refused);
+            }
             Err(error) => debug!("feishu websocket: {error}; Feishu will push the event again"),
         }
     }
@@ -405,6 +411,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             return;
         }
         let Some((epoch, socket)) = &mut self.socket else {
+            self.unheard = 0;
             return;
         };
         let epoch = *epoch;
@@ -415,11 +422,16 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         ) {
             self.lost(epoch);
             self.drain().await;
+            return;
+        }
+        for _ in 0..core::mem::take(&mut self.unheard) {
+            self.ingress.acknowledged();
         }
     }
 
     fn lost(&mut self, epoch: Epoch) {
         self.socket = None;
+        self.unheard = 0;
         let now = self.clock.now();
         self.machine
             .handle_closed(now, epoch, CloseReason::Transport);

@@ -1,7 +1,7 @@
 //! Tools of MCP servers, by the official SDK.
 //!
 //! [`McpServers`] keeps a connection to each server in the background and offers what they list
-//! as [`Tool`](crate::Tool)s. A server that is down, slow, or changes its mind costs nobody but
+//! as [`Tool`]s. A server that is down, slow, or changes its mind costs nobody but
 //! the calls of its own tools.
 //!
 //! What a server may cost has bounds: messages, lists, descriptions, schemas and results. Its

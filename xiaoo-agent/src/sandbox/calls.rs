@@ -13,6 +13,7 @@ use seccompiler::{
 };
 
 use super::files::Signals;
+use super::numbers::*;
 
 /// The kernel can't, or would not.
 #[derive(Debug, thiserror::Error)]
@@ -27,36 +28,47 @@ pub(super) enum CannotFilter {
 
 /// Gives up what a command may not do, for good.
 pub(super) fn restrict(network: bool, signals: Signals) -> Result<(), CannotFilter> {
-    let mut refused = refused()?;
-    refused.extend(if network {
-        internet_only()?
-    } else {
-        no_network()?
-    });
-    if signals == Signals::Unscoped {
-        refused.extend(SENDING_SIGNALS.map(always));
-    }
-    install(refused)
+    install(&for_command(network, signals)?)
 }
 
 /// Gives up all that a process does not need which reads its input and writes its output.
 pub(super) fn restrict_all() -> Result<(), CannotFilter> {
+    install(&for_reader()?)
+}
+
+fn for_command(network: bool, signals: Signals) -> Result<[BpfProgram; 4], CannotFilter> {
     let mut refused = refused()?;
-    refused.extend(no_network()?);
+    refused.extend(if network {
+        internet_only()?
+    } else {
+        no_network()
+    });
+    if signals == Signals::Unscoped {
+        refused.extend(SENDING_SIGNALS.map(always));
+    }
+    programs(refused)
+}
+
+fn for_reader() -> Result<[BpfProgram; 4], CannotFilter> {
+    let mut refused = refused()?;
+    refused.extend(no_network());
     refused.extend(SENDING_SIGNALS.map(always));
     refused.extend(STARTING_PROCESSES.map(always));
-    install(refused)
+    programs(refused)
 }
 
 /// The filters add up: each call gets the strictest answer of any.
-fn install(refused: Vec<Refusal>) -> Result<(), CannotFilter> {
-    let programs = [
+fn programs(refused: Vec<Refusal>) -> Result<[BpfProgram; 4], CannotFilter> {
+    Ok([
         program(refused, libc::EPERM)?,
         program(unknown(), libc::ENOSYS)?,
         program(not_supported(), libc::EOPNOTSUPP)?,
         program(pretended()?, PRETEND)?,
-    ];
-    for program in &programs {
+    ])
+}
+
+fn install(programs: &[BpfProgram]) -> Result<(), CannotFilter> {
+    for program in programs {
         apply_filter(program)?;
     }
     Ok(())
@@ -117,19 +129,17 @@ fn refused() -> Result<Vec<Refusal>, CannotFilter> {
 }
 
 /// No sockets but connected pairs.
-fn no_network() -> Result<Vec<Refusal>, CannotFilter> {
-    let mut refused: Vec<Refusal> = vec![always(libc::SYS_socket)];
-    refused.extend(
-        [
-            libc::SYS_accept,
-            libc::SYS_accept4,
-            libc::SYS_bind,
-            libc::SYS_connect,
-            libc::SYS_listen,
-        ]
-        .map(always),
-    );
-    Ok(refused)
+fn no_network() -> Vec<Refusal> {
+    [
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_bind,
+        libc::SYS_connect,
+        libc::SYS_listen,
+        libc::SYS_socket,
+    ]
+    .map(always)
+    .to_vec()
 }
 
 /// Streams and datagrams of the internet, and the question which addresses this machine has,
@@ -193,203 +203,44 @@ fn rule(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, CannotFil
     Ok(SeccompRule::new(conditions)?)
 }
 
-const REFUSED: [c_long; 66] = [
-    // Other processes: their memory, their files.
-    libc::SYS_kcmp,
-    libc::SYS_migrate_pages,
-    libc::SYS_move_pages,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_process_madvise,
-    PROCESS_MRELEASE,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_ptrace,
-    // Namespaces and mounts.
-    libc::SYS_chroot,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fsopen,
-    libc::SYS_fspick,
-    libc::SYS_mount,
-    MOUNT_SETATTR,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    OPEN_TREE_ATTR,
-    libc::SYS_pivot_root,
-    libc::SYS_setns,
-    libc::SYS_umount2,
-    libc::SYS_unshare,
-    // What outlives a process, or belongs to others of the same user.
-    libc::SYS_add_key,
-    libc::SYS_keyctl,
-    libc::SYS_mq_open,
-    libc::SYS_mq_unlink,
-    libc::SYS_msgctl,
-    libc::SYS_msgget,
-    libc::SYS_msgrcv,
-    libc::SYS_msgsnd,
-    libc::SYS_request_key,
-    libc::SYS_semctl,
-    libc::SYS_semget,
-    libc::SYS_semop,
-    libc::SYS_semtimedop,
-    libc::SYS_shmat,
-    libc::SYS_shmctl,
-    libc::SYS_shmget,
-    // The machine itself.
-    libc::SYS_acct,
-    libc::SYS_adjtimex,
-    libc::SYS_clock_adjtime,
-    libc::SYS_clock_settime,
-    libc::SYS_delete_module,
-    libc::SYS_finit_module,
-    libc::SYS_init_module,
-    libc::SYS_kexec_load,
-    libc::SYS_quotactl,
-    QUOTACTL_FD,
-    libc::SYS_reboot,
-    libc::SYS_setdomainname,
-    libc::SYS_sethostname,
-    libc::SYS_settimeofday,
-    libc::SYS_swapoff,
-    libc::SYS_swapon,
-    libc::SYS_syslog,
-    libc::SYS_vhangup,
-    // Files without a path, and what happens to files elsewhere.
-    libc::SYS_fanotify_init,
-    libc::SYS_fanotify_mark,
-    libc::SYS_inotify_add_watch,
-    libc::SYS_name_to_handle_at,
-    libc::SYS_open_by_handle_at,
-    // What has had more holes than uses.
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_lookup_dcookie,
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[cfg(target_arch = "x86_64")]
-const REFUSED_X86: [c_long; 9] = [
-    libc::SYS_ioperm,
-    libc::SYS_iopl,
-    libc::SYS_kexec_file_load,
-    libc::SYS_modify_ldt,
-    libc::SYS_uselib,
-    // The numbers that x32 has for itself.
-    X32 | 521, // ptrace
-    X32 | 528, // kexec_load
-    X32 | 539, // process_vm_readv
-    X32 | 540, // process_vm_writev
-];
+    #[test]
+    fn every_filter_is_one_that_the_kernel_takes() {
+        /// From linux/bpf_common.h.
+        const INSTRUCTIONS_MAX: usize = 4096;
+        let mut all = vec![for_reader().unwrap()];
+        for network in [false, true] {
+            for signals in [Signals::Scoped, Signals::Unscoped] {
+                all.push(for_command(network, signals).unwrap());
+            }
+        }
+        for program in all.iter().flatten() {
+            assert!(
+                (2..=INSTRUCTIONS_MAX).contains(&program.len()),
+                "{}",
+                program.len()
+            );
+        }
+    }
 
-const SENDING_SIGNALS: [c_long; 6] = [
-    libc::SYS_kill,
-    libc::SYS_tkill,
-    libc::SYS_tgkill,
-    libc::SYS_rt_sigqueueinfo,
-    libc::SYS_rt_tgsigqueueinfo,
-    libc::SYS_pidfd_send_signal,
-];
-
-#[cfg(target_arch = "x86_64")]
-const STARTING_PROCESSES: [c_long; 5] = [
-    libc::SYS_clone,
-    libc::SYS_fork,
-    libc::SYS_vfork,
-    libc::SYS_execve,
-    libc::SYS_execveat,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const STARTING_PROCESSES: [c_long; 3] = [libc::SYS_clone, libc::SYS_execve, libc::SYS_execveat];
-
-/// `clone3` has its flags where no filter sees them; memory files would escape the limits of
-/// memory and disk.
-const UNKNOWN: [c_long; 6] = [
-    libc::SYS_clone3,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_io_uring_setup,
-    libc::SYS_memfd_create,
-    MEMFD_SECRET,
-];
-
-const NOT_SUPPORTED: [c_long; 9] = [
-    FILE_SETATTR,
-    libc::SYS_fremovexattr,
-    libc::SYS_fsetxattr,
-    libc::SYS_lremovexattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_removexattr,
-    REMOVEXATTRAT,
-    libc::SYS_setxattr,
-    SETXATTRAT,
-];
-
-const PRETENDED: [c_long; 5] = [
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
-    FCHMODAT2,
-    libc::SYS_fchown,
-    libc::SYS_fchownat,
-];
-
-#[cfg(target_arch = "x86_64")]
-const PRETENDED_X86: [c_long; 6] = [
-    libc::SYS_chmod,
-    libc::SYS_chown,
-    libc::SYS_futimesat,
-    libc::SYS_lchown,
-    libc::SYS_utime,
-    libc::SYS_utimes,
-];
-
-/// An error of no number is none.
-const PRETEND: i32 = 0;
-
-#[cfg(target_arch = "x86_64")]
-const X32: c_long = 0x4000_0000;
-
-// Calls that are newer than the bindings; since 2019 they have one number everywhere.
-const QUOTACTL_FD: c_long = 443;
-const MOUNT_SETATTR: c_long = 442;
-const MEMFD_SECRET: c_long = 447;
-const PROCESS_MRELEASE: c_long = 448;
-const FCHMODAT2: c_long = 452;
-const SETXATTRAT: c_long = 463;
-const REMOVEXATTRAT: c_long = 466;
-const OPEN_TREE_ATTR: c_long = 467;
-const FILE_SETATTR: c_long = 469;
-
-// From linux/sched.h.
-const NAMESPACES: [u64; 8] = [
-    0x0000_0080, // time
-    0x0002_0000, // mounts
-    0x0200_0000, // cgroups
-    0x0400_0000, // host and domain name
-    0x0800_0000, // IPC
-    0x1000_0000, // users
-    0x2000_0000, // processes
-    0x4000_0000, // network
-];
-
-/// Typing into a terminal, and changing the flags of files.
-const IOCTLS: [u64; 4] = [
-    0x5412,      // TIOCSTI
-    0x541c,      // TIOCLINUX
-    0x4008_6602, // FS_IOC_SETFLAGS
-    0x401c_5820, // FS_IOC_FSSETXATTR
-];
-
-const PRIO_PROCESS: u64 = 0;
-const IOPRIO_WHO_PROCESS: u64 = 1;
-
-const AF_UNIX: u64 = 1;
-const AF_INET: u64 = 2;
-const AF_INET6: u64 = 10;
-const AF_NETLINK: u64 = 16;
-const NETLINK_ROUTE: u64 = 0;
-const SOCK_DGRAM: u64 = 2;
-const SOCK_RAW: u64 = 3;
-const SOCK_RDM: u64 = 4;
-/// What of a socket's type is not a flag.
-const SOCK_TYPE: u64 = 0xf;
+    #[test]
+    fn what_is_listed_twice_would_lose_its_first_rules() {
+        for network in [false, true] {
+            let mut calls: Vec<c_long> = refused().unwrap().iter().map(|(call, _)| *call).collect();
+            let more = if network {
+                internet_only().unwrap()
+            } else {
+                no_network()
+            };
+            calls.extend(more.iter().map(|(call, _)| *call));
+            calls.extend(SENDING_SIGNALS);
+            let total = calls.len();
+            calls.sort_unstable();
+            calls.dedup();
+            assert_eq!(calls.len(), total);
+        }
+    }
+}

@@ -35,6 +35,7 @@ mod family;
 mod files;
 mod inmate;
 mod limits;
+mod numbers;
 mod order;
 mod run;
 mod warden;

@@ -68,6 +68,10 @@ impl Tool for LoadSkill {
         }
     }
 
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     fn call<'a>(&'a self, arguments: Value, _: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {
         let name = text(&arguments, "skill");
         let args = text(&arguments, "args");

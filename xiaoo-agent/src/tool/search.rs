@@ -75,6 +75,10 @@ impl Tool for Search {
         }
     }
 
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {
         async move { either(search(arguments, context).await) }.boxed()
     }

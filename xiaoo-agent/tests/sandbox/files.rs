@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use xiaoo_agent::sandbox::Ended;
 
-use crate::rig::{Rig, Who};
+use crate::rig::{Rig, Who, script};
 
 #[tokio::test]
 async fn nothing_outside_can_be_read() {
@@ -116,9 +116,8 @@ async fn files_that_the_daemon_has_open_are_not_there() {
         let rig = Rig::new(who);
         let file = fs::File::open(rig.outside.join("secret")).unwrap();
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
-        rig.is_stopped(&format!("cat <&{}", file.as_raw_fd())).await;
-        let (_, listed) = rig.inside("for n in 3 4 5 6 7 8 9; do : <&$n; done").await;
-        assert!(listed.contains("3"), "{listed}");
+        rig.is_stopped(&format!("readlink /proc/self/fd/{}", file.as_raw_fd()))
+            .await;
     }
 }
 
@@ -126,14 +125,14 @@ async fn files_that_the_daemon_has_open_are_not_there() {
 async fn the_workspace_is_as_free_as_any_directory() {
     for who in Who::all() {
         let rig = Rig::new(who);
-        let script = "set -e
+        let act = "set -e
             mkdir -p a/b && echo one > a/b/f && mv a/b/f a/g && ln -s g a/l && cat a/l
             cp -p a/g h && rm h && mkfifo p && truncate -s 1 a/g
             printf '#!/bin/sh\\necho script\\n' > s.sh && chmod +x s.sh && sh s.sh
             echo kept > $TMPDIR/t && cat $TMPDIR/t
             tar cf t.tar a && mkdir out && tar xf t.tar -C out && ls out/a
             seq 3 | sort -r | head -n 1; pwd; echo x > /dev/null; date -u -d @0 +%Y";
-        let (ended, wrote) = rig.inside(script).await;
+        let (ended, wrote) = rig.inside(act).await;
         let root = rig.root.display();
         let expected = format!("one\nscript\nkept\nb\ng\nl\n3\n{root}\n1970\n");
         assert_eq!((ended, wrote), (Ended::Status(0), expected), "{who:?}");
@@ -152,8 +151,7 @@ async fn what_may_be_read_can_be_run_and_not_written() {
         let mut rig = Rig::new(who);
         let skill = rig.outside.join("skill");
         fs::create_dir(&skill).unwrap();
-        fs::write(skill.join("run.sh"), "#!/bin/sh\necho ran\n").unwrap();
-        fs::set_permissions(skill.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        script(&skill.join("run.sh"), "echo ran");
         let act = format!("{}/run.sh", skill.display());
         rig.is_stopped(&act).await;
         rig.policy.readable.push(skill.clone());

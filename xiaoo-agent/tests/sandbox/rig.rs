@@ -55,7 +55,7 @@ impl Rig {
             fs::create_dir(directory).unwrap();
         }
         let helper = bin.join("helper");
-        fs::copy(env!("CARGO_BIN_EXE_sandbox-helper"), &helper).unwrap();
+        install(Path::new(env!("CARGO_BIN_EXE_sandbox-helper")), &helper);
         fs::write(outside.join("secret"), "planted-secret").unwrap();
         let program = match who {
             Who::Me => helper.clone(),
@@ -134,14 +134,28 @@ impl Rig {
         );
     }
 
-    /// Processes that work in the workspace.
+    /// The command lines of the processes that work in the workspace.
     pub(crate) fn processes(&self) -> Vec<String> {
+        let lines = self
+            .working()
+            .map(|process| fs::read_to_string(process.join("cmdline")));
+        lines.map(Result::unwrap_or_default).collect()
+    }
+
+    /// Ends what was left outside of any sandbox.
+    pub(crate) fn kill_all(&self) {
+        for process in self.working() {
+            let pid = process.file_name().unwrap().to_str().unwrap().parse();
+            let pid = rustix::process::Pid::from_raw(pid.unwrap()).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    fn working(&self) -> impl Iterator<Item = PathBuf> {
         let all = fs::read_dir("/proc").unwrap().flatten();
-        all.filter(|process| {
-            fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&self.root))
+        all.map(|process| process.path()).filter(|process| {
+            fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&self.root))
         })
-        .map(|process| fs::read_to_string(process.path().join("cmdline")).unwrap_or_default())
-        .collect()
     }
 
     /// Waits until nothing works in the workspace any more.
@@ -155,16 +169,26 @@ impl Rig {
         assert!(waited.is_ok(), "left: {:?}", self.processes());
     }
 
-    /// A script, in a place that all may run it from.
+    /// A script beside the helper.
     pub(crate) fn script(&self, name: &str, line: &str) -> PathBuf {
         script(&self.helper.with_file_name(name), line)
     }
 }
 
-fn script(path: &Path, line: &str) -> PathBuf {
-    fs::write(path, format!("#!/bin/sh\n{line}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+/// A script, in a place that all may run it from.
+pub(crate) fn script(path: &Path, line: &str) -> PathBuf {
+    let draft = path.with_extension("draft");
+    fs::write(&draft, format!("#!/bin/sh\n{line}\n")).unwrap();
+    install(&draft, path);
     path.to_owned()
+}
+
+/// Another process writes it: a file that this one has written can't be run while a test beside
+/// this one forks.
+fn install(from: &Path, to: &Path) {
+    let mut install = Command::new("install");
+    let installed = install.args(["-m", "755"]).args([from, to]).status();
+    assert!(installed.unwrap().success());
 }
 
 fn become_nobody() -> Vec<String> {

@@ -1,18 +1,17 @@
 //! From an authenticated event to a durable one.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use planted::Defect;
 use proto_core::{Event, EventKind, InboundMessage};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
-use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
+use super::busy::{Bursts, TakenIn};
 use super::command::ChatCommand;
 use super::policy::{Decision, Known};
 use super::{Counters, SharedPipeline, action, guests};
@@ -39,24 +38,11 @@ const REFUSED_LANE: &str = "#refused";
 /// How long one such notice speaks for the messages after it.
 const REFUSED_AGAIN: Duration = Duration::from_secs(3_600);
 
-/// The kind of turn that only says that there is no room for the message.
-pub const BUSY_TURN: &str = "busy";
-/// What the lane of those is called: they don't wait behind the backlog that
-/// they are about.
-const BUSY_LANE: &str = "#busy";
-/// How long one such notice speaks for the messages after it. Not until there
-/// is room: in a flood that is with every answer, and again not with the next.
-const BURST: Duration = Duration::from_secs(60);
-/// Conversations whose bursts are remembered. One that is forgotten costs a
-/// notice too many.
-const BURSTS_MAX: usize = 1024;
-
 /// Both transports' way into the pipeline.
 pub struct Admission {
     pipeline: SharedPipeline,
     closed: AtomicBool,
-    /// When each conversation with a full backlog was last told so.
-    bursts: Mutex<HashMap<String, Instant>>,
+    bursts: Bursts,
 }
 
 impl Admission {
@@ -66,7 +52,7 @@ impl Admission {
         Arc::new(Self {
             pipeline,
             closed: AtomicBool::new(false),
-            bursts: Mutex::default(),
+            bursts: Bursts::default(),
         })
     }
 
@@ -144,12 +130,15 @@ impl Admission {
             tokio::spawn(async move { store.admit(event).await });
             return Verdict::Accepted;
         }
-        let admitted = self.take_in(event).await;
+        let taken_in = self.bursts.take_in(&self.pipeline.store, event).await;
         fail_point::pass("admit.after_commit");
-        if matches!(admitted, Ok(Admitted::New(_))) {
+        let is_new = taken_in
+            .as_ref()
+            .is_ok_and(|taken_in| matches!(taken_in.admitted, Admitted::New(_)));
+        if is_new {
             guests::spoke(&self.pipeline, &chat_id, is_bot).await;
         }
-        self.verdict(admitted, &ids.0, &ids.1)
+        self.verdict(taken_in, &ids.0, &ids.1)
     }
 
     /// Where a message's turn belongs, or why there is none.
@@ -193,67 +182,6 @@ impl Admission {
         })
     }
 
-    /// Makes the event durable, as a turn or as one that there is no room for.
-    async fn take_in(&self, event: NewEvent) -> Result<Admitted, StoreError> {
-        let store = &self.pipeline.store;
-        let Some(work) = event.work.clone() else {
-            return store.admit(event).await;
-        };
-        match store.admit(event.clone()).await {
-            Err(StoreError::ConversationFull { max }) => {
-                let told = !self.begins_burst(&work.conversation);
-                warn!(
-                    event_id = event.event_id,
-                    conversation = work.conversation,
-                    told,
-                    "a message is not worked on: {max} others wait in its conversation"
-                );
-                let notice = NewTurn {
-                    conversation: format!("{}{BUSY_LANE}", work.conversation),
-                    kind: BUSY_TURN.into(),
-                    body: work.body,
-                    urgent: true,
-                };
-                let busy = NewEvent {
-                    work: (!told).then_some(notice),
-                    ..event
-                };
-                let admitted = store.admit(busy).await;
-                if admitted.is_ok() {
-                    Counters::count(&self.pipeline.counters.busy);
-                } else if !told {
-                    self.forget_burst(&work.conversation);
-                }
-                admitted
-            }
-            other => other,
-        }
-    }
-
-    /// Whether the conversation has not been told for a while that it is full;
-    /// from now on it has.
-    fn begins_burst(&self, conversation: &str) -> bool {
-        let now = Instant::now();
-        let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
-        if bursts.len() >= BURSTS_MAX && !bursts.contains_key(conversation) {
-            bursts.clear();
-        }
-        let told = bursts.insert(conversation.to_owned(), now);
-        match told {
-            Some(then) if now.duration_since(then) < BURST => {
-                bursts.insert(conversation.to_owned(), then);
-                false
-            }
-            Some(_) | None => true,
-        }
-    }
-
-    /// The notice could not be kept: the next message tries again.
-    fn forget_burst(&self, conversation: &str) {
-        let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
-        bursts.remove(conversation);
-    }
-
     fn new_event(&self, message: InboundMessage, lane: Lane, payload: Bytes) -> NewEvent {
         let conversation = conversation(&self.pipeline.settings.instance, &message);
         // An event without an id of its own is known by its message.
@@ -278,18 +206,21 @@ impl Admission {
 
     fn verdict(
         &self,
-        admitted: Result<Admitted, StoreError>,
+        taken_in: Result<TakenIn, StoreError>,
         event_id: &str,
         message_id: &str,
     ) -> Verdict {
         let counters = &self.pipeline.counters;
-        match admitted {
+        if taken_in.as_ref().is_ok_and(|taken_in| taken_in.is_busy) {
+            Counters::count(&counters.busy);
+        }
+        match taken_in.map(|taken_in| taken_in.admitted) {
             Ok(Admitted::New(turn)) => {
                 info!(event_id, message_id, %turn, "message accepted");
                 Counters::count(&counters.admitted);
                 Verdict::Accepted
             }
-            // There was no room for it, and its conversation knows.
+            // It asks for nothing.
             Ok(Admitted::Recorded) => Verdict::Accepted,
             Ok(Admitted::Duplicate { .. }) => {
                 info!(event_id, message_id, "a redelivered message was recognised");
@@ -353,6 +284,10 @@ impl Ingress for Admission {
             return Verdict::Refused;
         }
         self.admit(event.payload, MESSAGE_TURN).await
+    }
+
+    fn acknowledged(&self) {
+        fail_point::pass("admit.acknowledged");
     }
 }
 

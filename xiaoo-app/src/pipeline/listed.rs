@@ -1,6 +1,6 @@
-//! Messages that were asked for, read as those that are pushed: one normaliser for both.
+//! Messages that were asked for or listed, read as those that are pushed: one normaliser for all.
 
-use proto_core::{Event, InboundMessage};
+use proto_core::InboundMessage;
 use runtime_tokio::openapi::ListedMessage;
 use serde_json::{Value, json};
 
@@ -50,12 +50,23 @@ pub(super) fn read_back(
     bot_open_id: Option<&str>,
     listed: &ListedMessage,
 ) -> ReadBack {
-    let event = as_event(&settings.app_id, &listed.chat_id, "group", listed).to_string();
     let identity = settings.identity(bot_open_id);
-    let message = Event::parse(event.as_bytes())
-        .ok()
-        .and_then(|event| InboundMessage::from_event(&event, identity))
-        .unwrap_or_default();
+    let mentions = Value::from(listed.mentions.clone()).to_string();
+    let read = InboundMessage::from_listed(
+        &listed.msg_type,
+        listed.content(),
+        mentions.as_bytes(),
+        identity,
+    );
+    let sender = listed.sender.id.as_str();
+    let message = InboundMessage {
+        message_id: listed.message_id.clone(),
+        sender_open_id: listed.sender.id.clone(),
+        sender_is_bot: listed.sender.sender_type != "user",
+        self_sent: sender == settings.app_id || Some(sender) == bot_open_id,
+        create_time_ms: listed.create_time_ms().unwrap_or_default(),
+        ..read
+    };
     ReadBack {
         message,
         inside: listed.upper_message_id.clone().filter(|id| !id.is_empty()),
@@ -65,7 +76,7 @@ pub(super) fn read_back(
 
 #[cfg(test)]
 mod tests {
-    use proto_core::Identity;
+    use proto_core::{Event, Identity};
 
     use super::*;
 

@@ -3,6 +3,7 @@
 //! | step | module | what it guarantees |
 //! | --- | --- | --- |
 //! | an event comes in | [`admission`] | acknowledged only when durable, once; no network call before |
+//! | is there no room for it? | [`busy`] | a notice, then marks: none without a sign |
 //! | may it be answered? | [`policy`] | pure; bots and groups without a mention are left alone |
 //! | its turn comes | [`lanes`] | one at a time per conversation, in order; a global bound |
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
@@ -19,6 +20,7 @@ pub mod action;
 pub mod admission;
 pub mod ask;
 pub mod budget;
+pub mod busy;
 pub mod command;
 pub mod guests;
 pub mod identity;
@@ -112,6 +114,9 @@ pub struct Settings {
     pub bot_turns_max: u32,
     /// What of files is taken.
     pub files: FileLimits,
+    /// The length of an outage after which the known chats are read back; `None` for
+    /// never.
+    pub recover_after: Option<Duration>,
 }
 
 /// What of people's files is taken.
@@ -143,6 +148,7 @@ impl Settings {
                 file_bytes_max: 30 << 20,
                 conversation_bytes_max: 512 << 20,
             },
+            recover_after: None,
         }
     }
 

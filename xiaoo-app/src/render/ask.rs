@@ -16,8 +16,9 @@ pub const DENY: &str = "deny";
 /// The field in which a person's own words come back.
 pub const ANSWER_FIELD: &str = "answer";
 
-/// Characters of a command or a question that a card shows.
-const TEXT_CHARS_MAX: usize = 2_000;
+/// Characters of a command or a question that a card shows: as much as a card holds, since
+/// nobody should agree to what they can't see.
+const TEXT_CHARS_MAX: usize = 6_000;
 /// Characters of one option: a button is one line.
 const OPTION_CHARS_MAX: usize = 60;
 
@@ -342,7 +343,7 @@ mod tests {
         let text = parsed(&card).to_string();
         assert!(!text.contains("<at id=all"), "{text}");
         assert_eq!(text.matches("```").count(), 2, "{text}");
-        assert!(text.contains("(+") && text.len() < 8_000, "{}", text.len());
+        assert!(text.contains("(+") && text.len() < 20_000, "{}", text.len());
     }
 
     #[test]

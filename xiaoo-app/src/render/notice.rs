@@ -49,8 +49,8 @@ impl Notice {
                 "Sorry, this message took too long and was stopped. A smaller question may work.",
             ),
             Self::Busy => language.pick(
-                "这里排队的消息太多了，这一条和接下来的消息暂时不会处理。请等我回复完再发。",
-                "Too many messages are waiting here. This one, and those that follow until I have caught up, will not be answered: please send them again later.",
+                "这里排队的消息太多了，这一条和接下来标了叉的消息不会处理。请等我回复完再发。",
+                "Too many messages are waiting here. This one, and those after it that I mark with a cross, will not be answered: please send them again later.",
             ),
             Self::Late => language.pick(
                 "抱歉，这条消息我很久之后才收到，没有处理。如果还需要，请再发一次。",

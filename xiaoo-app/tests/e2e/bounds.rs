@@ -15,7 +15,7 @@ fn slow(text: &str) -> Script {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_backlog_is_told_once_in_the_language_of_who_met_it() {
+async fn a_full_backlog_is_told_once_in_the_language_of_who_met_it_and_then_marked() {
     for (text, notice) in [("还有一个问题", "排队"), ("one more", "Too many messages")] {
         let rig = Rig::start(Setup {
             more: "[limits]\nmax_queue_per_conversation = 2",
@@ -50,10 +50,14 @@ async fn a_full_backlog_is_told_once_in_the_language_of_who_met_it() {
             .await
             .unwrap();
         assert!(told.text.contains(notice), "{}", told.text);
-        for quiet in &asked[4..] {
-            assert!(answers(&rig.sim, &rig.chat(), quiet).is_empty());
-            assert!(rig.sim.reactions(quiet).is_empty());
+        for marked in &asked[4..] {
+            let mark = rig
+                .sim
+                .until(PATIENCE, |sim| sim.reactions(marked).first().cloned());
+            assert_eq!(mark.await.unwrap().emoji_type, "CrossMark");
+            assert!(answers(&rig.sim, &rig.chat(), marked).is_empty());
         }
+        assert!(rig.sim.reactions(&asked[3]).is_empty());
         assert!(rig.sim.acks().iter().all(|ack| ack.code == 200));
         let (_, ready) = rig.ready().await;
         let events = &ready["channels"]["feishu"]["events"];

@@ -46,7 +46,7 @@ async fn another(rig: &Rig, balancer: &Balancer) -> Daemon {
 fn slow(text: &str) -> Script {
     Script::Slow {
         text: text.into(),
-        chunk_delay: Duration::from_millis(150),
+        chunk_delay: Duration::from_millis(200),
     }
 }
 
@@ -179,14 +179,15 @@ async fn replaced_in_a_turn() {
     let asked = rig.says("hello");
     rig.model.wait_for_requests(1).await;
     rig.daemon.signal("-STOP");
-    rig.model.script(Script::Answer("from the other".into()));
+    let others = "from the other, which is still in the middle of it when the first goes on";
+    rig.model.script(slow(others));
     let _other = another(&rig, &balancer).await;
-    assert_eq!(rig.answer_to(&asked).await, "from the other");
-    let before = tables(&url).await;
+    rig.model.wait_for_requests(2).await;
     rig.daemon.signal("-CONT");
     said(&rig.daemon, &["the turn belongs to another run now"]).await;
-    assert_eq!(tables(&url).await, before);
-    assert_eq!(rig.answer_to(&asked).await, "from the other");
+    assert_eq!(rig.answer_to(&asked).await, others);
+    let [_, _, history, steps] = tables(&url).await;
+    assert_eq!((history.lines().count(), steps.as_str()), (2, ""));
     assert_eq!(rig.card_of(&asked).card.unwrap().template, "green");
     // It is one of two again.
     rig.until_ready().await;

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use feishu_sim::UserMessage;
 use xiaoo_store::{
     Claim, NewEvent, NewHistory, NewOutbox, NewTurn, Outcome, Store, StoreOptions, TurnResult,
 };
 
 use crate::harness::{Rig, Setup};
+use crate::server::Cluster;
 
 /// Turns in the past; each has left an event, a turn, two sends and two rows
 /// of history.
@@ -16,37 +18,53 @@ const ROWS: usize = TURNS * 6;
 const LANES: usize = 500;
 /// From the process's start until it says that it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(1);
-/// Starts that are tried: this machine has other things to do.
+/// Starts, of which half may be held up by what else this machine has to do.
 const STARTS: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_hundred_thousand_old_rows_it_is_ready_within_a_second() {
+async fn with_a_hundred_thousand_old_rows_in_a_file_it_is_ready_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    starts_in_time(format!("sqlite:{}", file.display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_hundred_thousand_old_rows_on_a_server_it_is_ready_within_a_second() {
+    starts_in_time(Cluster::shared().new_url().await).await;
+}
+
+async fn starts_in_time(url: String) {
     let mut rig = Rig::without_daemon(Setup {
-        more: "[store]\nurl = \"sqlite:old.db\"",
+        store: Some(url.clone()),
         ..Setup::default()
     })
     .await;
     let began = Instant::now();
-    let url = format!("sqlite:{}", rig.folder.path().join("old.db").display());
-    let (store, guard) = Store::open(&url.parse().unwrap(), StoreOptions::default()).unwrap();
+    let url = url.parse().unwrap();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&url, StoreOptions::default()));
+    let (store, guard) = opened.await.unwrap().unwrap();
     for from in (0..TURNS).step_by(LANES) {
         live(&store, from).await;
     }
-    guard.close();
+    tokio::task::spawn_blocking(move || guard.close())
+        .await
+        .unwrap();
     let prepared = began.elapsed();
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         let began = Instant::now();
         rig.start_daemon().await;
         starts.push(began.elapsed());
+        // In a chat of its own: on a server what a dead daemon had begun waits.
+        let chat = rig.sim.add_p2p_chat("somebody").unwrap();
+        let asked = rig.sim.user_says(UserMessage::text("hello").in_chat(&chat));
+        rig.answers_to(&asked.unwrap().message_id).await;
         // Not in good order: the next start has the log to read as well.
-        let asked = rig.says("hello");
-        rig.answers_to(&asked).await;
         rig.daemon.kill();
     }
     starts.sort();
     eprintln!("{ROWS} rows, prepared in {prepared:.1?}; ready after {starts:.0?}");
-    assert!(starts[0] < READY_WITHIN, "{starts:?}");
+    assert!(starts[STARTS / 2] < READY_WITHIN, "{starts:?}");
 }
 
 /// Some turns, from their event to the last send.
@@ -93,7 +111,8 @@ async fn live(store: &Store, from: usize) {
         if rows.is_empty() {
             return;
         }
-        together(rows.iter().map(|row| store.outbox_done(row.key, "om"))).await;
+        let sent = rows.iter().map(|row| store.outbox_done(row.key, "om"));
+        together(sent).await;
     }
 }
 

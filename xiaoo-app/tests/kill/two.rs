@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use feishu_sim::SimConfig;
 use xiaoo_app::fail_point;
 
+use crate::balancer::Balancer;
 use crate::crowd::Crowd;
-use crate::harness::{PATIENCE, Rig, Setup};
+use crate::harness::{PATIENCE, Rig, Setup, Via};
 use crate::server::Cluster;
 
 /// Places at a time; each waits for a lease to run out most of the time.
@@ -17,14 +18,27 @@ const EVERY: Duration = Duration::from_millis(100);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_killed_at_every_named_place_the_other_goes_on() {
-    for some in fail_point::NAMES.chunks(AT_A_TIME) {
-        futures_util::future::join_all(some.iter().map(|place| survives(place))).await;
+    let by_webhook = fail_point::NAMES
+        .iter()
+        .filter(|place| place.starts_with("admit."))
+        .map(|place| (Via::Webhook, *place));
+    let places: Vec<_> = fail_point::NAMES
+        .iter()
+        .map(|place| (Via::LongConnection, *place))
+        .chain(by_webhook)
+        .collect();
+    for some in places.chunks(AT_A_TIME) {
+        let runs = some.iter().map(|(via, place)| survives(*via, place));
+        futures_util::future::join_all(runs).await;
     }
 }
 
-async fn survives(place: &str) {
+async fn survives(via: Via, place: &str) {
+    let balancer = Balancer::start().await;
     let defaults = Setup::default();
     let mut rig = Rig::without_daemon(Setup {
+        via,
+        webhook_port: Some(balancer.port),
         store: Some(Cluster::shared().new_url().await),
         sim: SimConfig {
             // The daemon's own waits are as long as ever.
@@ -36,6 +50,7 @@ async fn survives(place: &str) {
     .await;
     rig.spawn_to_die_at(Some(place));
     let mut other = rig.another_daemon();
+    balancer.leads_to([rig.daemon.port, other.port]);
     other.start().await;
     rig.until_ready().await;
     let mut crowd = Crowd::new(&rig.sim, &rig.model, 20);
@@ -56,7 +71,7 @@ async fn survives(place: &str) {
     let took = died.elapsed();
     let tally = crowd.tally(&rig.sim, Some(&rig.log()));
     eprintln!(
-        "{place}: all settled {took:.1?} after the death; {} said",
+        "{place}, {via:?}: all settled {took:.1?} after the death; {} said",
         tally.said
     );
     tally.assert_kept(&rig);

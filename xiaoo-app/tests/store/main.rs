@@ -13,6 +13,7 @@
 mod harness;
 
 mod bad_disk;
+mod burst;
 mod commands;
 mod damage;
 mod full;

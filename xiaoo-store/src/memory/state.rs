@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use planted::Defect;
 
 use super::notes::Notes;
-use crate::command::{Answer, Bounds, Command, Question, check_steps, newest_that_fit};
+use crate::command::{Answer, Bounds, Command, MENDED, Question, check_steps, newest_that_fit};
 use crate::error::StoreError;
 use crate::limits::{
     CLAIM_MAX, CONVERSATION_HISTORY_MAX, DEAD_KEPT, HISTORY_KEPT, KEYS_KEPT, OUTBOX_TAKE_MAX,
@@ -16,8 +16,8 @@ use crate::limits::{
 };
 use crate::types::{
     Admission, Body, Claim, ConversationStats, DuplicateKey, Fenced, HistoryRow, NewEvent, NewTurn,
-    OutboxKey, OutboxRow, RunningTurn, Sign, Step, StoreStats, Turn, TurnId, TurnKey, TurnResult,
-    Whereabouts,
+    OutboxKey, OutboxRow, RunningTurn, Sign, Silence, Step, StoreStats, Turn, TurnId, TurnKey,
+    TurnResult, Whereabouts,
 };
 
 /// `(app, event_id)` or `(app, message_id)`.
@@ -138,12 +138,41 @@ impl State {
             Question::Stats => Answer::Stats(self.stats()),
             Question::Whereabouts {
                 app,
+                silence,
                 conversations_max,
-            } => Answer::Whereabouts(self.whereabouts(app, *conversations_max)),
+            } => {
+                let silent_since_ms = self.silence(app, silence);
+                let max = silent_since_ms.map_or(0, |_| *conversations_max);
+                Answer::Whereabouts(Whereabouts {
+                    silent_since_ms,
+                    conversations: self.conversations(max),
+                })
+            }
         })
     }
 
-    fn whereabouts(&self, app: &str, conversations_max: usize) -> Whereabouts {
+    fn silence(&self, app: &str, sought: &Silence) -> Option<i64> {
+        let received = || self.events.iter().filter(|(_, key, _)| key.0 == app);
+        let mended = received().filter(|(_, key, _)| key.1.starts_with(MENDED));
+        let mended_ms = mended.map(|(at, ..)| *at).next_back();
+        let said = self.history.values().flatten().map(|row| row.created_ms);
+        let first_ms = received().map(|(at, ..)| *at).chain(said).min();
+        let from_ms = sought
+            .since_ms
+            .max(mended_ms.unwrap_or(sought.since_ms))
+            .max(first_ms.unwrap_or(sought.until_ms));
+        let after = received().map(|(at, ..)| *at);
+        let mut began = from_ms;
+        for ended in after.filter(|at| *at > from_ms).chain([sought.until_ms]) {
+            if ended.saturating_sub(began) > sought.longer_than_ms {
+                return Some(began);
+            }
+            began = ended;
+        }
+        None
+    }
+
+    fn conversations(&self, max: usize) -> Vec<String> {
         let mut last_first: Vec<_> = self
             .history
             .iter()
@@ -153,15 +182,11 @@ impl State {
             })
             .collect();
         last_first.sort_unstable();
-        let newest = self.events.iter().rev().find(|(_, key, _)| key.0 == app);
-        Whereabouts {
-            last_received_ms: newest.map(|(received_ms, ..)| *received_ms),
-            conversations: last_first
-                .into_iter()
-                .take(conversations_max)
-                .map(|(_, name)| name.clone())
-                .collect(),
-        }
+        last_first
+            .into_iter()
+            .take(max)
+            .map(|(_, name)| name.clone())
+            .collect()
     }
 
     /// What those had under way who are gone: nobody works on it any more.

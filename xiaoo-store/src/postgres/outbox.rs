@@ -38,9 +38,17 @@ pub(super) async fn append(
     promote(link, conversation).await
 }
 
+/// The server's clock, in milliseconds since the Unix epoch.
+macro_rules! server_ms {
+    () => {
+        "(extract(epoch FROM now()) * 1000)::bigint"
+    };
+}
+
 /// Takes the rows that are due, the longest due first, and those that a dead owner
 /// was sending: nobody knows whether he had, the time of the first try says what
-/// may be done.
+/// may be done. That time is the server's, as its age may be another daemon's to tell;
+/// who takes the row hears of it by his own clock.
 pub(super) async fn take(
     link: &Link,
     owner: &str,
@@ -57,11 +65,15 @@ pub(super) async fn take(
              ORDER BY not_before_ms, id LIMIT $2 FOR UPDATE SKIP LOCKED)
          UPDATE outbox
          SET state = 'sending', owner = $3, attempts = attempts + 1,
-             first_try_at_ms = coalesce(first_try_at_ms, $1),
+             first_try_at_ms = coalesce(first_try_at_ms, ",
+        server_ms!(),
+        "),
              error = CASE head.state WHEN 'sending' THEN NULL ELSE error END
          FROM head WHERE outbox.id = head.id
-         RETURNING outbox.id, attempts, turn_id, conversation, uuid, kind, first_try_at_ms,
-                   error, body"
+         RETURNING outbox.id, attempts, turn_id, conversation, uuid, kind,
+                   $1 - (",
+        server_ms!(),
+        " - first_try_at_ms), error, body"
     );
     let max = i64::try_from(max.min(OUTBOX_TAKE_MAX)).unwrap_or(i64::MAX);
     let rows = link.rows(sql, &[&now_ms, &max, &owner]).await?;

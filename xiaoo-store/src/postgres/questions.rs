@@ -5,11 +5,11 @@ use tokio_postgres::Error;
 use super::commands::{owner_lives, read_body};
 use super::link::Link;
 use super::notes;
-use crate::command::{Answer, Question, newest_that_fit, size};
+use crate::command::{Answer, MENDED, Question, newest_that_fit, size};
 use crate::error::StoreError;
 use crate::limits::CONVERSATION_HISTORY_MAX;
 use crate::types::{
-    ConversationStats, HistoryRow, RunningTurn, Step, StoreStats, TurnId, Whereabouts,
+    ConversationStats, HistoryRow, RunningTurn, Silence, Step, StoreStats, TurnId, Whereabouts,
 };
 
 pub(super) async fn ask(
@@ -75,24 +75,27 @@ pub(super) async fn ask(
         Question::Stats => Answer::Stats(stats(link).await?),
         Question::Whereabouts {
             app,
+            silence,
             conversations_max,
-        } => Answer::Whereabouts(whereabouts(link, app, *conversations_max).await?),
+        } => Answer::Whereabouts(whereabouts(link, app, silence, *conversations_max).await?),
     }))
 }
 
 async fn whereabouts(
     link: &Link,
     app: &str,
+    silence: &Silence,
     conversations_max: usize,
 ) -> Result<Whereabouts, Error> {
-    let last = "SELECT received_ms FROM event WHERE app = $1 ORDER BY received_ms DESC LIMIT 1";
-    let last = link.rows(last, &[&app]).await?;
+    let Some(silent_since_ms) = silent_since_ms(link, app, silence).await? else {
+        return Ok(Whereabouts::default());
+    };
     let conversations = "SELECT conversation FROM history GROUP BY conversation
          ORDER BY max(created_ms) DESC, conversation COLLATE \"C\" LIMIT $1";
     let limit = i64::try_from(conversations_max).unwrap_or(i64::MAX);
     let conversations = link.rows(conversations, &[&limit]).await?;
     Ok(Whereabouts {
-        last_received_ms: last.first().map(|row| row.get(0)),
+        silent_since_ms: Some(silent_since_ms),
         conversations: conversations.iter().map(|row| row.get(0)).collect(),
     })
 }
@@ -119,6 +122,28 @@ async fn conversation_stats(link: &Link, conversation: &str) -> Result<Conversat
         }
     }
     Ok(stats)
+}
+
+async fn silent_since_ms(link: &Link, app: &str, sought: &Silence) -> Result<Option<i64>, Error> {
+    // Greatest and least pass over a NULL.
+    let sql = "WITH
+         first (at) AS (SELECT greatest($3::bigint,
+             (SELECT max(received_ms) FROM event WHERE app = $1 AND starts_with(event_id, $2)),
+             coalesce(least((SELECT min(received_ms) FROM event WHERE app = $1),
+                            (SELECT min(created_ms) FROM history)), $4::bigint))),
+         moment (at) AS (SELECT at FROM first UNION ALL
+             SELECT received_ms FROM event, first WHERE app = $1 AND received_ms > first.at),
+         span (began, ended) AS (SELECT at, lead(at, 1, $4) OVER (ORDER BY at) FROM moment)
+         SELECT began FROM span WHERE ended - began > $5 ORDER BY began LIMIT 1";
+    let Silence {
+        since_ms,
+        until_ms,
+        longer_than_ms,
+    } = sought;
+    let began = link
+        .rows(sql, &[&app, &MENDED, since_ms, until_ms, longer_than_ms])
+        .await?;
+    Ok(began.first().map(|row| row.get(0)))
 }
 
 async fn stats(link: &Link) -> Result<StoreStats, Error> {

@@ -40,7 +40,8 @@ fn ask(db: &Connection, counters: &Counters, question: &Question) -> Result<Answ
         Question::Stats => Answer::Stats(counters.counted(upkeep::stats(db)?)),
         Question::Whereabouts {
             app,
+            silence,
             conversations_max,
-        } => Answer::Whereabouts(history::whereabouts(db, app, *conversations_max)?),
+        } => Answer::Whereabouts(history::whereabouts(db, app, silence, *conversations_max)?),
     })
 }

@@ -83,6 +83,7 @@ macro_rules! suite {
                 turns::steps_are_kept_in_order_until_the_turn_ends,
                 turns::urgent_turns_can_be_claimed_by_themselves,
                 turns::where_the_world_was_left_is_known_after_a_restart,
+                turns::a_silence_is_found_whatever_came_after_it_until_it_is_mended,
                 upkeep::each_thing_is_kept_for_its_time_and_no_longer,
                 upkeep::open_work_is_never_pruned,
                 upkeep::pruning_goes_by_small_batches,

@@ -11,7 +11,7 @@ pub(crate) async fn a_row_waits_until_the_one_before_it_is_settled<G: Ground>() 
 
     let first = store.outbox_take(2_000, 9).await.unwrap();
     assert_eq!(uuids(&first), ["a1", "b1"]);
-    assert_eq!(first[0].first_try_at_ms, 2_000);
+    Rig::<G>::assert_tried(&first[0], 2_000, 2_000);
     assert_eq!(&*first[0].body, b"to send: a1");
     assert!(store.outbox_take(2_000, 9).await.unwrap().is_empty());
 
@@ -24,7 +24,7 @@ pub(crate) async fn a_row_waits_until_the_one_before_it_is_settled<G: Ground>() 
     assert!(store.outbox_take(4_999, 9).await.unwrap().is_empty());
     let second = store.outbox_take(5_000, 9).await.unwrap();
     assert_eq!(uuids(&second), ["a1"]);
-    assert_eq!(second[0].first_try_at_ms, 2_000);
+    Rig::<G>::assert_tried(&second[0], 2_000, 5_000);
     assert_eq!(second[0].key.attempt, 2);
     assert_eq!(second[0].error.as_deref(), Some("rate limited"));
     assert_eq!(store.outbox_next_ms().await, Ok(None));

@@ -7,13 +7,16 @@ use tempfile::TempDir;
 use xiaoo_store::limits::CALL_DEADLINE;
 use xiaoo_store::{
     Admission, Claim, Fenced, MemoryDisk, NewEvent, NewHistory, NewOutbox, NewTurn, OpenError,
-    Outcome, Store, StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey, TurnResult,
+    OutboxRow, Outcome, Store, StoreGuard, StoreOptions, StoreUrl, Turn, TurnId, TurnKey,
+    TurnResult,
 };
 
 /// Where a store is, and how it is killed.
 pub(crate) trait Ground: Sized {
     /// Random runs of the model that this engine does in a few seconds.
     const CASES: u32;
+    /// Whether it tells the age of a try by a clock of its own.
+    const HAS_CLOCK: bool = false;
 
     async fn new() -> Self;
 
@@ -62,6 +65,17 @@ impl<G: Ground> Rig<G> {
     }
 
     /// Closes the store in good order and opens it again.
+    /// The row that was taken at `taken_ms` was first tried at `tried_ms`.
+    pub(crate) fn assert_tried(row: &OutboxRow, tried_ms: i64, taken_ms: i64) {
+        if G::HAS_CLOCK {
+            // However long this test has really taken.
+            let age_ms = taken_ms - row.first_try_at_ms;
+            assert!((0..60_000).contains(&age_ms), "{row:?}");
+        } else {
+            assert_eq!(row.first_try_at_ms, tried_ms);
+        }
+    }
+
     pub(crate) fn reopen(&mut self) {
         self.shut();
         self.open();

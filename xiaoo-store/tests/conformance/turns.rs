@@ -2,7 +2,8 @@
 
 use xiaoo_store::limits::{CONVERSATION_HISTORY_MAX, TURN_OUTBOX_MAX, TURN_STEPS_MAX};
 use xiaoo_store::{
-    Claim, Fenced, NewEvent, Sign, Signs, Step, StoreError, TurnId, TurnResult, Whereabouts,
+    Claim, Fenced, NewEvent, Sign, Signs, Silence, Step, StoreError, TurnId, TurnResult,
+    Whereabouts,
 };
 
 use crate::rig::{Ground, Rig, ids, message, result, said, sending};
@@ -267,13 +268,23 @@ pub(crate) async fn a_conversation_keeps_its_newest_rows_only<G: Ground>() {
 pub(crate) async fn where_the_world_was_left_is_known_after_a_restart<G: Ground>() {
     let mut rig = Rig::<G>::new().await;
     let app = message("x", 1).app;
+    let silence = |since_ms, until_ms| Silence {
+        since_ms,
+        until_ms,
+        longer_than_ms: 10,
+    };
     assert_eq!(
-        rig.store.whereabouts(&app, 9).await,
-        Ok(Whereabouts::default())
+        rig.store.whereabouts(&app, silence(0, 1_000), 9).await,
+        Ok(Whereabouts::default()),
+        "a store that remembers nothing has missed nothing"
     );
-    for (n, (conversation, finished_ms)) in [("b", 1), ("a", 3), ("c", 2)].into_iter().enumerate() {
+    for (n, (conversation, received_ms, finished_ms)) in
+        [("b", 100, 101), ("a", 105, 130), ("c", 110, 120)]
+            .into_iter()
+            .enumerate()
+    {
         let event = NewEvent {
-            received_ms: 10 + i64::try_from(n).unwrap(),
+            received_ms,
             ..message(conversation, n.try_into().unwrap())
         };
         rig.store.admit(event).await.unwrap();
@@ -285,9 +296,70 @@ pub(crate) async fn where_the_world_was_left_is_known_after_a_restart<G: Ground>
         rig.store.finish(key, result).await.unwrap();
     }
     rig.reopen();
-    let left = rig.store.whereabouts(&app, 2).await.unwrap();
-    assert_eq!(left.last_received_ms, Some(12));
+    let left = rig.store.whereabouts(&app, silence(0, 121), 2).await;
+    let left = left.unwrap();
+    assert_eq!(left.silent_since_ms, Some(110));
     assert_eq!(left.conversations, ["a", "c"], "who spoke last comes first");
-    let elsewhere = rig.store.whereabouts("cli_elsewhere", 9).await.unwrap();
-    assert_eq!(elsewhere.last_received_ms, None);
+    // Nobody's events: silent for as long as the store remembers anything.
+    let elsewhere = rig.store.whereabouts("cli_elsewhere", silence(0, 121), 9);
+    assert_eq!(elsewhere.await.unwrap().silent_since_ms, Some(101));
+}
+
+pub(crate) async fn a_silence_is_found_whatever_came_after_it_until_it_is_mended<G: Ground>() {
+    let mut rig = Rig::<G>::new().await;
+    let app = message("x", 1).app;
+    let mut number = 0;
+    let mut came = async |rig: &Rig<G>, received_ms| {
+        number += 1;
+        let event = NewEvent {
+            received_ms,
+            ..message("x", number)
+        };
+        rig.store.admit(event).await.unwrap();
+    };
+    for at in [100, 200, 1_000, 1_050] {
+        came(&rig, at).await;
+    }
+    rig.reopen();
+    // Each: since, until, longer than; and when the first one began.
+    let table = [
+        (0, 1_100, 100, Some(200)),
+        (0, 1_100, 50, Some(100)),
+        (0, 1_100, 799, Some(200)),
+        (0, 1_100, 800, None),
+        (0, 2_000, 800, Some(1_050)),
+        (500, 1_100, 499, Some(500)),
+        (500, 1_100, 500, None),
+        (1_060, 1_100, 39, Some(1_060)),
+        (1_060, 1_100, 40, None),
+        // A clock that was put back.
+        (0, 150, 900, None),
+    ];
+    for (since_ms, until_ms, longer_than_ms, found) in table {
+        let silence = Silence {
+            since_ms,
+            until_ms,
+            longer_than_ms,
+        };
+        let left = rig.store.whereabouts(&app, silence, 1).await.unwrap();
+        assert_eq!(left.silent_since_ms, found, "{silence:?}");
+    }
+    // What came after the mending began is another silence's.
+    came(&rig, 1_300).await;
+    rig.store.mended(&app, 1_200).await.unwrap();
+    rig.store.mended(&app, 1_200).await.unwrap();
+    rig.reopen();
+    let sought = |until_ms, longer_than_ms| Silence {
+        since_ms: 0,
+        until_ms,
+        longer_than_ms,
+    };
+    for (silence, found) in [
+        (sought(1_350, 100), None),
+        (sought(1_350, 99), Some(1_200)),
+        (sought(1_500, 100), Some(1_300)),
+    ] {
+        let left = rig.store.whereabouts(&app, silence, 1).await.unwrap();
+        assert_eq!(left.silent_since_ms, found, "{silence:?}");
+    }
 }

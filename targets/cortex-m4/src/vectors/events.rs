@@ -109,8 +109,8 @@ impl Reading<'_> {
             Check::Sha256(digits) => is_hex_of(digits, &Sha256::digest(self.text)),
             Check::Mentioned(ids) => {
                 let everyone = |key: JsonStr<'_>| key == "@_all";
-                let people = self
-                    .message()
+                let message = self.message();
+                let people = message
                     .mentions()
                     .filter(|one| !one.key.is_some_and(everyone));
                 let given = people.filter_map(|one| one.open_id.filter(|id| !id.is_empty()));

@@ -42,6 +42,10 @@ impl Tool for ListDir {
         intent("list", arguments, context)
     }
 
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {
         async move { either(list(arguments, context).await) }.boxed()
     }

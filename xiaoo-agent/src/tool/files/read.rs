@@ -90,6 +90,10 @@ impl Tool for ReadFile {
         intent("read", arguments, context)
     }
 
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {
         async move { either(self.read(arguments, context).await) }.boxed()
     }

@@ -24,7 +24,7 @@ use super::{Counters, SharedPipeline};
 use crate::fail_point;
 use perform::{Unsent, perform};
 
-pub(super) use perform::look_up;
+pub(super) use perform::{look_up, own_reactions, reply};
 pub use sending::Sending;
 
 /// Rows that are sent at once, over all conversations. Feishu takes 50 calls a

@@ -8,8 +8,8 @@ use tracing::{debug, info, warn};
 use xiaoo_agent::Workspace;
 use xiaoo_store::OutboxRow;
 
-use super::super::SharedPipeline;
 use super::super::lookup::{self, Fate, Ourselves, Sought, What};
+use super::super::{SharedPipeline, busy};
 use super::RESENT_BLINDLY;
 use super::sending::Sending;
 use crate::render::answer::Content;
@@ -166,6 +166,24 @@ pub(super) async fn perform(
             pipeline.api.patch_card(&card, content).await?;
             Ok(card)
         }
+        Sending::Mark {
+            message_id,
+            chat_id,
+            in_thread,
+            emoji,
+            instead,
+        } => {
+            let target = ReplyTarget {
+                message_id: message_id.clone(),
+                chat_id: chat_id.clone(),
+                in_thread: *in_thread,
+            };
+            let is_old = pipeline.is_older(row.first_try_at_ms, RESENT_BLINDLY);
+            let uuid = (row.uuid.as_str(), is_old);
+            busy::mark(pipeline, &target, emoji, instead, uuid)
+                .await
+                .map_err(Unsent::Api)
+        }
         Sending::TakeReactionAway {
             message_id,
             reaction,
@@ -240,7 +258,7 @@ async fn uploaded(
 }
 
 /// Sends an answer, as plain text if Feishu does not take its form.
-async fn reply(
+pub(in super::super) async fn reply(
     pipeline: &SharedPipeline,
     target: &ReplyTarget,
     (msg_type, content): (&str, &str),
@@ -278,7 +296,7 @@ pub(in super::super) async fn look_up(
 
 /// The bot's own reactions of a kind. Its first page does: people's reactions
 /// of the same kind on one message are few.
-async fn own_reactions(
+pub(in super::super) async fn own_reactions(
     pipeline: &SharedPipeline,
     message_id: &str,
     emoji: &str,

@@ -80,6 +80,19 @@ pub enum Sending {
         #[serde(default)]
         not_before_ms: i64,
     },
+    /// A reaction on a message that is not worked on; it stays.
+    Mark {
+        /// The person's message.
+        message_id: String,
+        /// Its chat.
+        chat_id: String,
+        /// Whether the message is in a thread.
+        in_thread: bool,
+        /// Which reaction.
+        emoji: String,
+        /// A text's JSON, to be sent where reactions are not taken.
+        instead: String,
+    },
     /// The reaction on the person's message, to be taken away.
     TakeReactionAway {
         /// The person's message.
@@ -103,6 +116,7 @@ impl Sending {
             Self::Reply { .. } => "reply",
             Self::File { .. } => "file",
             Self::FinishCard { .. } => "card",
+            Self::Mark { .. } => "mark",
             Self::TakeReactionAway { .. } => "unreact",
         }
     }
@@ -132,6 +146,11 @@ impl Sending {
                 "outbox.card.sent",
                 "outbox.card.settled",
             ],
+            Self::Mark { .. } => [
+                "outbox.mark.taken",
+                "outbox.mark.sent",
+                "outbox.mark.settled",
+            ],
             Self::TakeReactionAway { .. } => [
                 "outbox.unreact.taken",
                 "outbox.unreact.sent",
@@ -143,7 +162,7 @@ impl Sending {
     /// When it may be sent, Unix milliseconds.
     pub(super) fn not_before_ms(&self) -> i64 {
         match self {
-            Self::Reply { .. } | Self::File { .. } => 0,
+            Self::Reply { .. } | Self::File { .. } | Self::Mark { .. } => 0,
             Self::FinishCard { not_before_ms, .. }
             | Self::TakeReactionAway { not_before_ms, .. } => *not_before_ms,
         }
@@ -152,7 +171,7 @@ impl Sending {
     /// Whether people can do without it.
     pub(super) fn is_sign(&self) -> bool {
         match self {
-            Self::Reply { .. } | Self::File { .. } => false,
+            Self::Reply { .. } | Self::File { .. } | Self::Mark { .. } => false,
             Self::FinishCard { .. } | Self::TakeReactionAway { .. } => true,
         }
     }

@@ -15,7 +15,8 @@ use tracing::{Instrument as _, info, info_span, warn};
 use xiaoo_agent::{Message, TurnOutcome, Usage};
 use xiaoo_store::{Fenced, Outcome, StoreError, Turn};
 
-use super::admission::{BUSY_TURN, LATE_TURN, REFUSED_TURN};
+use super::admission::{LATE_TURN, REFUSED_TURN};
+use super::busy::{self, BUSY_TURN, MARKED_TURN};
 use super::command::ChatCommand;
 use super::orders;
 use super::outcome::{Ending, finish, silent};
@@ -62,6 +63,12 @@ async fn run_in_span(
         finish(pipeline, &turn, silent(pipeline.now_ms()), None, give_up).await;
         return;
     };
+    if turn.kind == MARKED_TURN {
+        let reacts = pipeline.settings.reaction.is_some();
+        let result = busy::marked(&turn, &message, reacts, pipeline.now_ms());
+        finish(pipeline, &turn, result, None, give_up).await;
+        return;
+    }
     let language = Language::of(&message.text);
     let command = command(&turn, &message);
     match command {

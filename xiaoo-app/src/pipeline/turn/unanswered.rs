@@ -5,7 +5,8 @@ use proto_core::InboundMessage;
 use tracing::{info, warn};
 use xiaoo_store::Turn;
 
-use super::super::admission::{BUSY_TURN, REFUSED_TURN};
+use super::super::admission::REFUSED_TURN;
+use super::super::busy::BUSY_TURN;
 use super::super::policy::{Decision, Known, Refusal};
 use super::super::{Counters, SharedPipeline, guests};
 use crate::render::language::Language;

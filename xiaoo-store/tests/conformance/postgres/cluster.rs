@@ -55,6 +55,7 @@ impl Database {
 
 impl Ground for Database {
     const CASES: u32 = 12;
+    const HAS_CLOCK: bool = true;
 
     async fn new() -> Self {
         Cluster::shared().new_database().await

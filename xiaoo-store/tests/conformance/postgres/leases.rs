@@ -165,6 +165,7 @@ async fn a_dead_daemons_work_is_taken_over_when_its_lease_is_out_and_not_before(
     }
     let sent = a.0.claim(1, Claim::Any).await.unwrap()[0].key;
     a.0.finish(sent, result(1, &["u1"])).await.unwrap();
+    let tried = Instant::now();
     let old_row = a.0.outbox_take(5, 1).await.unwrap()[0].key;
     let old = a.0.claim(9, Claim::Any).await.unwrap();
     assert_eq!(ids(&old), ["e2", "e3"]);
@@ -202,8 +203,39 @@ async fn a_dead_daemons_work_is_taken_over_when_its_lease_is_out_and_not_before(
         assert_eq!((turn.attempts, turn.key.epoch), (2, old.key.epoch + 1));
     }
     assert_eq!(b.0.steps(turns[0].key.id).await, Ok(vec![step]));
-    assert_eq!((rows[0].uuid.as_str(), rows[0].first_try_at_ms), ("u1", 5));
+    assert_eq!(rows[0].uuid, "u1");
+    let age_ms = 90 - rows[0].first_try_at_ms;
+    let tried_for = i64::try_from(tried.elapsed().as_millis()).unwrap();
+    assert!((0..=tried_for).contains(&age_ms), "{age_ms} ms");
     assert_eq!(rows[0].key.attempt, old_row.attempt + 1);
+}
+
+/// The platform forgets a uuid after an hour, whatever a daemon's clock says.
+#[tokio::test]
+async fn daemons_whose_clocks_differ_agree_on_how_old_a_try_is() {
+    const MINUTE_MS: i64 = 60_000;
+    let (database, [a, b]) = two().await;
+    a.0.admit(message("oc", 1)).await.unwrap();
+    let key = a.0.claim(1, Claim::Any).await.unwrap()[0].key;
+    a.0.finish(key, result(1, &["u1"])).await.unwrap();
+    // Each by its own clock: one is right, one a quarter of an hour ahead, one behind.
+    let (right, skew) = (1_000 * MINUTE_MS, 15 * MINUTE_MS);
+    let clocks = [(&a.0, right + skew), (&b.0, right), (&a.0, right - skew)];
+    let client = database.client().await;
+    for sent_long_ago in [false, true] {
+        if sent_long_ago {
+            let sql = "UPDATE outbox SET first_try_at_ms = first_try_at_ms - 55 * 60000";
+            client.batch_execute(sql).await.unwrap();
+        }
+        for (store, now_ms) in clocks {
+            let row = store.outbox_take(now_ms, 1).await.unwrap().remove(0);
+            let age_ms = now_ms - row.first_try_at_ms;
+            let expected = if sent_long_ago { 55 * MINUTE_MS } else { 0 };
+            let slack = expected..expected + MINUTE_MS;
+            assert!(slack.contains(&age_ms), "{age_ms} ms at {now_ms}");
+            store.outbox_retry(row.key, 0, "lost").await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

