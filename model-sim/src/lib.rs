@@ -202,4 +202,24 @@ impl RecordedRequest {
         let users = messages.iter().rev().filter(|m| m["role"] == "user");
         users.map(wire::text_of).next().unwrap_or_default()
     }
+
+    /// What tools have said since the person's last words, oldest first.
+    #[must_use]
+    pub fn tool_results(&self) -> Vec<String> {
+        let since = api::messages(&self.body).iter().rev();
+        let since = since.take_while(|message| message["role"] != "user");
+        let results = since.filter(|message| message["role"] == "tool");
+        let mut results: Vec<String> = results.map(wire::text_of).collect();
+        results.reverse();
+        results
+    }
+
+    /// The names of the tools that may be called.
+    #[must_use]
+    pub fn tools(&self) -> Vec<String> {
+        let tools = self.body.get("tools").and_then(Value::as_array);
+        let names = tools.into_iter().flatten();
+        let names = names.filter_map(|tool| tool.pointer("/function/name")?.as_str());
+        names.map(str::to_owned).collect()
+    }
 }

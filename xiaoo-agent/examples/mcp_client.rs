@@ -67,8 +67,11 @@ impl Run {
     async fn calls(&self) -> Result<(), Box<dyn Error>> {
         let add = self.tool("add")?;
         expect("add's description", add.description(), "Adds two numbers.")?;
-        let asked = self.servers.offered();
-        let asked = asked.iter().filter(|tool| tool.needs_approval()).count();
+        let asked = self.servers.tools();
+        let asked = asked
+            .iter()
+            .filter(|tool| tool.needs_approval(&json!({})))
+            .count();
         expect("tools that need approval", asked, 5)?;
         let sum = self.call("add", json!({"a": 19, "b": 23})).await?;
         expect("add", sum, ToolOutput::ok("42"))?;

@@ -28,12 +28,6 @@ impl McpTool {
         Self { server, offer }
     }
 
-    /// Whether somebody has to agree to its calls.
-    #[must_use]
-    pub fn needs_approval(&self) -> bool {
-        self.server.settings.needs_approval && !self.offer.only_reads
-    }
-
     /// The name of its server.
     #[must_use]
     pub fn server(&self) -> &str {
@@ -116,6 +110,10 @@ impl Tool for McpTool {
             what: format!("{} {arguments}", self.offer.remote_name),
             place: format!("MCP: {}", self.server.name),
         }
+    }
+
+    fn needs_approval(&self, _: &Value) -> bool {
+        self.server.settings.needs_approval && !self.offer.only_reads
     }
 
     fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {

@@ -55,6 +55,11 @@ impl<'a> Models<'a> {
         self.model
     }
 
+    /// Whether it is asked in place of one that is down.
+    pub(super) fn stands_in(&self) -> bool {
+        self.at > 0
+    }
+
     pub(super) fn name(&self) -> &'a str {
         &self.model.config().model
     }

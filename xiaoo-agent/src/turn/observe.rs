@@ -76,7 +76,8 @@ pub enum Progress {
     FellBack {
         /// Its name.
         model: String,
-        /// [`ModelError::class`](crate::ModelError::class) of what went wrong with the one before.
+        /// [`ModelError::class`](crate::ModelError::class) of what went wrong with the one before;
+        /// `known` when an earlier turn has found that out.
         why: &'static str,
     },
     /// The model failed and will be asked again.

@@ -84,6 +84,12 @@ impl<'a, O: Observer> Turn<'a, O> {
         if let Some(answer) = self.take_up().await? {
             return Ok(answer);
         }
+        if self.models.stands_in() {
+            self.observer.progress(Progress::FellBack {
+                model: self.models.name().to_owned(),
+                why: "known",
+            });
+        }
         loop {
             let is_last = self.steps() + 1 >= self.request.limits.steps_max;
             let (reply, usage) = self.ask(is_last).await?;

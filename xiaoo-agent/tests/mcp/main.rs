@@ -85,7 +85,7 @@ async fn works(servers: &McpServers, protocol: Protocol) {
     );
     let asked: Vec<&str> = offered
         .iter()
-        .filter(|tool| tool.needs_approval())
+        .filter(|tool| tool.needs_approval(&json!({})))
         .map(|tool| tool.name())
         .collect();
     assert_eq!(asked.len(), 7);
@@ -319,7 +319,7 @@ async fn lists_say_what_is_offered() {
     assert!(
         offered
             .iter()
-            .all(|tool| !tool.needs_approval() && tool.server() == "calc")
+            .all(|tool| !tool.needs_approval(&json!({})) && tool.server() == "calc")
     );
 }
 

@@ -94,9 +94,14 @@ async fn what_one_turn_found_out_the_next_one_knows() {
     let (one, two) = (named(&first, "one"), named(&second, "two"));
     let models = chain([one.clone(), two.clone()]);
     Run::new("go").run_on(&models).await.unwrap();
-    // Another chain with the same model knows it too.
-    let outcome = Run::new("go").run_on(&chain([one, two])).await.unwrap();
+    // Another chain with the same model knows it too, and who follows the turn hears of it.
+    let mut run = Run::new("go");
+    let outcome = run.run_on(&chain([one, two])).await.unwrap();
     assert_eq!(outcome.model, "two");
+    assert!(
+        run.seen
+            .saw(|p| matches!(p, Progress::FellBack { model, why: "known" } if model == "two"))
+    );
     assert_eq!((first.requests().len(), second.requests().len()), (1, 2));
 
     tokio::time::pause();

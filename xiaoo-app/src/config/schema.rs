@@ -436,7 +436,7 @@ static SHELL: Table = Table {
 
 static WEB_FETCH: Table = Table {
     keys: &[
-        Key::new("allow_private_hosts", Kind::Texts, "Hosts that may be fetched although their addresses are private, by name, or with a leading dot for all below.")
+        Key::new("allow_private_hosts", Kind::Texts, "Hosts that may be fetched although their addresses are private, by name, or with a leading dot for all below; with :PORT for one beside 80, 443, 8080 and 8443.")
             .example("[\"wiki.corp.example\"]"),
     ],
     like: None,

@@ -43,7 +43,7 @@ impl ChatCommand {
     /// The command that a message is, if it is one.
     #[must_use]
     pub fn of(message: &InboundMessage) -> Option<Self> {
-        Self::parse(&without_mentions_of_bots(message))
+        Self::parse(&words(message))
     }
 
     /// The command that a text is, if it is one.
@@ -68,8 +68,9 @@ fn is_stop(text: &str) -> bool {
     word.eq_ignore_ascii_case("stop") || word == "停止" || word == "停"
 }
 
-/// A mention of the bot behind the words is as good as one before them.
-fn without_mentions_of_bots(message: &InboundMessage) -> String {
+/// What a message says to the bot: a mention of it behind the words is as good as one before them.
+#[must_use]
+pub(super) fn words(message: &InboundMessage) -> String {
     let bots = message.mentions.iter().filter(|mention| mention.is_bot);
     bots.fold(message.text.clone(), |text, mention| {
         text.replace(&format!("@{}", mention.name), "")

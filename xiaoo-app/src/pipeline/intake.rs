@@ -220,13 +220,11 @@ impl Intake<'_> {
             .await
             .map_err(|error| why_not_fetched(&error))?;
         part.rewind().await.map_err(local)?;
-        let name = file.name.clone().or(down.file_name).unwrap_or_else(|| {
-            format!(
-                "{}.{}",
-                kind_word(file.kind),
-                context::extension(&down.content_type)
-            )
-        });
+        let name = file
+            .name
+            .clone()
+            .or(down.file_name)
+            .unwrap_or_else(|| nameless(file.kind, &down.content_type));
         let saved = workspace
             .write_new(FILES, &name, part, bytes_max)
             .await
@@ -260,6 +258,17 @@ fn why_not_fetched(error: &ApiError) -> String {
     } else {
         error.to_string()
     }
+}
+
+/// What a file is called that has no name: voice messages and pictures have none.
+fn nameless(kind: ResourceKind, media_type: &str) -> String {
+    let extension = match (context::extension(media_type), kind) {
+        // The platform does not always say; what it records itself is known.
+        ("bin", ResourceKind::Audio) => "opus",
+        ("bin", ResourceKind::Video) => "mp4",
+        (told, _) => told,
+    };
+    format!("{}.{extension}", kind_word(kind))
 }
 
 fn kind_word(kind: ResourceKind) -> &'static str {

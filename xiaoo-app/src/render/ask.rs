@@ -61,6 +61,15 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
         markdown(&format!("{}：**{tool}**", say("工具", "Tool"))),
         markdown(&fenced(what)),
     ];
+    let hidden = what.chars().skip(TEXT_CHARS_MAX).count();
+    if hidden > 0 {
+        elements.push(markdown(&match view.language {
+            Language::Chinese => format!("⚠️ 还有 {hidden} 个字符没有显示，看不全时请拒绝。"),
+            Language::English => {
+                format!("⚠️ {hidden} more characters are not shown: deny what you cannot see.")
+            }
+        }));
+    }
     if !place.is_empty() {
         let place = plain(place, TEXT_CHARS_MAX);
         elements.push(markdown(&format!("{}：{place}", say("位置", "Where"))));
@@ -208,9 +217,19 @@ fn button(id: &str, label: &str, choice: &str, kind: &str) -> Value {
     })
 }
 
-/// A command as code, exactly as it would run; what is too long is cut and said to be.
+/// A command as code, exactly as it would run; what is too long is cut and said to be. What
+/// nobody sees, or what makes the rest look different, is written out.
 fn fenced(text: &str) -> String {
     let (shown, more) = cut(text, TEXT_CHARS_MAX);
+    let mut seen = String::with_capacity(shown.len());
+    for character in shown.chars() {
+        if is_unseen(character) {
+            seen.extend(character.escape_unicode());
+        } else {
+            seen.push(character);
+        }
+    }
+    let shown = seen;
     // A fence inside could end this one.
     let shown = without_mentions(&shown.replace("```", "'''"));
     let more = match more {
@@ -218,6 +237,16 @@ fn fenced(text: &str) -> String {
         more => format!("\n… (+{more})"),
     };
     format!("```\n{shown}{more}\n```")
+}
+
+/// Control characters, those without a width, and those that turn the direction of writing.
+fn is_unseen(character: char) -> bool {
+    let is_control = character.is_control() && !matches!(character, '\n' | '\t');
+    is_control
+        || matches!(
+            character,
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
 }
 
 fn plain_lines(text: &str) -> String {
@@ -315,6 +344,16 @@ mod tests {
         assert!(!text.contains("<at id=all"), "{text}");
         assert_eq!(text.matches("```").count(), 2, "{text}");
         assert!(text.contains("(+") && text.len() < 20_000, "{}", text.len());
+    }
+
+    #[test]
+    fn what_would_be_done_is_what_is_seen() {
+        let what = "echo \u{202e}ok\u{200b}\r\n\trm".to_owned();
+        let text = parsed(&approval(&OPEN, "shell", &what, ""))["elements"][1]["content"].clone();
+        assert_eq!(text, "```\necho \\u{202e}ok\\u{200b}\\u{d}\n\trm\n```");
+        let warned = |what: &str| approval(&OPEN, "shell", what, "").contains("not shown");
+        assert!(!warned(&"长".repeat(TEXT_CHARS_MAX)));
+        assert!(warned(&"长".repeat(TEXT_CHARS_MAX + 1)));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use feishu_sim::view::Message;
 use feishu_sim::{CardAction, UserMessage};
 use model_sim::Script;
 
-use crate::harness::{PATIENCE, Rig, Setup, Via};
+use crate::harness::{Rig, Setup, Via};
+use crate::talk::asked;
 
 const SHELL: &str =
     "[tools]\nenable = [\"shell\", \"ask_user\"]\nask_first = [\"shell\", \"write_file\"]\n";
@@ -16,24 +17,6 @@ async fn rig(via: Via) -> Rig {
         ..Setup::default()
     })
     .await
-}
-
-/// The card that asks something about this message.
-async fn asked(rig: &Rig, message_id: &str) -> Message {
-    let chat = rig.sim.message(message_id).unwrap().chat_id;
-    let found = rig
-        .sim
-        .until(PATIENCE, |sim| {
-            sim.messages(&chat).into_iter().find(|message| {
-                message.parent_id.as_deref() == Some(message_id)
-                    && message
-                        .card
-                        .as_ref()
-                        .is_some_and(|card| card.template == "orange")
-            })
-        })
-        .await;
-    found.unwrap_or_else(|| panic!("nobody was asked; log:\n{}", rig.log()))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,11 +95,18 @@ impl Daemon {
             .env("E2E_SECRET", &self.app_secret)
             .env("E2E_KEY", "an encrypt key")
             .env("XIAOO_LOG", "debug")
+            // What is in the home of whoever runs the tests is none of theirs.
+            .env("HOME", self.home())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
         self.child = Some(child);
+    }
+
+    /// Its home directory, which need not be there.
+    pub fn home(&self) -> PathBuf {
+        self.config.with_file_name("home")
     }
 
     pub async fn until_ready(&self) {

@@ -23,6 +23,8 @@ pub enum Via {
 /// What a test changes.
 pub struct Setup {
     pub via: Via,
+    /// Lines for the end of `[llm]`.
+    pub llm: &'static str,
     /// Lines for the end of `[channels.feishu]`.
     pub channel: &'static str,
     /// Further sections.
@@ -40,6 +42,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             via: Via::LongConnection,
+            llm: "",
             channel: "",
             more: "",
             sim: SimConfig {
@@ -118,7 +121,7 @@ impl Rig {
             None => String::new(),
         };
         let text = format!(
-            "[llm]\nprovider = \"openai\"\napi_base = \"{model}\"\nmodel = \"scripted\"\napi_key_env = \"E2E_MODEL_KEY\"\n\
+            "[llm]\nprovider = \"openai\"\napi_base = \"{model}\"\nmodel = \"scripted\"\napi_key_env = \"E2E_MODEL_KEY\"\n{llm}\n\
              [channels.feishu]\nenabled = true\ntransport = \"{transport}\"\napp_id = \"{app}\"\n\
              app_secret_env = \"E2E_SECRET\"\nverification_token = \"{token}\"\nbase_url = \"{base}\"\n{key}{channel}\n\
              [agents]\ndefault_agent_id = \"main\"\n[[agents.list]]\nid = \"main\"\ndefault = true\n\
@@ -127,6 +130,7 @@ impl Rig {
             app = sim.config().app_id,
             token = sim.config().verification_token,
             base = sim.base_url(),
+            llm = setup.llm,
             channel = setup.channel,
             more = setup.more,
             folder = folder.path().display(),

@@ -5,18 +5,23 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use feishu_sim::view::{DeliveryState, Message};
-use feishu_sim::{Sim, UserMessage};
+use feishu_sim::{Sim, UserFile, UserMessage};
+use model_sim::{ModelSim, Script};
 use tokio::time::Instant;
 
 use crate::harness::{Rig, is_card};
 
 /// How often it is looked whether all is settled.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
+/// A file that people send, and want back.
+pub const FILE: &str = "numbers.csv";
 
 /// Somebody said something.
 struct Said {
     chat: String,
     message_id: String,
+    /// Whether it is a file.
+    is_file: bool,
 }
 
 /// People in chats of their own.
@@ -39,7 +44,8 @@ pub struct Tally {
 }
 
 impl Crowd {
-    pub fn new(sim: &Sim, people: usize) -> Self {
+    pub fn new(sim: &Sim, model: &ModelSim, people: usize) -> Self {
+        sends_back(model);
         let chats = (0..people)
             .map(|number| sim.add_p2p_chat(&format!("person {number}")).unwrap())
             .collect();
@@ -49,19 +55,23 @@ impl Crowd {
         }
     }
 
-    /// Somebody says something; every fourth message needs a tool.
+    /// Somebody says something; every fourth message needs a tool, and every fifth is a file.
     pub fn says(&mut self, sim: &Sim, rng: &mut fastrand::Rng) {
         let chat = self.chats[rng.usize(..self.chats.len())].clone();
         let number = self.said.len();
-        let text = if number.is_multiple_of(4) {
-            format!("what time is it? ({number})")
+        let is_file = number.is_multiple_of(5);
+        let message = if is_file {
+            a_file()
+        } else if number.is_multiple_of(4) {
+            UserMessage::text(format!("what time is it? ({number})"))
         } else {
-            format!("message number {number}")
+            UserMessage::text(format!("message number {number}"))
         };
-        let said = sim.user_says(UserMessage::text(text).in_chat(&chat));
+        let said = sim.user_says(message.in_chat(&chat));
         self.said.push(Said {
             chat,
             message_id: said.unwrap().message_id,
+            is_file,
         });
     }
 
@@ -111,18 +121,22 @@ impl Crowd {
                 .iter()
                 .filter(of_bot)
                 .partition(|one| is_card(one, id));
+            let (files, answers): (Vec<&Message>, Vec<&Message>) =
+                answers.into_iter().partition(|one| !one.files.is_empty());
             tally.said += 1;
             let acked = asked.delivery.unwrap().state == DeliveryState::Acked;
             tally.acknowledged += usize::from(acked);
             tally.answered += usize::from(answers.len() == 1);
             let is_notice = |one: &&&Message| one.text.starts_with("Sorry");
             tally.notices += answers.iter().filter(is_notice).count();
-            if acked && answers.is_empty() {
+            let has_answer = answers.iter().any(|one| !is_notice(&one));
+            let files_owed = usize::from(said.is_file && has_answer);
+            if acked && (answers.is_empty() || files.len() < files_owed) {
                 tally.lost.push(id.clone());
             }
-            if answers.len() > 1 || cards.len() > 1 {
-                let (answers, cards) = (answers.len(), cards.len());
-                let what = format!("{id}: {answers} answers, {cards} cards");
+            if answers.len() > 1 || cards.len() > 1 || files.len() > files_owed {
+                let (answers, cards, files) = (answers.len(), cards.len(), files.len());
+                let what = format!("{id}: {answers} answers, {cards} cards, {files} files");
                 tally.doubled.push(what);
             }
             let is_final = |card: &&Message| {
@@ -168,6 +182,31 @@ impl Tally {
             panic!("{self:#?}\nthe daemon's log: {}", path.display());
         }
     }
+}
+
+/// Somebody sends the file.
+pub fn a_file() -> UserMessage {
+    UserMessage::file(UserFile::file(FILE, "left,3\nright,5\n"))
+}
+
+/// Has the model send the file back, and do so again where it is told that it was interrupted.
+pub fn sends_back(model: &ModelSim) {
+    let path = format!("files/{FILE}");
+    let named = serde_json::json!({ "path": path, "name": FILE });
+    let plain = serde_json::json!({ "path": path });
+    // Never the same call twice in a row: that would be taken for a circle.
+    for (parity, arguments) in [plain, named].into_iter().enumerate() {
+        model.always_when(
+            move |request| {
+                let results = request.tool_results();
+                let is_to_send = results.last().is_none_or(|it| it.contains("interrupted"));
+                let is_turn = results.len() % 2 == parity;
+                is_to_send && is_turn && request.last_user_message().contains(FILE)
+            },
+            Script::tool_call("send_file", arguments.to_string()),
+        );
+    }
+    model.always_for(FILE, Script::Answer("here it is".into()));
 }
 
 /// Which turn each message became: turns are numbered in the order in which

@@ -113,7 +113,7 @@ async fn run(keeps: Keeps, via: Via, kills: u64, rng: &mut fastrand::Rng) {
     trouble(&rig);
 
     let began = Instant::now();
-    let mut crowd = Crowd::new(&rig.sim, keeps.people());
+    let mut crowd = Crowd::new(&rig.sim, &rig.model, keeps.people());
     let mut starts = Vec::new();
     for _ in 0..kills {
         let lives = Duration::from_millis(rng.u64(30..900));

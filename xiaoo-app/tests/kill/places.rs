@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use feishu_sim::view::DeliveryState;
+use feishu_sim::view::{DeliveryState, Message};
 use model_sim::Script;
 use xiaoo_app::fail_point;
 
+use crate::crowd::{FILE, a_file, sends_back};
 use crate::harness::{PATIENCE, Rig, Setup, Via, answers};
 
 /// Runs of a turn that is cut off each time.
@@ -35,17 +36,19 @@ async fn survives(via: Via, place: &str) {
         ..Setup::default()
     })
     .await;
+    sends_back(&rig.model);
     rig.spawn_to_die_at(Some(place));
     rig.until_ready().await;
-    // The stand-in looks at the clock before it answers.
-    let asked = rig.says("what time is it?");
+    let asked = rig.sim.user_says(a_file()).unwrap().message_id;
     let ended = tokio::time::timeout(PATIENCE, rig.daemon.ended()).await;
     let code = ended.unwrap_or_else(|_| panic!("{place} was never passed; log:\n{}", rig.log()));
     assert_eq!(code, None, "{place}: died of a signal");
     rig.start_daemon().await;
     let answers = rig.answers_to(&asked).await;
-    assert_eq!(answers.len(), 1, "{place}: {answers:?}");
-    assert!(!answers[0].text.starts_with("Sorry"), "{place}");
+    assert_eq!(answers.len(), 2, "{place}: {answers:?}");
+    assert_eq!(answers[0].text, "here it is", "{place}");
+    let is_file = |one: &Message| one.files.iter().any(|file| file.name == FILE);
+    assert!(is_file(&answers[1]), "{place}: {answers:?}");
     rig.card_of(&asked);
     // Where Feishu heard nothing, it pushes the event again.
     let acked = rig.sim.until(PATIENCE, |sim| {
@@ -56,7 +59,7 @@ async fn survives(via: Via, place: &str) {
     // All is sent: a later message is not held up, and shows nothing twice.
     let next = rig.says("and now?");
     rig.answer_to(&next).await;
-    assert_eq!(self::answers(&rig.sim, &rig.chat(), &asked).len(), 1);
+    assert_eq!(self::answers(&rig.sim, &rig.chat(), &asked).len(), 2);
     let (_, ready) = rig.ready().await;
     assert_eq!(ready["store"]["dead"], 0, "{place}: {ready}");
     let waits = rig.sim.api_calls();

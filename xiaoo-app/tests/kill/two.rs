@@ -53,7 +53,7 @@ async fn survives(via: Via, place: &str) {
     balancer.leads_to([rig.daemon.port, other.port]);
     other.start().await;
     rig.until_ready().await;
-    let mut crowd = Crowd::new(&rig.sim, 20);
+    let mut crowd = Crowd::new(&rig.sim, &rig.model, 20);
     let mut rng = fastrand::Rng::with_seed(1);
     let began = Instant::now();
     while rig.daemon.lives() {

@@ -49,25 +49,29 @@ impl Default for WebFetchSettings {
     }
 }
 
-/// A host, or all hosts below a name.
+/// A host, or all hosts below a name; and a port of theirs beside the usual ones, if it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRule {
     /// As the `url` crate writes hosts: lower case, IPv6 in brackets.
     host: String,
     is_suffix: bool,
+    port: Option<u16>,
 }
 
 impl HostRule {
-    /// `wiki.example.com` or an address is that host; `*.example.com` all names below it.
+    /// `wiki.example.com` or an address is that host; `*.example.com`, or `.example.com`, all
+    /// names below it. `wiki.example.com:3000` may be fetched from that port, too; an IPv6 address
+    /// with a port stands in brackets.
     ///
     /// # Errors
     /// When it is neither.
     pub fn parse(text: &str) -> Result<Self, InvalidHostRule> {
         let invalid = || InvalidHostRule(text.to_owned());
-        let (host, is_suffix) = match text.strip_prefix("*.") {
+        let (host, is_suffix) = match text.strip_prefix("*.").or_else(|| text.strip_prefix('.')) {
             Some(below) => (below, true),
             None => (text, false),
         };
+        let (host, port) = with_port(host).ok_or_else(invalid)?;
         let bracketed = if host.parse::<core::net::Ipv6Addr>().is_ok() {
             format!("[{host}]")
         } else {
@@ -82,6 +86,7 @@ impl HostRule {
         Ok(Self {
             host: host.trim_end_matches('.').to_owned(),
             is_suffix,
+            port,
         })
     }
 
@@ -94,6 +99,23 @@ impl HostRule {
         } else {
             host == self.host
         }
+    }
+
+    /// Whether the rule means this port of this host.
+    pub(super) fn opens(&self, host: &str, port: u16) -> bool {
+        self.port == Some(port) && self.matches(host)
+    }
+}
+
+/// A host and the port behind it, if there is one; `None` when what is behind it is no port.
+fn with_port(text: &str) -> Option<(&str, Option<u16>)> {
+    // An address of several colons is one without a port, unless it is in brackets.
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            let port = port.parse().ok().filter(|port| *port > 0)?;
+            Some((host, Some(port)))
+        }
+        Some(_) | None => Some((text, None)),
     }
 }
 
@@ -123,7 +145,11 @@ mod tests {
             ("0x0a000005", "10.0.0.5", true),
             ("10.0.0.5", "10.0.0.55", false),
             ("fd00::1", "[fd00::1]", true),
+            ("[fd00::1]:3000", "[fd00::1]", true),
             ("localhost", "localhost", true),
+            ("wiki.example.com:3000", "wiki.example.com", true),
+            (".example.com", "a.example.com", true),
+            (".example.com", "example.com", false),
         ];
         for (rule, host, expected) in cases {
             let rule = HostRule::parse(rule).unwrap();
@@ -138,7 +164,11 @@ mod tests {
             "*",
             "*.",
             "a b",
-            "a:80",
+            "a:",
+            "a:0",
+            "a:http",
+            "a:65536",
+            "a:80:81",
             "u@a",
             "a/b",
             "a.*.b",

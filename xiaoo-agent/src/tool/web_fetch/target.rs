@@ -66,14 +66,16 @@ pub(super) fn check(
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Refused::Credentials);
     }
-    let port = url.port_or_known_default().unwrap_or_default();
-    if !settings.ports.contains(&port) {
-        return Err(Refused::Port(port));
-    }
     let Some(host) = url.host() else {
         return Err(Refused::Invalid("it has no host".into()));
     };
-    let may_be_private = is_allowed(&settings.allow_private_hosts, &host.to_string());
+    let name = host.to_string();
+    let rules = &settings.allow_private_hosts;
+    let port = url.port_or_known_default().unwrap_or_default();
+    if !settings.ports.contains(&port) && !rules.iter().any(|rule| rule.opens(&name, port)) {
+        return Err(Refused::Port(port));
+    }
+    let may_be_private = is_allowed(rules, &name);
     let may_be_asked = match host {
         Host::Domain(name) => may_be_private || is_public_name(name),
         Host::Ipv4(address) => may_connect(address.into(), may_be_private, reachable),
@@ -82,7 +84,7 @@ pub(super) fn check(
     if may_be_asked {
         Ok(())
     } else {
-        Err(Refused::Host(host.to_string()))
+        Err(Refused::Host(name))
     }
 }
 
@@ -197,19 +199,29 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_word_opens_one_host_on_the_usual_ports() {
+    fn the_operators_word_opens_one_host_on_the_usual_ports_and_the_one_it_names() {
         let settings = WebFetchSettings {
             allow_private_hosts: vec![
                 HostRule::parse("wiki.internal").unwrap(),
                 HostRule::parse("10.0.0.5").unwrap(),
                 HostRule::parse("0.0.0.0").unwrap(),
+                HostRule::parse("docs.internal:3000").unwrap(),
             ],
             ..WebFetchSettings::default()
         };
         let judge = |text: &str| check(&parse(text).unwrap(), &settings, &PublicOnly);
         assert_eq!(judge("http://wiki.internal/"), Ok(()));
         assert_eq!(judge("http://10.0.0.5/"), Ok(()));
-        assert_eq!(judge("http://wiki.internal:22/"), Err(Refused::Port(22)));
+        assert_eq!(judge("http://docs.internal/"), Ok(()));
+        assert_eq!(judge("http://docs.internal:3000/"), Ok(()));
+        for (text, port) in [
+            ("http://wiki.internal:22/", 22),
+            ("http://wiki.internal:3000/", 3000),
+            ("http://docs.internal:3001/", 3001),
+            ("http://example.com:3000/", 3000),
+        ] {
+            assert_eq!(judge(text), Err(Refused::Port(port)), "{text}");
+        }
         for text in [
             "http://x.wiki.internal/",
             "http://10.0.0.6/",

@@ -10,13 +10,15 @@ use proto_core::InboundMessage;
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
 use xiaoo_agent::{
-    Message, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace, run_turn,
+    Invocation, Message, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace,
+    run_turn,
 };
 use xiaoo_store::{StoreError, Turn};
 
 use super::super::SharedPipeline;
 use super::super::admission::LATE_TURN;
 use super::super::ask::ChatOfTurn;
+use super::super::command::words;
 use super::super::intake;
 use super::super::people::{self, Directory};
 use super::super::running::{Entry, Place};
@@ -25,6 +27,7 @@ use super::super::signs::Board;
 use super::Ended;
 use super::recorder::{self, Recorder, Steps, kept};
 use crate::agents::Agent;
+use crate::render::context::tame;
 use crate::render::language::Language;
 use crate::render::notice::Notice;
 
@@ -110,7 +113,7 @@ impl Question<'_> {
             Some(said) => said,
             None => {
                 let mut said = self.said(&history, workspace.as_ref(), &people).await?;
-                self.add_called_skill(&kit.skills, &mut said);
+                self.add_called_skill(&kit.skills, &mut said).await;
                 recorder.said(&said).await?;
                 said
             }
@@ -201,13 +204,17 @@ impl Question<'_> {
     }
 
     /// `/skill-name words`: the skill's own text goes behind the words.
-    fn add_called_skill(&self, skills: &Skills, said: &mut Message) {
-        if let Some(called) = skills.invocation(&self.message.text)
-            && let Message::User { content, .. } = said
-        {
-            info!(skill = called.skill.name(), "a skill is called by name");
+    async fn add_called_skill(&self, skills: &Skills, said: &mut Message) {
+        let Some(Invocation { skill, args }) = skills.invocation(&words(self.message)) else {
+            return;
+        };
+        info!(skill = skill.name(), "a skill is called by name");
+        // Its files are listed, which waits for a disk. What somebody wrote can't make a tag there
+        // either.
+        let rendered = tokio::task::spawn_blocking(move || skill.render(&tame(&args))).await;
+        if let (Ok(text), Message::User { content, .. }) = (rendered, said) {
             content.push_str("\n\n");
-            content.push_str(&called.skill.render(&called.args));
+            content.push_str(&text);
         }
     }
 
