@@ -6,19 +6,7 @@ use feishu_sim::UserMessage;
 use model_sim::Script;
 
 use crate::harness::{PATIENCE, Rig, Via, answers};
-
-/// Waits for the bot's reply to a message that shows no card.
-async fn reply(rig: &Rig, message_id: &str) -> String {
-    let chat = rig.sim.message(message_id).unwrap().chat_id;
-    let found = rig
-        .sim
-        .until(PATIENCE, |sim| {
-            answers(sim, &chat, message_id).into_iter().next()
-        })
-        .await;
-    let found = found.unwrap_or_else(|| panic!("no reply; log:\n{}", rig.log()));
-    found.text
-}
+use crate::seen::reply;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_the_stream_within_a_second_and_nothing_comes_after_it() {

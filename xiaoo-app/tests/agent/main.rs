@@ -13,6 +13,12 @@
 #[path = "../e2e/harness.rs"]
 mod harness;
 
+mod seen;
+
 mod approvals;
+mod budgets;
 mod commands;
 mod files;
+mod group;
+mod policy;
+mod several;
