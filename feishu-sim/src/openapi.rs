@@ -61,6 +61,7 @@ pub(crate) async fn call(
     if trouble.hangs {
         return hang(shared).await;
     }
+    lock(&shared.log).called(&name);
     let response = if let Some(instead) = trouble.instead {
         match instead {
             Instead::Cut => cut(),

@@ -197,6 +197,15 @@ impl Sim {
         world.p2p_with(&open_id)
     }
 
+    /// The one-to-one chat of a person and the bot, opened if need be; gives its id.
+    ///
+    /// # Errors
+    /// [`SimError::Unknown`] for a person that isn't, [`SimError::Full`] with
+    /// too many chats.
+    pub fn p2p_chat_with(&self, open_id: &str) -> Result<String, SimError> {
+        lock(&self.shared.world).p2p_with(open_id)
+    }
+
     /// A new person of that name, in no chat yet; gives the open_id.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
     }
     let id = ask::button_id(turn, call_id);
     if known.state != State::Open {
-        return CardAnswer::with_card(Toast::DecidedAlready, &known.card(&id));
+        return CardAnswer::with_card(too_late(&known.state), &known.card(&id));
     }
     let Some(choice) = choice(&known.what, action) else {
         return CardAnswer::toast(Toast::Empty);
@@ -79,7 +79,7 @@ async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
         }
     };
     if ended.state != state {
-        return CardAnswer::with_card(Toast::DecidedAlready, &ended.card(&id));
+        return CardAnswer::with_card(too_late(&ended.state), &ended.card(&id));
     }
     info!(operator, %turn, "a question was answered");
     let toast = match (&ended.what, choice.as_str()) {
@@ -92,6 +92,14 @@ async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
         (What::Question { .. }, _) => Toast::Thanks,
     };
     CardAnswer::with_card(toast, &ended.card(&id))
+}
+
+/// What is said to whoever presses when it is over.
+fn too_late(state: &State) -> Toast {
+    match state {
+        State::Answered { .. } => Toast::DecidedAlready,
+        State::Open | State::TimedOut | State::Withdrawn => Toast::Expired,
+    }
 }
 
 /// What was chosen; `None` if it is nothing that could be.

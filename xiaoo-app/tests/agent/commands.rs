@@ -6,7 +6,7 @@ use feishu_sim::UserMessage;
 use model_sim::Script;
 
 use crate::harness::{PATIENCE, Rig, Via, answers};
-use crate::talk::reply;
+use crate::seen::reply;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_the_stream_within_a_second_and_nothing_comes_after_it() {

@@ -13,12 +13,18 @@
 #[path = "../e2e/harness.rs"]
 mod harness;
 
+mod seen;
+
 mod approvals;
+mod budgets;
 mod commands;
 mod files;
+mod group;
 mod injection;
 mod long;
 mod peer;
+mod policy;
+mod several;
 mod skills;
 mod talk;
 mod tools;

@@ -144,6 +144,13 @@ impl Rig {
         }
     }
 
+    /// Changes the configuration of a daemon that is not started yet.
+    pub fn reconfigure(&self, change: impl FnOnce(String) -> String) {
+        let path = self.folder.path().join("config.toml");
+        let text = change(std::fs::read_to_string(&path).unwrap());
+        std::fs::write(path, text).unwrap();
+    }
+
     /// Starts the daemon and returns when it can do its work.
     pub async fn start_daemon(&mut self) {
         self.spawn();

@@ -179,11 +179,12 @@ async fn run_in_span(
         // Both have ended above.
         Err(Ended::HandedBack | Ended::Replaced) => return,
     };
-    finish(pipeline, &turn, result, instead, give_up).await;
+    // Before the next message of this conversation may be judged.
     let tokens = spent.prompt_tokens.saturating_add(spent.completion_tokens);
     pipeline
-        .spend(&message.sender_open_id, &message.chat_id, 0, tokens)
+        .spend(&message.sender_open_id, &message.chat_id, tokens)
         .await;
+    finish(pipeline, &turn, result, instead, give_up).await;
 }
 
 fn told_answered(outcome: &TurnOutcome) {

@@ -111,12 +111,8 @@ async fn used_up(
     message: &InboundMessage,
     language: Language,
 ) -> Option<Unanswered> {
-    // A turn that goes on was counted when it began.
-    if turn.attempts > 1 {
-        return None;
-    }
     let begun = pipeline
-        .begin_spending(&message.sender_open_id, &message.chat_id)
+        .begin_spending(turn.key.id, &message.sender_open_id, &message.chat_id)
         .await;
     match begun {
         Ok(None) => None,

@@ -1,0 +1,383 @@
+//! Who is answered, who is told that they are not, and who hears nothing.
+
+use feishu_sim::{Sim, SimConfig, UserMessage};
+use serde_json::{Value, json};
+
+use crate::harness::{PATIENCE, Rig, Setup};
+use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, say};
+
+/// A rig whose channel has these lines, and whose platform tells of all that is said in groups.
+/// Without signs of life: what a message costs is its answer.
+async fn rig(channel: impl FnOnce(&Sim) -> String) -> Rig {
+    let setup = Setup::default();
+    let mut rig = Rig::without_daemon(Setup {
+        channel: "progress = \"off\"\nreaction = \"off\"\n# more\n",
+        sim: SimConfig {
+            group_all: true,
+            ..setup.sim
+        },
+        ..setup
+    })
+    .await;
+    let lines = channel(&rig.sim);
+    rig.reconfigure(|text| text.replace("# more\n", &lines));
+    rig.start_daemon().await;
+    rig
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Answered,
+    /// Nothing.
+    Alone,
+    /// Its sender gets this notice.
+    Told(&'static str),
+}
+
+async fn becomes(rig: &Rig, message: UserMessage, fate: Fate) {
+    let before = Cost::so_far(rig);
+    match fate {
+        Fate::Alone => is_left_alone(rig, message).await,
+        Fate::Answered => {
+            let what = format!("{message:?}");
+            let said = reply(rig, &say(rig, message)).await;
+            assert!(!said.starts_with("Sorry"), "{what}: {said}");
+            let questions = Cost::so_far(rig).questions;
+            assert_eq!(questions, before.questions + 1, "{what}: {said}");
+        }
+        Fate::Told(words) => {
+            let what = format!("{message:?}");
+            let said = reply(rig, &say(rig, message)).await;
+            assert!(said.contains(words), "{what}: {said}");
+            before.and_replies(1).is_all(rig);
+        }
+    }
+}
+
+/// A message in the first group that does not mention the bot.
+fn aside(rig: &Rig, text: &str) -> UserMessage {
+    UserMessage {
+        mention_bot: Some(false),
+        ..to_group(rig, text)
+    }
+}
+
+/// One that does.
+fn to_group(rig: &Rig, text: &str) -> UserMessage {
+    UserMessage::text(text).in_chat(rig.sim.group_chat_id())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_groups_only_mentions_are_answered_unless_the_operator_says_otherwise() {
+    use Fate::{Alone, Answered};
+    let here = |sim: &Sim| format!("[channels.feishu.chats.{}]\n", sim.group_chat_id());
+    type Lines = Box<dyn FnOnce(&Sim) -> String>;
+    let cases: [(Lines, [Fate; 3]); 6] = [
+        (Box::new(|_| String::new()), [Answered, Alone, Alone]),
+        (
+            Box::new(|_| "require_mention = false\n".into()),
+            [Answered; 3],
+        ),
+        (
+            Box::new(|_| "respond_to_all = true\n".into()),
+            [Answered, Alone, Answered],
+        ),
+        (
+            Box::new(move |sim| here(sim) + "require_mention = false\n"),
+            [Answered; 3],
+        ),
+        (
+            Box::new(move |sim| {
+                "require_mention = false\n".to_owned() + &here(sim) + "require_mention = true\n"
+            }),
+            [Answered, Alone, Alone],
+        ),
+        (
+            Box::new(move |sim| {
+                "respond_to_all = true\n".to_owned() + &here(sim) + "respond_to_all = false\n"
+            }),
+            [Answered, Alone, Alone],
+        ),
+    ];
+    for (lines, [mention, nobody, everyone]) in cases {
+        let rig = rig(lines).await;
+        becomes(&rig, to_group(&rig, "are you there?"), mention).await;
+        becomes(&rig, aside(&rig, "just talking"), nobody).await;
+        becomes(&rig, aside(&rig, "@_all look at this"), everyone).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_let_in_by_policy_list_exception_and_admin() {
+    use Fate::{Alone, Answered};
+    let list = |sim: &Sim| format!("allow_chats = [\"{}\"]\n", sim.group_chat_id());
+    let chat = |sim: &Sim| format!("[channels.feishu.chats.{}]\n", sim.group_chat_id());
+    let admin = |sim: &Sim| format!("admins = [\"{}\"]\n", id_of(sim, "Bob Miller"));
+    let people = |sim: &Sim| format!("allow_users = [\"{}\"]\n", id_of(sim, "李雷"));
+    type Lines = Box<dyn FnOnce(&Sim) -> String>;
+    // What becomes of mentions: by 李雷 and 韩梅梅 in the group, by 李雷 and Bob in another.
+    let cases: [(Lines, [Fate; 4]); 6] = [
+        (
+            Box::new(move |sim| "group_policy = \"open\"\n".to_owned() + &list(sim)),
+            [Answered; 4],
+        ),
+        (
+            Box::new(move |sim| {
+                "group_policy = \"allowlist\"\n".to_owned() + &list(sim) + &admin(sim)
+            }),
+            [Answered, Answered, Alone, Answered],
+        ),
+        (
+            Box::new(move |sim| {
+                "group_policy = \"allowlist\"\n".to_owned() + &list(sim) + &people(sim)
+            }),
+            [Answered, Alone, Alone, Alone],
+        ),
+        (
+            Box::new(move |sim| "group_policy = \"disabled\"\n".to_owned() + &admin(sim)),
+            [Alone, Alone, Alone, Answered],
+        ),
+        (
+            Box::new(move |sim| {
+                "group_policy = \"disabled\"\n".to_owned() + &chat(sim) + "enabled = true\n"
+            }),
+            [Answered, Answered, Alone, Alone],
+        ),
+        (
+            Box::new(move |sim| chat(sim) + "enabled = false\n"),
+            [Alone, Alone, Answered, Answered],
+        ),
+    ];
+    for (lines, [first, second, elsewhere, by_bob]) in cases {
+        let rig = rig(lines).await;
+        let [li, han, bob] = ["李雷", "韩梅梅", "Bob Miller"].map(|name| id_of(&rig.sim, name));
+        let other = rig.sim.add_group("other", &[li.clone(), bob.clone()]);
+        let other = other.unwrap();
+        let hello = || to_group(&rig, "hello");
+        becomes(&rig, hello().from(&li), first).await;
+        becomes(&rig, hello().from(&han), second).await;
+        becomes(&rig, hello().in_chat(&other).from(&li), elsewhere).await;
+        becomes(&rig, hello().in_chat(&other).from(&bob), by_bob).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_write_directly_is_told_so_once_and_costs_one_call() {
+    use Fate::{Alone, Answered, Told};
+    let listed = |sim: &Sim| {
+        let [li, bob] = ["李雷", "Bob Miller"].map(|name| id_of(sim, name));
+        format!("allow_users = [\"{li}\"]\nadmins = [\"{bob}\"]\n")
+    };
+    let not_listed = ("not on the list", "没有使用权限");
+    let not_direct = ("not take direct messages", "不接受私聊");
+    for (policy, li, told) in [
+        ("open", Answered, None),
+        ("allowlist", Answered, Some(not_listed)),
+        ("disabled", Told(not_direct.0), Some(not_direct)),
+    ] {
+        let mut rig = rig(|sim| format!("dm_policy = \"{policy}\"\n{}", listed(sim))).await;
+        let strangers = ["Eve", "夏娃"].map(|name| rig.sim.add_p2p_chat(name).unwrap());
+        becomes(&rig, UserMessage::text("hello"), li).await;
+        let direct = |text, chat: &String| UserMessage::text(text).in_chat(chat);
+        let Some((english, chinese)) = told else {
+            becomes(&rig, direct("hello", &strangers[0]), Answered).await;
+            continue;
+        };
+        becomes(&rig, direct("hello", &strangers[0]), Told(english)).await;
+        becomes(&rig, direct("你好", &strangers[1]), Told(chinese)).await;
+        // A command is no way in.
+        becomes(&rig, direct("/status", &strangers[0]), Alone).await;
+        becomes(&rig, direct("你好？", &strangers[1]), Alone).await;
+        rig.daemon.kill();
+        rig.start_daemon().await;
+        becomes(&rig, direct("and now?", &strangers[0]), Alone).await;
+        // What holds for direct messages does not for groups, and not for admins.
+        becomes(&rig, to_group(&rig, "hello"), Answered).await;
+        let bob = rig.sim.p2p_chat_with(&id_of(&rig.sim, "Bob Miller"));
+        becomes(&rig, direct("hello", &bob.unwrap()), Answered).await;
+    }
+}
+
+/// The event that tells of a message which the platform did not tell of, changed a little.
+fn event_of(rig: &Rig, message: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let message = rig.sim.message(message).unwrap();
+    let mut event = json!({
+        "schema": "2.0",
+        "header": {
+            "event_id": format!("event-of-{}", message.message_id),
+            "event_type": "im.message.receive_v1",
+            "create_time": message.create_time.to_string(),
+            "token": rig.sim.config().verification_token,
+            "app_id": rig.sim.config().app_id,
+        },
+        "event": {
+            "sender": {
+                "sender_id": {"open_id": message.sender.open_id},
+                "sender_type": "user",
+            },
+            "message": {
+                "message_id": message.message_id,
+                "create_time": message.create_time.to_string(),
+                "chat_id": message.chat_id,
+                "chat_type": "group",
+                "message_type": message.msg_type,
+                "content": message.content,
+            },
+        },
+    });
+    change(&mut event["event"]);
+    event
+}
+
+/// How an event mentions the bot.
+fn mentions_bot(rig: &Rig, event: &mut Value) {
+    let bot = &rig.sim.config().bot_open_id;
+    event["message"]["content"] = json!(r#"{"text":"@_user_1 hello"}"#);
+    event["message"]["mentions"] =
+        json!([{"key": "@_user_1", "id": {"open_id": bot}, "name": "小欧"}]);
+}
+
+/// Pushes an event that the bot leaves alone.
+async fn event_is_left_alone(rig: &Rig, event: &Value) {
+    let (cost, ignored) = (Cost::so_far(rig), events(rig, "ignored").await);
+    let event_id = rig.sim.push_event(event).unwrap();
+    let acked = rig.sim.until(PATIENCE, |sim| {
+        let mut acks = sim.acks().into_iter();
+        acks.find(|ack| ack.event_id == event_id)
+    });
+    assert_eq!(acked.await.unwrap().code, 200);
+    assert_eq!(events(rig, "ignored").await, ignored + 1, "{event}");
+    assert_eq!(Cost::so_far(rig), cost, "{event}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_of_an_unknown_type_is_a_group() {
+    let setup = Setup::default();
+    // People write directly to their heart's content, and nowhere else.
+    let rig = Rig::start(Setup {
+        channel: "dm_policy = \"disabled\"\nprogress = \"off\"\nreaction = \"off\"",
+        ..setup
+    })
+    .await;
+    // Not told of by the platform.
+    let message = say(&rig, aside(&rig, "hello"));
+    let event = |chat_type: &str, mentioned: bool| {
+        event_of(&rig, &message, |event| {
+            event["message"]["chat_type"] = json!(chat_type);
+            if mentioned {
+                mentions_bot(&rig, event);
+            }
+        })
+    };
+    for chat_type in ["topic_group", "topic", "private", "P2P", ""] {
+        let mut unmentioned = event(chat_type, false);
+        unmentioned["header"]["event_id"] = json!(format!("event-{chat_type}"));
+        event_is_left_alone(&rig, &unmentioned).await;
+    }
+    rig.sim.push_event(&event("topic_group", true)).unwrap();
+    let said = reply(&rig, &message).await;
+    assert!(!said.starts_with("Sorry"), "{said}");
+    assert_eq!(rig.model.requests().len(), 1);
+}
+
+/// The code in the notice that a stranger gets.
+fn code_in(notice: &str) -> String {
+    let code = notice.rsplit("/pair ").next().unwrap();
+    assert!(
+        code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
+        "{notice}"
+    );
+    code.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_let_in_by_the_code_that_an_admin_sends() {
+    use Fate::{Alone, Answered, Told};
+    let mut rig = rig(|sim| {
+        let [li, bob] = ["李雷", "Bob Miller"].map(|name| id_of(sim, name));
+        format!("dm_policy = \"pairing\"\nallow_users = [\"{li}\"]\nadmins = [\"{bob}\"]\n")
+    })
+    .await;
+    let direct = |text: String, chat: &String| UserMessage::text(text).in_chat(chat);
+    let bob = rig.sim.p2p_chat_with(&id_of(&rig.sim, "Bob Miller"));
+    let bob = bob.unwrap();
+    let [eve, mallory] = ["Eve", "Mallory"].map(|name| rig.sim.add_p2p_chat(name).unwrap());
+
+    let cost = Cost::so_far(&rig);
+    let code = code_in(&reply(&rig, &say(&rig, direct("hello".into(), &eve))).await);
+    let other = code_in(&reply(&rig, &say(&rig, direct("hi".into(), &mallory))).await);
+    cost.and_replies(2).is_all(&rig);
+    assert_ne!(code, other);
+    becomes(&rig, direct("please".into(), &eve), Alone).await;
+    // It is no use to herself, nor to somebody who is on the list.
+    let pair = format!("/pair {code}");
+    becomes(&rig, direct(pair.clone(), &eve), Alone).await;
+    becomes(&rig, UserMessage::text(&pair), Told("Only admins")).await;
+    // Nor is another one to an admin.
+    let wrong = (0..1_000_000).map(|number| format!("{number:06}"));
+    let wrong = wrong
+        .into_iter()
+        .find(|wrong| *wrong != code && *wrong != other);
+    let wrong = format!("/pair {}", wrong.unwrap());
+    becomes(&rig, direct(wrong, &bob), Told("code")).await;
+    becomes(&rig, direct("still?".into(), &eve), Alone).await;
+
+    // The code outlives a restart, and so does what it did.
+    rig.daemon.kill();
+    rig.start_daemon().await;
+    becomes(&rig, direct(pair.clone(), &bob), Told("Done")).await;
+    becomes(&rig, direct("thank you".into(), &eve), Answered).await;
+    rig.daemon.kill();
+    rig.start_daemon().await;
+    becomes(&rig, direct("and again".into(), &eve), Answered).await;
+    becomes(&rig, direct("me too".into(), &mallory), Alone).await;
+    // It is used up.
+    becomes(&rig, direct(pair, &bob), Told("code")).await;
+}
+
+/// Another bot says something to this one.
+fn by_bot(rig: &Rig, text: &str) -> UserMessage {
+    to_group(rig, text).from(other_bot(&rig.sim))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_are_left_alone_unless_the_operator_lets_them_in() {
+    for lines in ["", "require_mention = false\nrespond_to_all = true\n"] {
+        let rig = rig(|_| lines.to_owned()).await;
+        becomes(&rig, by_bot(&rig, "the report is done"), Fate::Alone).await;
+        becomes(&rig, by_bot(&rig, "/status"), Fate::Alone).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_is_answered_when_it_mentions_this_one_and_not_for_ever() {
+    use Fate::{Alone, Answered};
+    let mut rig = rig(|_| {
+        "allow_bots = true\nbot_turns_max = 2\nrequire_mention = false\nrespond_to_all = true\n"
+            .to_owned()
+    })
+    .await;
+    let report = other_bot(&rig.sim);
+    // Not told of by the platform, which might.
+    for text in ["the report is done", "@_all the report is done"] {
+        let message = say(&rig, aside(&rig, text).from(&report));
+        let event = event_of(&rig, &message, |event| {
+            event["sender"]["sender_type"] = json!("bot");
+        });
+        event_is_left_alone(&rig, &event).await;
+    }
+    for _ in 0..2 {
+        becomes(&rig, by_bot(&rig, "one more"), Answered).await;
+        becomes(&rig, by_bot(&rig, "and another"), Answered).await;
+        becomes(&rig, by_bot(&rig, "and another"), Alone).await;
+        rig.daemon.kill();
+        rig.start_daemon().await;
+        becomes(&rig, by_bot(&rig, "and another"), Alone).await;
+        // Elsewhere it is a matter of its own.
+        let other = rig.sim.add_group("other", std::slice::from_ref(&report));
+        let elsewhere = by_bot(&rig, "hello").in_chat(other.unwrap());
+        becomes(&rig, elsewhere, Answered).await;
+        becomes(&rig, to_group(&rig, "what do you two do?"), Answered).await;
+    }
+}
