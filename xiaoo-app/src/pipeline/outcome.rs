@@ -10,6 +10,7 @@ use runtime_tokio::openapi::derive_uuid;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use xiaoo_agent::{Attachment, Message, TurnOutcome};
+use xiaoo_store::limits::TURN_HISTORY_MAX;
 use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, StoreError, Turn, TurnResult};
 
 use super::SharedPipeline;
@@ -257,12 +258,19 @@ fn ended_early(messages: &[Message], why: &str) -> Vec<Message> {
         return Vec::new();
     }
     let mut messages = messages.to_vec();
+    // An answer that nobody has seen is none.
+    let is_answer = |last: &mut Message| matches!(last, Message::Assistant { tool_calls, .. } if tool_calls.is_empty());
+    messages.pop_if(is_answer);
     messages.push(Message::assistant(format!("[no answer: {why}]")));
     messages
 }
 
+/// What was said, and all that came of it; of more than the store takes, the newest.
 fn kept(messages: &[Message]) -> Vec<NewHistory> {
-    let kept = messages.iter().filter_map(|message| {
+    let too_many = messages.len().saturating_sub(TURN_HISTORY_MAX);
+    let is_kept = |at: usize| at == 0 || at > too_many || too_many == 0;
+    let messages = (0..).zip(messages).filter(|(at, _)| is_kept(*at));
+    let kept = messages.filter_map(|(_, message)| {
         let body = serde_json::to_string(message).ok()?;
         Some(NewHistory {
             role: role(message).into(),
