@@ -136,6 +136,11 @@ async fn run_in_span(
     }
     let asks = super::ask::withdrawn(pipeline, turn.key.id).await;
     let people = question.people().await;
+    // Also while the last of it was tidied up: nothing comes after the word that it is stopped.
+    let answered = match question.is_stopped().await {
+        true => Err(stopped(answered)),
+        false => answered,
+    };
     let ending = Ending {
         turn: &turn,
         message: &message,
@@ -184,6 +189,21 @@ async fn run_in_span(
     pipeline
         .spend(&message.sender_open_id, &message.chat_id, 0, tokens)
         .await;
+}
+
+/// The same, if somebody has stopped it on its last steps.
+fn stopped(answered: Result<TurnOutcome, Ended>) -> Ended {
+    match answered {
+        Ok(TurnOutcome {
+            new_messages: messages,
+            usage,
+            ..
+        })
+        | Err(Ended::Notice {
+            messages, usage, ..
+        }) => Ended::Stopped { messages, usage },
+        Err(ended @ (Ended::Stopped { .. } | Ended::HandedBack | Ended::Replaced)) => ended,
+    }
 }
 
 fn told_answered(outcome: &TurnOutcome) {
