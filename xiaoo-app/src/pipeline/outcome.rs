@@ -341,3 +341,36 @@ pub(super) async fn finish(
         wait = (wait * 2).min(FINISH_AGAIN_MAX);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_turn_the_request_and_the_newest_are_kept() {
+        let said = |at: usize| Message::user(at.to_string());
+        for (messages, dropped) in [
+            (0, 0),
+            (1, 0),
+            (TURN_HISTORY_MAX, 0),
+            (TURN_HISTORY_MAX + 1, 1),
+            (2 * TURN_HISTORY_MAX, TURN_HISTORY_MAX),
+        ] {
+            let rows = kept(&(0..messages).map(said).collect::<Vec<_>>());
+            let told = (0..messages).filter(|at| *at == 0 || *at > dropped);
+            let told: Vec<_> = told.map(said).collect();
+            let rows = rows.iter().map(|row| serde_json::from_slice(&row.body));
+            assert_eq!(rows.collect::<Result<Vec<Message>, _>>().unwrap(), told);
+            assert!(told.len() <= TURN_HISTORY_MAX);
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_seen_of_a_stopped_turn_is_not_remembered_as_said() {
+        let messages = [Message::user("hello"), Message::assistant("unseen")];
+        let last = Message::assistant("[no answer: it was stopped]");
+        let left = ended_early(&messages, "it was stopped");
+        assert_eq!(left, [Message::user("hello"), last]);
+        assert!(ended_early(&[], "it was stopped").is_empty());
+    }
+}

@@ -16,3 +16,4 @@ mod harness;
 mod approvals;
 mod commands;
 mod files;
+mod review;
