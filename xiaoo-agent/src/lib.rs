@@ -70,4 +70,4 @@ pub use turn::{
     TurnLimits, TurnOutcome, TurnRequest, effective_history, estimate_tokens, fit_history,
     repair_history, run_turn,
 };
-pub use workspace::{Workspace, WorkspaceError};
+pub use workspace::{ReadOnly, Workspace, WorkspaceError};

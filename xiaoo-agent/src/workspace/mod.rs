@@ -67,6 +67,14 @@ impl Workspace {
         self
     }
 
+    /// Lets further directories be read that were opened before.
+    #[must_use]
+    pub fn beside(mut self, directories: &[ReadOnly]) -> Self {
+        let roots = directories.iter().map(|ReadOnly(root)| Arc::clone(root));
+        self.read_only.extend(roots);
+        self
+    }
+
     /// Lets it hold so many bytes.
     #[must_use]
     pub fn holding(mut self, bytes_max: u64) -> Self {
@@ -219,6 +227,21 @@ impl Workspace {
 
     fn place(&self, path: &str) -> Result<Place<'_>, WorkspaceError> {
         Place::of(path, &self.root, &self.read_only)
+    }
+}
+
+/// A directory that may be read beside a workspace. Opened once it does for many of them, and takes
+/// one descriptor for all. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ReadOnly(Arc<Root>);
+
+impl ReadOnly {
+    /// The directory must be there. Waits for the disk.
+    ///
+    /// # Errors
+    /// As [`Workspace::open`].
+    pub fn open(directory: impl AsRef<Path>) -> io::Result<Self> {
+        Root::open(directory.as_ref()).map(|root| Self(Arc::new(root)))
     }
 }
 

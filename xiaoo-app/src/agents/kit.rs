@@ -1,10 +1,11 @@
 //! What an agent takes into a turn: its tools, its skills, its instructions.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
-use xiaoo_agent::{LoadSkill, Skills, ToolSet, Workspace};
+use xiaoo_agent::{LoadSkill, ReadOnly, Skills, ToolSet, Workspace};
 
 use super::Agent;
 use crate::render::context;
@@ -41,8 +42,8 @@ pub struct Kit {
 impl Agent {
     /// What it takes into a turn with these files.
     pub async fn kit(&self, workspace: Option<&Workspace>) -> Kit {
-        let skills = self.current_skills().await;
-        let mut workspace = workspace.cloned();
+        let known = self.known_skills().await;
+        let skills = Arc::clone(&known.skills);
         let mut tools = self.tools.clone();
         if self.has_tool(LoadSkill::NAME)
             && let Some(load) = LoadSkill::new(Arc::clone(&skills))
@@ -57,13 +58,14 @@ impl Agent {
                 .filter(|tool| self.has_tool(tool.name()));
             tools = wanted.fold(tools, with);
         }
-        // What a skill brings along is read with the usual tools.
-        for skill in skills.iter() {
-            workspace = workspace.map(|workspace| workspace.reading(skill.directory()));
-        }
-        if let (Some(shared), Some(own)) = (&self.workspace, workspace.take()) {
-            workspace = Some(own.reading(&shared.join("shared")));
-        }
+        let workspace = match workspace {
+            // What a skill brings along is read with the usual tools.
+            Some(own) => {
+                let shared = self.shared_directory().await;
+                Some(own.clone().beside(&known.directories).beside(&shared))
+            }
+            None => None,
+        };
         Kit {
             tools,
             workspace,
@@ -94,22 +96,42 @@ impl Agent {
 
     /// The skills that people can ask for by name.
     pub async fn skills_for_people(&self) -> Vec<SkillLine> {
-        let skills = self.current_skills().await;
-        let lines = skills.for_people().map(|skill| SkillLine {
+        let known = self.known_skills().await;
+        let lines = known.skills.for_people().map(|skill| SkillLine {
             name: skill.name().to_owned(),
             description: skill.manifest().description.clone(),
         });
         lines.collect()
     }
 
-    async fn current_skills(&self) -> Arc<Skills> {
+    /// The skills as they are now. While they stay the same, so do their open directories.
+    async fn known_skills(&self) -> Arc<Known> {
         let Some(registry) = &self.skills else {
             return Arc::default();
         };
-        let skills = registry.current().await;
-        match &self.allowed_skills {
-            Some(allowed) => Arc::new(skills.filtered(Some(allowed))),
-            None => skills,
+        let all = registry.current().await;
+        let mut known = self.known.lock().await;
+        if Arc::ptr_eq(&known.all, &all) {
+            return Arc::clone(&known);
+        }
+        let skills = match &self.allowed_skills {
+            Some(allowed) => Arc::new(all.filtered(Some(allowed))),
+            None => Arc::clone(&all),
+        };
+        let directories = skills.iter().map(|skill| skill.directory().to_owned());
+        *known = Arc::new(Known {
+            directories: opened(directories.collect()).await,
+            all,
+            skills,
+        });
+        Arc::clone(&known)
+    }
+
+    /// What all conversations of the agent may read, if there is something.
+    async fn shared_directory(&self) -> Vec<ReadOnly> {
+        match &self.workspace {
+            Some(workspace) => opened(vec![workspace.join("shared")]).await,
+            None => Vec::new(),
         }
     }
 
@@ -118,6 +140,21 @@ impl Agent {
         let allowed = self.allowed_tools.as_ref();
         allowed.is_none_or(|allowed| allowed.iter().any(|allowed| allowed == name))
     }
+}
+
+/// The skills that an agent has, and where they are.
+#[derive(Default)]
+pub(super) struct Known {
+    /// All that there are, whether the agent has them or not.
+    all: Arc<Skills>,
+    skills: Arc<Skills>,
+    directories: Vec<ReadOnly>,
+}
+
+/// Those of the directories that are there.
+async fn opened(directories: Vec<PathBuf>) -> Vec<ReadOnly> {
+    let open = move || directories.iter().flat_map(ReadOnly::open).collect();
+    tokio::task::spawn_blocking(open).await.unwrap_or_default()
 }
 
 /// One more tool; one whose name is taken is left out.

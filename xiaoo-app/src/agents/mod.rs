@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 use xiaoo_agent::{
     ApprovalRules, McpServers, Model, ModelChain, SkillLimits, SkillRegistry, SkillRoot, ToolSet,
     TurnLimits,
@@ -53,6 +54,7 @@ pub struct Agent {
     pub limits: TurnLimits,
     /// Where the conversations' directories are; `None` for an agent that has no files.
     pub workspace: Option<PathBuf>,
+    known: Mutex<Arc<kit::Known>>,
 }
 
 impl Agent {
@@ -71,6 +73,7 @@ impl Agent {
             prompt: prompt.to_owned(),
             limits: TurnLimits::default(),
             workspace: None,
+            known: Mutex::default(),
         }
     }
 
@@ -235,6 +238,7 @@ fn build(
             .unwrap_or_else(|| SYSTEM_PROMPT.to_owned()),
         limits,
         workspace,
+        known: Mutex::default(),
     })
 }
 

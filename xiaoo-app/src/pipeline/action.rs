@@ -62,6 +62,13 @@ async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
     if known.state != State::Open {
         return CardAnswer::with_card(too_late(&known.state), &known.card(&id));
     }
+    if known.deadline_ms <= pipeline.now_ms() {
+        // Silence was the answer, also where the one who waited has not come to say so.
+        return match ask::end(pipeline, &scope, call_id, State::TimedOut).await {
+            Ok(Some(ended)) => CardAnswer::with_card(Toast::Expired, &ended.card(&id)),
+            Ok(None) | Err(_) => CardAnswer::toast(Toast::Expired),
+        };
+    }
     let Some(choice) = choice(&known.what, action) else {
         return CardAnswer::toast(Toast::Empty);
     };

@@ -38,6 +38,10 @@ const REFUSED_LANE: &str = "#refused";
 /// How long one such notice speaks for the messages after it.
 const REFUSED_AGAIN: Duration = Duration::from_secs(3_600);
 
+/// In which time what the judgement has to know must be read. With the commit behind it that is
+/// still within the 3 s that Feishu waits.
+const JUDGED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Both transports' way into the pipeline.
 pub struct Admission {
     pipeline: SharedPipeline,
@@ -105,13 +109,21 @@ impl Admission {
             }
             return Verdict::Accepted;
         };
-        let known = Known {
-            identity: identity_known || planted::is(Defect::JudgedOnAGuess),
-            paired: guests::is_paired(&self.pipeline, &message).await,
+        let identity_known = identity_known || planted::is(Defect::JudgedOnAGuess);
+        let judging = self.judge(&message, identity_known, turn_kind);
+        let judged = match tokio::time::timeout(JUDGED_WITHIN, judging).await {
+            Ok(judged) => judged,
+            Err(_) => Err(Left::Unjudged(StoreError::Deadline {
+                after: JUDGED_WITHIN,
+            })),
         };
-        let place = match self.judge(&message, known, turn_kind).await {
+        let place = match judged {
             Ok(place) => place,
-            Err(why) => {
+            // It may be somebody's who is to be answered.
+            Err(Left::Unjudged(error)) => {
+                return self.verdict(Err(error), &message.event_id, &message.message_id);
+            }
+            Err(Left::Alone(why)) => {
                 debug!(
                     message_id = message.message_id,
                     why, "a message is left alone"
@@ -120,8 +132,6 @@ impl Admission {
                 return Verdict::Accepted;
             }
         };
-        let is_bot = message.sender_is_bot;
-        let chat_id = message.chat_id.clone();
         let ids = (message.event_id.clone(), message.message_id.clone());
         let event = self.new_event(message, place, payload);
         fail_point::pass("admit.before_commit");
@@ -132,12 +142,6 @@ impl Admission {
         }
         let taken_in = self.bursts.take_in(&self.pipeline.store, event).await;
         fail_point::pass("admit.after_commit");
-        let is_new = taken_in
-            .as_ref()
-            .is_ok_and(|taken_in| matches!(taken_in.admitted, Admitted::New(_)));
-        if is_new {
-            guests::spoke(&self.pipeline, &chat_id, is_bot).await;
-        }
         self.verdict(taken_in, &ids.0, &ids.1)
     }
 
@@ -145,32 +149,35 @@ impl Admission {
     async fn judge(
         &self,
         message: &InboundMessage,
-        known: Known,
+        identity_known: bool,
         turn_kind: &'static str,
-    ) -> Result<Lane, &'static str> {
+    ) -> Result<Lane, Left> {
         let pipeline = &self.pipeline;
-        match pipeline.settings.policy.decide(message, known) {
+        let known = Known {
+            identity: identity_known,
+            paired: guests::is_paired(pipeline, message).await?,
+        };
+        let policy = &pipeline.settings.policy;
+        match policy.decide(message, known) {
             Decision::Answer => {}
             Decision::Ignore(why) => {
-                if pipeline
-                    .settings
-                    .policy
-                    .lacks_only_a_mention(message, known)
-                {
+                if policy.lacks_only_a_mention(message, known) {
                     guests::brought(pipeline, message).await;
                 }
-                return Err(why);
+                return Err(Left::Alone(why));
             }
             Decision::Refuse(_) => {
-                return if guests::is_refused_anew(pipeline, message, REFUSED_AGAIN).await {
+                return if guests::is_refused_anew(pipeline, message, REFUSED_AGAIN).await? {
                     Ok(Lane::beside(REFUSED_TURN, REFUSED_LANE))
                 } else {
-                    Err("the sender may not talk to the bot, and was told")
+                    let why = "the sender may not talk to the bot, and was told";
+                    Err(Left::Alone(why))
                 };
             }
         }
-        if message.sender_is_bot && guests::bots_talk_too_long(pipeline, &message.chat_id).await {
-            return Err("bots have talked among themselves for long enough");
+        if !guests::is_within_bots_run(pipeline, message).await? {
+            let why = "bots have talked among themselves for long enough";
+            return Err(Left::Alone(why));
         }
         // An order of long ago is about a world that is gone.
         if turn_kind == LATE_TURN {
@@ -246,6 +253,20 @@ impl Admission {
                 Verdict::Refused
             }
         }
+    }
+}
+
+/// Why a message has no turn.
+enum Left {
+    /// Nobody is to be answered, for this reason.
+    Alone(&'static str),
+    /// The store does not say what has to be known. The platform shall ask again.
+    Unjudged(StoreError),
+}
+
+impl From<StoreError> for Left {
+    fn from(error: StoreError) -> Self {
+        Self::Unjudged(error)
     }
 }
 

@@ -13,8 +13,10 @@ use runtime_tokio::openapi::{ApiError, derive_uuid};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 use xiaoo_agent::{Approval, ApprovalRequest, Chat, ChatError, Member, PersonQuestion};
+use xiaoo_store::limits::NOTES_PER_SCOPE_MAX;
 use xiaoo_store::{StoreError, Turn, TurnId};
 
+use super::notes::read;
 use super::people::{self, Directory};
 use super::running::Place;
 use super::signs::{CARD_ORDINAL, event_key};
@@ -30,8 +32,8 @@ const LOOK_GAP: Duration = Duration::from_millis(100);
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long "always" holds in a chat.
 const GRANT_KEPT: Duration = super::notes::SETTING_KEPT;
-/// Questions of one turn that are looked after: as many as it has steps, and some.
-const ASKS_MAX: usize = 64;
+/// Cards of one turn that are seen to when it ends: as many as it has steps, and some.
+const CARDS_MAX: usize = 64;
 
 /// A question, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,10 +214,17 @@ impl ChatOfTurn {
                 return self.time_is_over(&scope, call_id).await;
             };
             if ask.card.is_none() {
-                self.show(&scope, call_id, &ask).await?;
+                ask.card = self.show(&scope, call_id, &ask).await?;
             }
+            let has_news = async {
+                match ask.card {
+                    Some(_) => drop(changes.changed().await),
+                    // Nobody can have answered it, and the platform is given some time.
+                    None => core::future::pending().await,
+                }
+            };
             tokio::select! {
-                _ = changes.changed() => {}
+                () = has_news => {}
                 () = tokio::time::sleep(Duration::from_millis(left).min(LOOK_AGAIN)) => {}
             }
             if let Some(newer) = self.pipeline.note::<Ask>(&scope, call_id).await? {
@@ -227,8 +236,13 @@ impl ChatOfTurn {
         }
     }
 
-    /// Sends the card. What passes is tried again at the next look.
-    async fn show(&self, scope: &str, call_id: &str, ask: &Ask) -> Result<(), CannotAsk> {
+    /// Sends the card, and gives its message. What passes is tried again at the next look.
+    async fn show(
+        &self,
+        scope: &str,
+        call_id: &str,
+        ask: &Ask,
+    ) -> Result<Option<String>, CannotAsk> {
         let id = button_id(self.turn.key.id, call_id);
         let key = format!("{}/{call_id}", event_key(&self.turn));
         let uuid = derive_uuid(&self.turn.app, &key, CARD_ORDINAL + 1);
@@ -250,7 +264,7 @@ impl ChatOfTurn {
             Ok(sent) => sent.message_id,
             Err(error) if error.is_retryable() || error.outcome_is_unknown() => {
                 warn!("a question is not shown yet: {error}");
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
@@ -263,7 +277,7 @@ impl ChatOfTurn {
                 })
             })
             .await?;
-        Ok(())
+        Ok(Some(card))
     }
 
     async fn time_is_over(&self, scope: &str, call_id: &str) -> Result<State, CannotAsk> {
@@ -299,28 +313,32 @@ pub(super) async fn end(
         .await
 }
 
-/// Everything that a turn has asked, ended now.
+/// What a turn has asked, all of it ended now.
 pub(super) async fn withdrawn(pipeline: &Pipeline, turn: TurnId) -> Vec<(String, Ask)> {
     let scope = scope(turn);
-    let asked = match pipeline
+    let asked = pipeline
         .store
-        .notes(&scope, ASKS_MAX, pipeline.now_ms())
+        .notes(&scope, NOTES_PER_SCOPE_MAX, pipeline.now_ms())
         .await
-    {
-        Ok(asked) => asked,
-        Err(error) => {
+        .unwrap_or_else(|error| {
             warn!("what was asked cannot be read: {error}");
-            return Vec::new();
-        }
-    };
-    let mut ended = Vec::with_capacity(asked.len());
-    for (call_id, _) in asked {
-        match end(pipeline, &scope, &call_id, State::Withdrawn).await {
-            Ok(ask) => ended.extend(ask.map(|ask| (call_id, ask))),
-            Err(error) => warn!("a question could not be withdrawn: {error}"),
+            Vec::new()
+        });
+    let (mut closed, mut ended) = (Vec::new(), Vec::new());
+    for (call_id, note) in asked {
+        match read::<Ask>(&note) {
+            Some(ask) if ask.state != State::Open => ended.push((call_id, ask)),
+            Some(_) => match end(pipeline, &scope, &call_id, State::Withdrawn).await {
+                Ok(ask) => closed.extend(ask.map(|ask| (call_id, ask))),
+                Err(error) => warn!("a question could not be withdrawn: {error}"),
+            },
+            None => {}
         }
     }
-    ended
+    // The cards of those that were answered have said so already.
+    closed.extend(ended);
+    closed.truncate(CARDS_MAX);
+    closed
 }
 
 /// Notes that a tool may always be used in a conversation.

@@ -40,6 +40,21 @@ const WORDS: [(&str, &str, Make); 8] = [
 type Make = fn(&str) -> ChatCommand;
 
 impl ChatCommand {
+    /// What it is called. What was said besides is nobody's business but the bot's.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Help => "help",
+            Self::New => "new",
+            Self::Stop => "stop",
+            Self::Status => "status",
+            Self::Model(_) => "model",
+            Self::Skills => "skills",
+            Self::Retry => "retry",
+            Self::Pair(_) => "pair",
+        }
+    }
+
     /// The command that a message is, if it is one.
     #[must_use]
     pub fn of(message: &InboundMessage) -> Option<Self> {

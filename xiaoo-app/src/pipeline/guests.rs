@@ -46,6 +46,15 @@ pub struct BroughtFile {
     pub name: Option<String>,
 }
 
+/// How long bots have talked in a chat without a word of a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotsRun {
+    /// Messages of bots that were answered.
+    pub answered: u32,
+    /// The last of them.
+    pub last: String,
+}
+
 /// Somebody who wants to be let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stranger {
@@ -54,30 +63,31 @@ pub struct Stranger {
 }
 
 /// Whether an admin has let the sender in, where that makes a difference.
-pub(super) async fn is_paired(pipeline: &Pipeline, message: &InboundMessage) -> bool {
+pub(super) async fn is_paired(
+    pipeline: &Pipeline,
+    message: &InboundMessage,
+) -> Result<bool, StoreError> {
     if !pipeline.settings.policy.asks_for_pairing(message) {
-        return false;
+        return Ok(false);
     }
-    let paired = pipeline
-        .note::<bool>(&paired(&message.sender_open_id), NOTE)
-        .await;
-    paired
-        .inspect_err(|error| warn!("who was let in cannot be read: {error}"))
-        .is_ok_and(|paired| paired == Some(true))
+    let scope = paired(&message.sender_open_id);
+    Ok(pipeline.note::<bool>(&scope, NOTE).await? == Some(true))
 }
 
-/// The code by which an admin lets this person in.
-pub(super) async fn pairing_code(pipeline: &Pipeline, open_id: &str) -> Result<String, StoreError> {
+/// The code by which an admin lets this person in; `None` when all that were tried are others'.
+pub(super) async fn pairing_code(
+    pipeline: &Pipeline,
+    open_id: &str,
+) -> Result<Option<String>, StoreError> {
     let scope = format!("code_of:{open_id}");
     if let Some(code) = pipeline.note::<String>(&scope, NOTE).await? {
-        return Ok(code);
+        return Ok(Some(code));
     }
     let stranger = Stranger {
         open_id: open_id.to_owned(),
     };
-    let mut code = String::new();
     for _ in 0..CODE_TRIES_MAX {
-        code = format!("{:06}", fastrand::u32(0..1_000_000));
+        let code = format!("{:06}", fastrand::u32(0..1_000_000));
         let there = pipeline
             .change_note(
                 &code_scope(&code),
@@ -86,12 +96,13 @@ pub(super) async fn pairing_code(pipeline: &Pipeline, open_id: &str) -> Result<S
                 |known: Option<&Stranger>| known.is_none().then(|| stranger.clone()),
             )
             .await?;
+        // Another stranger's code would let in the other one.
         if there.as_ref() == Some(&stranger) {
-            break;
+            pipeline.keep_note(&scope, NOTE, &code, CODE_KEPT).await?;
+            return Ok(Some(code));
         }
     }
-    pipeline.keep_note(&scope, NOTE, &code, CODE_KEPT).await?;
-    Ok(code)
+    Ok(None)
 }
 
 /// Lets in whoever was given the code; `None` if nobody was.
@@ -117,55 +128,51 @@ pub(super) async fn is_refused_anew(
     pipeline: &Pipeline,
     message: &InboundMessage,
     again: Duration,
-) -> bool {
+) -> Result<bool, StoreError> {
     let scope = format!("refused:{}", message.sender_open_id);
     let mut is_new = false;
-    let told = pipeline
+    pipeline
         .change_note(&scope, NOTE, again, |told: Option<&String>| {
             // A redelivery of the message that was told is no other message.
             is_new = told.is_none_or(|told| *told == message.message_id);
             told.is_none().then(|| message.message_id.clone())
         })
-        .await;
-    if let Err(error) = told {
-        warn!("who was refused cannot be noted: {error}");
-        return false;
-    }
-    is_new
+        .await?;
+    Ok(is_new)
 }
 
-/// Whether bots have had as many answers in a row in a chat as they may.
-pub(super) async fn bots_talk_too_long(pipeline: &Pipeline, chat_id: &str) -> bool {
-    let run = pipeline.note::<u32>(&bots(chat_id), NOTE).await;
-    run.inspect_err(|error| warn!("how long bots have talked cannot be read: {error}"))
-        .map_or(true, |run| {
-            run.unwrap_or_default() >= pipeline.settings.bot_turns_max
-        })
-}
-
-/// Counts a bot's message in, or begins anew when a person has spoken.
-pub(super) async fn spoke(pipeline: &Pipeline, chat_id: &str, is_bot: bool) {
+/// Whether a message is a person's, who ends all runs of bots, or a bot's within its run. A bot's
+/// is counted before it is taken in: what cannot be counted is not answered, or two bots could go
+/// on for ever.
+pub(super) async fn is_within_bots_run(
+    pipeline: &Pipeline,
+    message: &InboundMessage,
+) -> Result<bool, StoreError> {
     if !pipeline.settings.policy.allow_bots {
-        return;
+        return Ok(true);
     }
-    let scope = bots(chat_id);
-    let counted = if is_bot {
-        pipeline
-            .change_note(&scope, NOTE, BOTS_KEPT, |run: Option<&u32>| {
-                Some(run.copied().unwrap_or_default().saturating_add(1))
+    let scope = format!("bots:{}", message.chat_id);
+    if !message.sender_is_bot {
+        let now_ms = pipeline.now_ms();
+        if let Err(error) = pipeline.store.delete_note(&scope, NOTE, now_ms).await {
+            warn!("that a person has spoken among bots cannot be noted: {error}");
+        }
+        return Ok(true);
+    }
+    let mut is_within = false;
+    pipeline
+        .change_note(&scope, NOTE, BOTS_KEPT, |run: Option<&BotsRun>| {
+            let run = run.cloned().unwrap_or_default();
+            // A redelivery was counted before.
+            let is_counted = run.last == message.message_id;
+            is_within = is_counted || run.answered < pipeline.settings.bot_turns_max;
+            (is_within && !is_counted).then(|| BotsRun {
+                answered: run.answered.saturating_add(1),
+                last: message.message_id.clone(),
             })
-            .await
-            .map(drop)
-    } else {
-        pipeline
-            .store
-            .delete_note(&scope, NOTE, pipeline.now_ms())
-            .await
-            .map(drop)
-    };
-    if let Err(error) = counted {
-        warn!("how long bots have talked cannot be noted: {error}");
-    }
+        })
+        .await?;
+    Ok(is_within)
 }
 
 /// Remembers files of somebody who may turn to the bot with the next words.
@@ -209,14 +216,25 @@ pub(super) async fn brought_before(
     Ok(brought.unwrap_or_default())
 }
 
-/// Forgets them: their turn has them now.
-pub(super) async fn forget_brought(pipeline: &Pipeline, message: &InboundMessage) {
+/// Forgets these of them: their turn has them now. What came meanwhile stays.
+pub(super) async fn forget_brought(pipeline: &Pipeline, message: &InboundMessage, had: &[Brought]) {
+    if had.is_empty() {
+        return;
+    }
     let scope = brought_scope(&message.chat_id, &message.sender_open_id);
-    if let Err(error) = pipeline
-        .store
-        .delete_note(&scope, NOTE, pipeline.now_ms())
-        .await
-    {
+    let kept = pipeline
+        .change_note(
+            &scope,
+            NOTE,
+            BROUGHT_KEPT,
+            |known: Option<&Vec<Brought>>| {
+                let is_left =
+                    |one: &&Brought| had.iter().all(|had| had.message_id != one.message_id);
+                known.map(|known| known.iter().filter(is_left).cloned().collect())
+            },
+        )
+        .await;
+    if let Err(error) = kept {
         warn!("files that somebody brought could not be forgotten: {error}");
     }
 }
@@ -240,10 +258,6 @@ fn paired(open_id: &str) -> String {
 
 fn code_scope(code: &str) -> String {
     format!("code:{code}")
-}
-
-fn bots(chat_id: &str) -> String {
-    format!("bots:{chat_id}")
 }
 
 fn brought_scope(chat_id: &str, open_id: &str) -> String {

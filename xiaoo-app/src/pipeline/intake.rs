@@ -28,13 +28,21 @@ const OWN_NAME: &str = "you";
 /// Where files of people are, in the conversation's directory.
 const FILES: &str = "files";
 
-/// What the model reads as the person's words, with all that they bring along.
+/// What there is of a message.
+pub(super) struct Gathered {
+    /// What the model reads as the person's words, with all that they bring along.
+    pub(super) said: Message,
+    /// What of that was sent before it: to be forgotten when the rest is remembered.
+    pub(super) brought: Vec<Brought>,
+}
+
+/// Asks for all that a message brings along.
 pub(super) async fn gather(
     pipeline: &SharedPipeline,
     message: &InboundMessage,
     workspace: Option<&Workspace>,
     people: &Directory,
-) -> Message {
+) -> Gathered {
     let intake = Intake {
         pipeline,
         message,
@@ -60,10 +68,10 @@ struct Wanted {
 }
 
 impl Intake<'_> {
-    async fn gather(&self, people: &Directory) -> Message {
+    async fn gather(&self, people: &Directory) -> Gathered {
         let mut wanted: Vec<Wanted> = Vec::new();
-        let before = self.brought_before().await;
-        for brought in &before {
+        let brought = self.brought_before().await;
+        for brought in &brought {
             wanted.extend(brought.files.iter().map(|file| Wanted {
                 message_id: brought.message_id.clone(),
                 file_key: file.file_key.clone(),
@@ -82,9 +90,6 @@ impl Intake<'_> {
         let bundle = self.bundle(people, &mut wanted).await;
         let quoted = self.quoted(people, &mut wanted).await;
         let attached = self.fetch(wanted).await;
-        if !before.is_empty() {
-            guests::forget_brought(self.pipeline, self.message).await;
-        }
         let images = attached.iter().filter_map(|file| match file {
             Attached::Fetched {
                 path, media_type, ..
@@ -104,11 +109,12 @@ impl Intake<'_> {
             quoted,
             files: &attached,
         };
-        Message::User {
+        let said = Message::User {
             content: context::user_text(&said),
             images: images.collect(),
             again: false,
-        }
+        };
+        Gathered { said, brought }
     }
 
     async fn brought_before(&self) -> Vec<Brought> {

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 use xiaoo_store::Claim;
+use xiaoo_store::limits::CLAIM_MAX;
 
-use super::running::Place;
+use super::running::{Place, Places};
 use super::{SharedPipeline, turn};
 
 /// How often the store is asked without a bell: a bell can be missed only by a
@@ -42,7 +42,7 @@ pub async fn run(
     let lanes = |which, places| Lanes {
         pipeline: Arc::clone(&pipeline),
         which,
-        places: Arc::new(Semaphore::new(places)),
+        places: Places::new(places, stop.clone()),
         turns: turns.clone(),
         stop: stop.clone(),
         give_up: give_up.clone(),
@@ -58,7 +58,7 @@ pub async fn run(
 struct Lanes {
     pipeline: SharedPipeline,
     which: Claim,
-    places: Arc<Semaphore>,
+    places: Places,
     turns: TaskTracker,
     stop: CancellationToken,
     give_up: CancellationToken,
@@ -67,16 +67,16 @@ struct Lanes {
 impl Lanes {
     async fn run(self) {
         loop {
-            let place = tokio::select! {
+            // All that may be claimed have a place: one that was claimed waits for nobody.
+            let places = tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
-                place = Arc::clone(&self.places).acquire_owned() => place,
+                places = self.places.take(CLAIM_MAX) => places,
             };
-            let Ok(place) = place else {
+            if places.is_empty() {
                 return;
-            };
-            // One place is held; as many more as are free now can be filled too.
-            let most = 1 + self.places.available_permits();
-            let claimed = self.pipeline.store.claim(most, self.which).await;
+            }
+            let claimed = self.pipeline.store.claim(places.len(), self.which).await;
             let wait = if claimed.is_ok() {
                 LOOK_AGAIN
             } else {
@@ -87,7 +87,7 @@ impl Lanes {
                 Vec::new()
             });
             if claimed.is_empty() {
-                drop(place);
+                drop(places);
                 tokio::select! {
                     () = self.stop.cancelled() => return,
                     () = self.bell().notified() => {}
@@ -95,19 +95,10 @@ impl Lanes {
                 }
                 continue;
             }
-            let mut held = Some(place);
-            for claimed in claimed {
-                let permit = match held.take() {
-                    Some(place) => place,
-                    // Free a moment ago, and only a turn that has waited for a person takes
-                    // one besides this loop.
-                    None => match Arc::clone(&self.places).acquire_owned().await {
-                        Ok(place) => place,
-                        Err(_) => return,
-                    },
-                };
-                let place = Place::held(Arc::clone(&self.places), permit);
-                let (pipeline, give_up) = (Arc::clone(&self.pipeline), self.give_up.clone());
+            for (claimed, permit) in claimed.into_iter().zip(places) {
+                let give_up = self.give_up.child_token();
+                let place = Place::held(&self.places, permit, &give_up);
+                let pipeline = Arc::clone(&self.pipeline);
                 self.turns.spawn(async move {
                     turn::run(&pipeline, claimed, &place, &give_up).await;
                     drop(place);

@@ -115,7 +115,8 @@ fn put<T: Serialize>(
     }
 }
 
-fn read<T: DeserializeOwned>(note: &Note) -> Option<T> {
+/// What a note says; one that can't be read (of a newer version, say) says nothing.
+pub(super) fn read<T: DeserializeOwned>(note: &Note) -> Option<T> {
     serde_json::from_slice(&note.body)
         .inspect_err(|error| warn!("a note cannot be read: {error}"))
         .ok()

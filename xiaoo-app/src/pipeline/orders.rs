@@ -8,7 +8,7 @@ use proto_core::conn::LinkState;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use xiaoo_store::{StoreError, Turn};
+use xiaoo_store::{RunningTurn, StoreError, Turn};
 
 use super::admission::conversation_of;
 use super::command::ChatCommand;
@@ -33,7 +33,7 @@ pub(super) async fn obey(
     language: Language,
     give_up: &CancellationToken,
 ) {
-    info!(?command, "the bot itself is told something");
+    info!(command = command.word(), "the bot itself is told something");
     let order = Order {
         pipeline,
         turn,
@@ -90,32 +90,34 @@ impl Order<'_> {
     /// Ends what runs here and drops what waits, and says so when nothing of it can come any more.
     async fn stop(&self) -> Result<String, StoreError> {
         let until = self.turn.key.id;
-        let before = self
+        let store = &self.pipeline.store;
+        let before = store.conversation_stats(self.conversation).await;
+        let marked = self
             .pipeline
-            .store
-            .conversation_stats(self.conversation)
-            .await?;
-        self.pipeline
             .set(self.conversation, |setting| setting.stop(until))
-            .await?;
-        self.pipeline.running.stop(self.conversation, until);
+            .await;
+        // Whatever the store says: what runs here ends.
+        let has_stopped = self.pipeline.running.stop(self.conversation, until);
+        let before = before?;
+        let waiting = match marked {
+            Ok(()) => before.queued,
+            Err(error) if has_stopped => {
+                warn!("what waits here could not be stopped, too: {error}");
+                0
+            }
+            Err(error) => return Err(error),
+        };
+        let is_meant = |running: &RunningTurn| running.id < until;
         let deadline = Instant::now() + STOPPED_WITHIN;
         while Instant::now() < deadline {
-            let now = self
-                .pipeline
-                .store
-                .conversation_stats(self.conversation)
-                .await?;
-            if now.running.is_none_or(|running| running.id > until) {
+            let now = store.conversation_stats(self.conversation).await?;
+            if !now.running.as_ref().is_some_and(is_meant) {
                 break;
             }
             tokio::time::sleep(STOP_POLL).await;
         }
-        Ok(reply::stopped(
-            self.language,
-            before.running.is_some(),
-            before.queued,
-        ))
+        let was_running = before.running.as_ref().is_some_and(is_meant);
+        Ok(reply::stopped(self.language, was_running, waiting))
     }
 
     async fn status(&self) -> Result<String, StoreError> {

@@ -10,6 +10,7 @@ use runtime_tokio::openapi::derive_uuid;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use xiaoo_agent::{Attachment, Message, TurnOutcome};
+use xiaoo_store::limits::TURN_HISTORY_MAX;
 use xiaoo_store::{Fenced, NewHistory, NewOutbox, Outcome, StoreError, Turn, TurnResult};
 
 use super::SharedPipeline;
@@ -257,12 +258,19 @@ fn ended_early(messages: &[Message], why: &str) -> Vec<Message> {
         return Vec::new();
     }
     let mut messages = messages.to_vec();
+    // An answer that nobody has seen is none.
+    let is_answer = |last: &mut Message| matches!(last, Message::Assistant { tool_calls, .. } if tool_calls.is_empty());
+    messages.pop_if(is_answer);
     messages.push(Message::assistant(format!("[no answer: {why}]")));
     messages
 }
 
+/// What was said, and all that came of it; of more than the store takes, the newest.
 fn kept(messages: &[Message]) -> Vec<NewHistory> {
-    let kept = messages.iter().filter_map(|message| {
+    let too_many = messages.len().saturating_sub(TURN_HISTORY_MAX);
+    let is_kept = |at: usize| at == 0 || at > too_many || too_many == 0;
+    let messages = (0..).zip(messages).filter(|(at, _)| is_kept(*at));
+    let kept = messages.filter_map(|(_, message)| {
         let body = serde_json::to_string(message).ok()?;
         Some(NewHistory {
             role: role(message).into(),
@@ -331,5 +339,38 @@ pub(super) async fn finish(
             () = tokio::time::sleep(wait) => {}
         }
         wait = (wait * 2).min(FINISH_AGAIN_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_turn_the_request_and_the_newest_are_kept() {
+        let said = |at: usize| Message::user(at.to_string());
+        for (messages, dropped) in [
+            (0, 0),
+            (1, 0),
+            (TURN_HISTORY_MAX, 0),
+            (TURN_HISTORY_MAX + 1, 1),
+            (2 * TURN_HISTORY_MAX, TURN_HISTORY_MAX),
+        ] {
+            let rows = kept(&(0..messages).map(said).collect::<Vec<_>>());
+            let told = (0..messages).filter(|at| *at == 0 || *at > dropped);
+            let told: Vec<_> = told.map(said).collect();
+            let rows = rows.iter().map(|row| serde_json::from_slice(&row.body));
+            assert_eq!(rows.collect::<Result<Vec<Message>, _>>().unwrap(), told);
+            assert!(told.len() <= TURN_HISTORY_MAX);
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_seen_of_a_stopped_turn_is_not_remembered_as_said() {
+        let messages = [Message::user("hello"), Message::assistant("unseen")];
+        let last = Message::assistant("[no answer: it was stopped]");
+        let left = ended_early(&messages, "it was stopped");
+        assert_eq!(left, [Message::user("hello"), last]);
+        assert!(ended_early(&[], "it was stopped").is_empty());
     }
 }

@@ -9,7 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use xiaoo_store::TurnId;
 
-/// As many as there are places for turns; each conversation has one at most.
+/// Turns that wait for people beside those that run. Each holds its conversation in memory, so they
+/// are bounded too; beyond it a turn waits in its place.
+const WAITING_MAX: usize = 64;
+
+/// As many as there are places for turns and for those that wait; each conversation has one at most.
 #[derive(Default)]
 pub struct Running {
     turns: Mutex<HashMap<String, Handle>>,
@@ -112,30 +116,161 @@ impl Drop for Entry<'_> {
     }
 }
 
-/// A turn's place among those that may run at once.
+/// The places of turns that may run at once.
 #[derive(Clone)]
-pub struct Place {
-    places: Arc<Semaphore>,
-    held: Arc<tokio::sync::Mutex<Option<OwnedSemaphorePermit>>>,
+pub struct Places {
+    free: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
-impl Place {
-    /// A place that is held.
+impl Places {
+    /// So many. When `stop` fires, no turn waits for people any more.
     #[must_use]
-    pub fn held(places: Arc<Semaphore>, permit: OwnedSemaphorePermit) -> Self {
+    pub fn new(places: usize, stop: CancellationToken) -> Self {
         Self {
-            places,
-            held: Arc::new(tokio::sync::Mutex::new(Some(permit))),
+            free: Arc::new(Semaphore::new(places)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            stop,
         }
     }
 
-    /// Gives the place to others while somebody is waited for, and takes one again then.
+    /// Waits for one, and takes as many more as are free now, up to `max`.
+    pub async fn take(&self, max: usize) -> Vec<OwnedSemaphorePermit> {
+        let first = Arc::clone(&self.free).acquire_owned().await;
+        let mut taken: Vec<_> = first.into_iter().collect();
+        while taken.len() < max
+            && let Ok(more) = Arc::clone(&self.free).try_acquire_owned()
+        {
+            taken.push(more);
+        }
+        taken
+    }
+}
+
+/// A turn's place among those that may run at once.
+#[derive(Clone)]
+pub struct Place {
+    places: Places,
+    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    hand_back: CancellationToken,
+}
+
+impl Place {
+    /// A place that is held, by a turn that `hand_back` ends.
+    #[must_use]
+    pub fn held(
+        places: &Places,
+        permit: OwnedSemaphorePermit,
+        hand_back: &CancellationToken,
+    ) -> Self {
+        Self {
+            places: places.clone(),
+            held: Arc::new(Mutex::new(Some(permit))),
+            hand_back: hand_back.clone(),
+        }
+    }
+
+    /// Gives the place to others while somebody is waited for, and takes one again then. Where too
+    /// many wait already, it is kept.
+    ///
+    /// A daemon that stops hears no more answers: the turn ends, and waits on at its next start.
     pub async fn lent<T>(&self, waiting: impl Future<Output = T>) -> T {
-        drop(self.held.lock().await.take());
-        let waited = waiting.await;
-        // Closed only when the process ends.
-        let taken = Arc::clone(&self.places).acquire_owned().await.ok();
-        *self.held.lock().await = taken;
+        let among = Arc::clone(&self.places.waiting).try_acquire_owned().ok();
+        if among.is_some() {
+            drop(self.put(None));
+        }
+        let waited = tokio::select! {
+            waited = waiting => waited,
+            never = self.end_at_stop() => match never {},
+        };
+        if among.is_some() {
+            // Closed only when the process ends.
+            let taken = Arc::clone(&self.places.free).acquire_owned().await.ok();
+            self.put(taken);
+        }
         waited
+    }
+
+    fn put(&self, permit: Option<OwnedSemaphorePermit>) -> Option<OwnedSemaphorePermit> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::replace(&mut held, permit)
+    }
+
+    async fn end_at_stop(&self) -> core::convert::Infallible {
+        self.places.stop.cancelled().await;
+        self.hand_back.cancel();
+        core::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::{pending, ready};
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn place(places: &Places) -> (Place, CancellationToken) {
+        let hand_back = CancellationToken::new();
+        let permit = places.take(1).await.remove(0);
+        (Place::held(places, permit, &hand_back), hand_back)
+    }
+
+    /// Whether `future` does not end, although it may.
+    async fn stands<T>(future: impl Future<Output = T>) -> bool {
+        tokio::time::timeout(Duration::from_secs(1), future)
+            .await
+            .is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_person_lends_the_place_and_has_it_again_after() {
+        let places = Places::new(1, CancellationToken::new());
+        let (first, _) = place(&places).await;
+        assert!(stands(places.take(1)).await);
+        let second = async {
+            let (second, _) = place(&places).await;
+            drop(second);
+        };
+        first.lent(second).await;
+        assert!(stands(places.take(1)).await, "the first has it again");
+        // Whoever is dropped while it waits leaves the place to others.
+        assert!(stands(first.lent(pending::<()>())).await);
+        drop(first);
+        assert_eq!(places.take(9).await.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_wait_beside_those_that_run() {
+        let places = Places::new(1, CancellationToken::new());
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING_MAX {
+            let (place, _) = place(&places).await;
+            waiting.push(Box::pin(async move { place.lent(pending::<()>()).await }));
+            let last = waiting.last_mut().unwrap();
+            assert!(stands(last).await);
+        }
+        let (place, _) = place(&places).await;
+        let one_more = tokio::spawn(async move { place.lent(pending::<()>()).await });
+        assert!(stands(places.take(1)).await);
+        one_more.abort();
+        assert!(one_more.await.is_err());
+        assert_eq!(places.take(1).await.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_stops_hands_back_who_waits_and_nobody_else() {
+        let stop = CancellationToken::new();
+        let places = Places::new(2, stop.clone());
+        let (works, works_on) = place(&places).await;
+        let (waits, hand_back) = place(&places).await;
+        works.lent(ready(())).await;
+        let waiting = tokio::spawn(async move { waits.lent(pending::<()>()).await });
+        tokio::task::yield_now().await;
+        stop.cancel();
+        hand_back.cancelled().await;
+        assert!(!works_on.is_cancelled());
+        waiting.abort();
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::language::Language;
 use super::mention::in_card;
-use super::without_mentions;
+use super::{is_format, without_mentions};
 
 /// What an approval's buttons say: this once.
 pub const ONCE: &str = "once";
@@ -261,6 +261,7 @@ fn plain(text: &str, chars_max: usize) -> String {
     let kept = text.chars().filter_map(|character| match character {
         '*' | '`' | '[' | ']' | '!' | '#' | '|' | '~' | '>' => None,
         control if control.is_control() => Some(' '),
+        format if is_format(format) => None,
         other => Some(other),
     });
     let (shown, more) = cut(&kept.collect::<String>(), chars_max);
@@ -354,6 +355,14 @@ mod tests {
         let warned = |what: &str| approval(&OPEN, "shell", what, "").contains("not shown");
         assert!(!warned(&"长".repeat(TEXT_CHARS_MAX)));
         assert!(warned(&"长".repeat(TEXT_CHARS_MAX + 1)));
+    }
+
+    #[test]
+    fn what_is_not_seen_in_a_command_is_shown() {
+        let card = approval(&OPEN, "shell", "echo \u{202e}fr- mr\u{200b} \r x\tend", "");
+        let shown = r"echo \u{202e}fr- mr\u{200b} \u{d} x";
+        let text = parsed(&card)["elements"][1]["content"].clone();
+        assert_eq!(text, format!("```\n{shown}\tend\n```"));
     }
 
     #[test]

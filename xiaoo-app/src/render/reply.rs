@@ -6,6 +6,8 @@ use super::language::Language;
 
 /// Characters of a skill's description in a list.
 const DESCRIPTION_CHARS_MAX: usize = 120;
+/// Characters of a model's name.
+const NAME_CHARS_MAX: usize = 128;
 /// Skills in a list.
 const SKILLS_MAX: usize = 50;
 
@@ -225,9 +227,10 @@ pub fn not_now(language: Language) -> String {
         .to_owned()
 }
 
-/// A name as code: nothing in it is acted on.
+/// A name as code, on one line and cut: somebody may have typed it. Nothing in it is acted on.
 fn code(name: &str) -> String {
-    format!("`{}`", name.replace('`', "'"))
+    let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+    format!("`{}`", shown.replace(['`', '\n', '\r'], "'"))
 }
 
 #[cfg(test)]

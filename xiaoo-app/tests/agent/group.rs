@@ -168,7 +168,7 @@ async fn nobody_can_make_the_bot_mention_everyone() {
         rig.model
             .script(Script::tool_call(tool, arguments.to_string()));
         let asked = say(&rig, to_bot("go on").from(&names[1]));
-        let card = crate::approvals::asked(&rig, &asked).await;
+        let card = crate::talk::asked(&rig, &asked).await;
         let press = feishu_sim::CardAction {
             message_id: card.message_id.clone(),
             sender: Some(names[1].clone()),

@@ -24,6 +24,7 @@ mod injection;
 mod long;
 mod peer;
 mod policy;
+mod review;
 mod several;
 mod skills;
 mod talk;

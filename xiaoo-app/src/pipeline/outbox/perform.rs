@@ -238,12 +238,16 @@ async fn uploaded(
     is_image: bool,
 ) -> Result<Content, Unsent> {
     let here = |why: String| Unsent::Unknown(format!("the file {name}: {why}"));
-    let workspace = Workspace::open(root).map_err(|error| here(error.to_string()))?;
-    let path = path.to_owned();
-    let file = workspace
-        .blocking(move |workspace| workspace.open_file(&path))
+    let (root, path) = (root.to_owned(), path.to_owned());
+    let opening = tokio::task::spawn_blocking(move || {
+        let workspace = Workspace::open(root).map_err(|error| error.to_string())?;
+        let opened = workspace.open_file(&path);
+        opened.map_err(|error| error.to_string())
+    });
+    let file = opening
         .await
-        .map_err(|error| here(error.to_string()))?;
+        .map_err(|_| here("the daemon is stopping".into()))?
+        .map_err(here)?;
     let upload = Upload::from_file(file.into())
         .await
         .map_err(|error| here(error.to_string()))?;

@@ -10,8 +10,8 @@ use proto_core::InboundMessage;
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
 use xiaoo_agent::{
-    Invocation, Message, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Workspace,
-    run_turn,
+    Invocation, Message, Recorded, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Usage,
+    Workspace, run_turn,
 };
 use xiaoo_store::{StoreError, Turn};
 
@@ -19,14 +19,15 @@ use super::super::SharedPipeline;
 use super::super::admission::LATE_TURN;
 use super::super::ask::ChatOfTurn;
 use super::super::command::words;
-use super::super::intake;
+use super::super::guests;
+use super::super::intake::{self, Gathered};
 use super::super::people::{self, Directory};
 use super::super::running::{Entry, Place};
 use super::super::setting::Setting;
 use super::super::signs::Board;
 use super::Ended;
 use super::recorder::{self, Recorder, Steps, kept};
-use crate::agents::Agent;
+use crate::agents::{Agent, Kit};
 use crate::render::context::tame;
 use crate::render::language::Language;
 use crate::render::notice::Notice;
@@ -57,6 +58,16 @@ pub(super) struct Question<'a> {
     pub(super) known_people: OnceCell<Arc<Directory>>,
 }
 
+/// What the agent loop begins with.
+struct Prepared {
+    setting: Setting,
+    history: Vec<Message>,
+    resume: Vec<Recorded>,
+    user: Message,
+    people: Arc<Directory>,
+    kit: Kit,
+}
+
 impl Question<'_> {
     /// Answers it, unless somebody stops it.
     pub(super) async fn answer(&self) -> Result<TurnOutcome, Ended> {
@@ -64,6 +75,15 @@ impl Question<'_> {
             answered = self.ask() => answered,
             never = self.watch_for_stop() => match never {},
         }
+    }
+
+    /// Whether somebody has stopped it, on whichever daemon.
+    pub(super) async fn is_stopped(&self) -> bool {
+        if self.entry.is_stopped() || !self.pipeline.store.is_shared() {
+            return self.entry.is_stopped();
+        }
+        let setting = self.pipeline.setting(&self.turn.conversation).await;
+        setting.is_ok_and(|setting| setting.has_stopped(self.turn.key.id))
     }
 
     /// Who is in the chat, if it is a group.
@@ -83,11 +103,24 @@ impl Question<'_> {
     }
 
     async fn ask(&self) -> Result<TurnOutcome, Ended> {
-        let (pipeline, turn) = (self.pipeline, self.turn);
-        if turn.attempts > ATTEMPTS_MAX {
-            let why = format!("{} runs were cut off", turn.attempts - 1);
+        if self.turn.attempts > ATTEMPTS_MAX {
+            let why = format!("{} runs were cut off", self.turn.attempts - 1);
             return Err(Ended::notice(Notice::Interrupted, why));
         }
+        // Files and people of a slow platform are not waited for when nobody wants them any more.
+        let prepared = tokio::select! {
+            biased;
+            () = self.entry.cancel().cancelled() => {
+                return Err(self.cancelled(Vec::new(), Usage::default()));
+            }
+            prepared = self.prepared() => prepared?,
+        };
+        self.run(prepared).await
+    }
+
+    /// All that the agent loop begins with, what the message brings along fetched and recorded.
+    async fn prepared(&self) -> Result<Prepared, Ended> {
+        let (pipeline, turn) = (self.pipeline, self.turn);
         let setting = pipeline
             .setting(&turn.conversation)
             .await
@@ -103,24 +136,35 @@ impl Question<'_> {
         let workspace = self.workspace().await;
         let people = self.people().await;
         let kit = self.agent.kit(workspace.as_ref()).await;
-        let mut recorder = Recorder {
-            store: &pipeline.store,
-            turn: turn.key,
-            board: self.board,
-            cut_off: None,
-        };
         let user = match steps.said {
             Some(said) => said,
             None => {
-                let mut said = self.said(&history, workspace.as_ref(), &people).await?;
-                self.add_called_skill(&kit.skills, &mut said).await;
-                recorder.said(&said).await?;
-                said
+                self.recorded(&history, workspace.as_ref(), &people, &kit)
+                    .await?
             }
         };
+        Ok(Prepared {
+            setting,
+            history,
+            resume: steps.resume,
+            user,
+            people,
+            kit,
+        })
+    }
+
+    async fn run(&self, prepared: Prepared) -> Result<TurnOutcome, Ended> {
+        let Prepared {
+            setting,
+            history,
+            resume,
+            user,
+            people,
+            kit,
+        } = prepared;
         let chat = ChatOfTurn::new(
-            pipeline,
-            turn,
+            self.pipeline,
+            self.turn,
             self.message,
             self.language,
             Arc::clone(&people),
@@ -130,7 +174,7 @@ impl Question<'_> {
         let request = TurnRequest {
             system: &system,
             history: &history,
-            resume: steps.resume,
+            resume,
             approvals: self.agent.approvals.clone(),
             workspace: kit.workspace,
             chat: Arc::new(chat),
@@ -138,9 +182,19 @@ impl Question<'_> {
             ..TurnRequest::new(user, &kit.tools)
         };
         let models = self.agent.models_led_by(setting.model.as_deref());
+        let mut recorder = self.recorder();
         match run_turn(&models, request, &mut recorder, self.entry.cancel()).await {
             Ok(outcome) => Ok(outcome),
             Err(failed) => Err(self.ended(*failed, recorder.cut_off)),
+        }
+    }
+
+    fn recorder(&self) -> Recorder<'_> {
+        Recorder {
+            store: &self.pipeline.store,
+            turn: self.turn.key,
+            board: self.board,
+            cut_off: None,
         }
     }
 
@@ -152,10 +206,7 @@ impl Question<'_> {
             ..
         } = failed;
         if error == TurnError::Cancelled {
-            return match self.entry.is_stopped() {
-                true => Ended::Stopped { messages, usage },
-                false => Ended::HandedBack,
-            };
+            return self.cancelled(messages, usage);
         }
         if let Some(ended) = cut_off {
             return ended;
@@ -173,23 +224,29 @@ impl Question<'_> {
         }
     }
 
-    /// What the model reads as the person's words, with all that they bring along.
-    async fn said(
+    fn cancelled(&self, messages: Vec<Message>, usage: Usage) -> Ended {
+        match self.entry.is_stopped() {
+            true => Ended::Stopped { messages, usage },
+            false => Ended::HandedBack,
+        }
+    }
+
+    /// What the model reads as the person's words, recorded: what they bring along is fetched
+    /// once.
+    async fn recorded(
         &self,
         history: &[Message],
         workspace: Option<&Workspace>,
         people: &Directory,
+        kit: &Kit,
     ) -> Result<Message, Ended> {
-        if self.is_retry {
-            let last = xiaoo_agent::effective_history(history.to_vec())
-                .into_iter()
-                .rev()
-                .find_map(again);
-            return last.ok_or_else(|| {
-                Ended::notice(Notice::NothingToRetry, "there is nothing to retry".into())
-            });
-        }
-        let mut said = intake::gather(self.pipeline, self.message, workspace, people).await;
+        let Gathered { mut said, brought } = match self.is_retry {
+            true => Gathered {
+                said: said_last(history)?,
+                brought: Vec::new(),
+            },
+            false => intake::gather(self.pipeline, self.message, workspace, people).await,
+        };
         if self.turn.kind == LATE_TURN
             && let Message::User { content, .. } = &mut said
         {
@@ -200,6 +257,9 @@ impl Question<'_> {
                  Say so if it matters for the answer.)\n{content}"
             );
         }
+        self.add_called_skill(&kit.skills, &mut said).await;
+        self.recorder().said(&said).await?;
+        guests::forget_brought(self.pipeline, self.message, &brought).await;
         Ok(said)
     }
 
@@ -267,6 +327,15 @@ impl Question<'_> {
         }
         core::future::pending().await
     }
+}
+
+/// What was said last, once more.
+fn said_last(history: &[Message]) -> Result<Message, Ended> {
+    let last = xiaoo_agent::effective_history(history.to_vec())
+        .into_iter()
+        .rev()
+        .find_map(again);
+    last.ok_or_else(|| Ended::notice(Notice::NothingToRetry, "there is nothing to retry".into()))
 }
 
 /// The same words once more, in place of the first.

@@ -71,13 +71,8 @@ async fn run_in_span(
     }
     let language = Language::of(&message.text);
     let command = command(&turn, &message);
-    match command {
-        Some(ChatCommand::Retry) | None => {}
-        Some(command) => {
-            orders::obey(pipeline, &turn, &message, &command, language, give_up).await;
-            return;
-        }
-    }
+    let is_retry = command == Some(ChatCommand::Retry);
+    let order = command.filter(|_| !is_retry);
     let agent = pipeline
         .agents
         .of(&message.chat_id, &message.sender_open_id);
@@ -85,8 +80,16 @@ async fn run_in_span(
         .running
         .enter(&turn.conversation, turn.key.id, give_up);
     let board = Board::new(language, &agent.models.first().config().model);
-    if let Some(why) = unanswered::reason(pipeline, &turn, &message, language).await {
-        let shown = Shown::by_earlier_runs(&turn, &pipeline.settings);
+    let unanswered = match &order {
+        Some(_) => unanswered::late_order(pipeline, &turn, &message, language),
+        None => unanswered::reason(pipeline, &turn, &message, language).await,
+    };
+    if let Some(why) = unanswered {
+        let shown = match &order {
+            // Nothing is shown before the answer to one.
+            Some(_) => Shown::default(),
+            None => Shown::by_earlier_runs(&turn, &pipeline.settings),
+        };
         let ending = Ending {
             turn: &turn,
             message: &message,
@@ -98,6 +101,10 @@ async fn run_in_span(
         };
         let result = ending.noticed(Outcome::Refused, why.said.as_deref(), why.reason);
         finish(pipeline, &turn, result, None, give_up).await;
+        return;
+    }
+    if let Some(order) = order {
+        orders::obey(pipeline, &turn, &message, &order, language, give_up).await;
         return;
     }
     let ended = CancellationToken::new();
@@ -119,7 +126,7 @@ async fn run_in_span(
         language,
         place,
         entry: &entry,
-        is_retry: command.is_some(),
+        is_retry,
         known_people: OnceCell::new(),
     };
     let answered = question.answer().await;
@@ -136,6 +143,11 @@ async fn run_in_span(
     }
     let asks = super::ask::withdrawn(pipeline, turn.key.id).await;
     let people = question.people().await;
+    // Also while the last of it was tidied up: nothing comes after the word that it is stopped.
+    let answered = match question.is_stopped().await {
+        true => Err(stopped(answered)),
+        false => answered,
+    };
     let ending = Ending {
         turn: &turn,
         message: &message,
@@ -185,6 +197,21 @@ async fn run_in_span(
         .spend(&message.sender_open_id, &message.chat_id, tokens)
         .await;
     finish(pipeline, &turn, result, instead, give_up).await;
+}
+
+/// The same, if somebody has stopped it on its last steps.
+fn stopped(answered: Result<TurnOutcome, Ended>) -> Ended {
+    match answered {
+        Ok(TurnOutcome {
+            new_messages: messages,
+            usage,
+            ..
+        })
+        | Err(Ended::Notice {
+            messages, usage, ..
+        }) => Ended::Stopped { messages, usage },
+        Err(ended @ (Ended::Stopped { .. } | Ended::HandedBack | Ended::Replaced)) => ended,
+    }
 }
 
 fn told_answered(outcome: &TurnOutcome) {

@@ -1,6 +1,8 @@
 //! Messages that are not answered, although somebody was meant to hear something: too many, too
 //! late, not allowed, used up, stopped before they began.
 
+use std::time::Duration;
+
 use proto_core::InboundMessage;
 use tracing::{info, warn};
 use xiaoo_store::Turn;
@@ -14,6 +16,10 @@ use crate::render::notice::Notice;
 
 /// Times below are not Unix milliseconds: as such they would be of 2001.
 const MILLISECONDS_SINCE: i64 = 1_000_000_000_000;
+
+/// The age after which the bot no longer does what it was told. The platform pushes again what it
+/// could not deliver, 6 h later still: a stop of then would end what was asked since.
+const ORDER_AGE_MAX: Duration = Duration::from_secs(600);
 
 /// Why there is no answer.
 pub(super) struct Unanswered {
@@ -72,14 +78,36 @@ async fn is_stopped(pipeline: &SharedPipeline, turn: &Turn) -> bool {
     }
 }
 
+/// Why the bot does not do what it was told long ago, if so: it was about a world that is gone.
+pub(super) fn late_order(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    message: &InboundMessage,
+    language: Language,
+) -> Option<Unanswered> {
+    let configured = pipeline.settings.message_age_max;
+    let age_max = configured.map_or(ORDER_AGE_MAX, |age| age.min(ORDER_AGE_MAX));
+    late_by(pipeline, turn, message, language, age_max)
+}
+
 fn late(
     pipeline: &SharedPipeline,
     turn: &Turn,
     message: &InboundMessage,
     language: Language,
 ) -> Option<Unanswered> {
+    let age_max = pipeline.settings.message_age_max?;
+    late_by(pipeline, turn, message, language, age_max)
+}
+
+fn late_by(
+    pipeline: &SharedPipeline,
+    turn: &Turn,
+    message: &InboundMessage,
+    language: Language,
+    age_max: Duration,
+) -> Option<Unanswered> {
     let settings = &pipeline.settings;
-    let age_max = settings.message_age_max?;
     // A time that is none, or in seconds, is the platform's slip.
     let said_ms = if message.create_time_ms >= MILLISECONDS_SINCE {
         message.create_time_ms
@@ -150,12 +178,13 @@ async fn refused(
     );
     if why == Refusal::NotPaired {
         match guests::pairing_code(pipeline, &message.sender_open_id).await {
-            Ok(code) => {
+            Ok(Some(code)) => {
                 let said = unanswered.said.as_mut();
                 if let Some(said) = said {
                     said.push_str(&format!("\n/pair {code}"));
                 }
             }
+            Ok(None) => warn!("no code is free for a stranger"),
             Err(error) => warn!("no code could be made for a stranger: {error}"),
         }
     }
