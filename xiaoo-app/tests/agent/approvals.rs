@@ -7,7 +7,7 @@ use feishu_sim::{CardAction, Fault, FaultKind, UserMessage};
 use model_sim::Script;
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
-use crate::seen::{id_of, reply};
+use crate::seen::{id_of, reply, restart};
 
 const SHELL: &str =
     "[tools]\nenable = [\"shell\", \"ask_user\"]\nask_first = [\"shell\", \"write_file\"]\n";
@@ -202,8 +202,7 @@ async fn always_holds_in_its_chat_for_its_tool_and_over_a_restart() {
         assert_eq!(rig.answer_to(&message).await, "not asked");
         assert!(!told(&rig).contains("not made"), "{}", told(&rig));
         assert!(orange(&rig, &rig.chat()).is_empty());
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
     }
     // Another tool, and another chat, are other matters.
     let elsewhere = rig.sim.add_p2p_chat("Eve").unwrap();

@@ -4,7 +4,7 @@ use feishu_sim::{Sim, SimConfig, UserMessage};
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Rig, Setup};
-use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, say};
+use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, restart, say};
 
 /// A rig whose channel has these lines, and whose platform tells of all that is said in groups.
 /// Without signs of life: what a message costs is its answer.
@@ -189,8 +189,7 @@ async fn who_may_not_write_directly_is_told_so_once_and_costs_one_call() {
         // A command is no way in.
         becomes(&rig, direct("/status", &strangers[0]), Alone).await;
         becomes(&rig, direct("你好？", &strangers[1]), Alone).await;
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
         becomes(&rig, direct("and now?", &strangers[0]), Alone).await;
         // What holds for direct messages does not for groups, and not for admins.
         becomes(&rig, to_group(&rig, "hello"), Answered).await;
@@ -324,12 +323,10 @@ async fn a_stranger_is_let_in_by_the_code_that_an_admin_sends() {
     becomes(&rig, direct("still?".into(), &eve), Alone).await;
 
     // The code outlives a restart, and so does what it did.
-    rig.daemon.kill();
-    rig.start_daemon().await;
+    restart(&mut rig).await;
     becomes(&rig, direct(pair.clone(), &bob), Told("Done")).await;
     becomes(&rig, direct("thank you".into(), &eve), Answered).await;
-    rig.daemon.kill();
-    rig.start_daemon().await;
+    restart(&mut rig).await;
     becomes(&rig, direct("and again".into(), &eve), Answered).await;
     becomes(&rig, direct("me too".into(), &mallory), Alone).await;
     // It is used up.
@@ -371,8 +368,7 @@ async fn a_bot_is_answered_when_it_mentions_this_one_and_not_for_ever() {
         becomes(&rig, by_bot(&rig, "one more"), Answered).await;
         becomes(&rig, by_bot(&rig, "and another"), Answered).await;
         becomes(&rig, by_bot(&rig, "and another"), Alone).await;
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
         becomes(&rig, by_bot(&rig, "and another"), Alone).await;
         // Elsewhere it is a matter of its own.
         let other = rig.sim.add_group("other", std::slice::from_ref(&report));
