@@ -146,8 +146,8 @@ impl Admission {
         }
         let admitted = self.take_in(event).await;
         fail_point::pass("admit.after_commit");
-        if matches!(admitted, Ok(Admitted::New(_))) {
-            guests::spoke(&self.pipeline, &chat_id, is_bot).await;
+        if !is_bot && matches!(admitted, Ok(Admitted::New(_))) {
+            guests::person_spoke(&self.pipeline, &chat_id).await;
         }
         self.verdict(admitted, &ids.0, &ids.1)
     }
@@ -180,7 +180,7 @@ impl Admission {
                 };
             }
         }
-        if message.sender_is_bot && guests::bots_talk_too_long(pipeline, &message.chat_id).await {
+        if message.sender_is_bot && !guests::bot_may_speak(pipeline, message).await {
             return Err("bots have talked among themselves for long enough");
         }
         // An order of long ago is about a world that is gone.

@@ -17,6 +17,9 @@ const PAIRED_KEPT: Duration = Duration::from_secs(3_650 * 24 * 3_600);
 const CODE_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How long a run of bots' messages is remembered.
 const BOTS_KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// Messages of bots that are known again when they come once more. One that is not costs them an
+/// answer.
+const BOT_MESSAGES_MAX: usize = 16;
 /// How long files that were brought wait for the words about them.
 const BROUGHT_KEPT: Duration = Duration::from_secs(600);
 /// Messages with files that are remembered of one person in one chat.
@@ -44,6 +47,15 @@ pub struct BroughtFile {
     pub file_key: String,
     /// Its name.
     pub name: Option<String>,
+}
+
+/// How long bots have talked among themselves in a chat.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct BotRun {
+    /// Answers since a person last spoke.
+    answers: u32,
+    /// The newest messages that have them: one that comes again is no other one.
+    messages: Vec<String>,
 }
 
 /// Somebody who wants to be let in.
@@ -134,37 +146,51 @@ pub(super) async fn is_refused_anew(
     is_new
 }
 
-/// Whether bots have had as many answers in a row in a chat as they may.
-pub(super) async fn bots_talk_too_long(pipeline: &Pipeline, chat_id: &str) -> bool {
-    let run = pipeline.note::<u32>(&bots(chat_id), NOTE).await;
-    run.inspect_err(|error| warn!("how long bots have talked cannot be read: {error}"))
-        .map_or(true, |run| {
-            run.unwrap_or_default() >= pipeline.settings.bot_turns_max
-        })
+/// Whether a bot's message may be answered: in each chat so many in a row are. It is counted then,
+/// before it is taken in, so that many at once are counted one after another.
+pub(super) async fn bot_may_speak(pipeline: &Pipeline, message: &InboundMessage) -> bool {
+    let answers_max = pipeline.settings.bot_turns_max;
+    let run = pipeline
+        .change_note(
+            &bots(&message.chat_id),
+            NOTE,
+            BOTS_KEPT,
+            |run: Option<&BotRun>| {
+                let mut run = run.cloned().unwrap_or_default();
+                let may_speak = run.answers < answers_max && !run.has(message);
+                may_speak.then(|| {
+                    run.count_in(message);
+                    run
+                })
+            },
+        )
+        .await;
+    run.inspect_err(|error| warn!("how long bots have talked cannot be noted: {error}"))
+        .is_ok_and(|run| run.is_some_and(|run| run.has(message)))
 }
 
-/// Counts a bot's message in, or begins anew when a person has spoken.
-pub(super) async fn spoke(pipeline: &Pipeline, chat_id: &str, is_bot: bool) {
+/// A person has spoken in a chat: bots may again.
+pub(super) async fn person_spoke(pipeline: &Pipeline, chat_id: &str) {
     if !pipeline.settings.policy.allow_bots {
         return;
     }
     let scope = bots(chat_id);
-    let counted = if is_bot {
-        pipeline
-            .change_note(&scope, NOTE, BOTS_KEPT, |run: Option<&u32>| {
-                Some(run.copied().unwrap_or_default().saturating_add(1))
-            })
-            .await
-            .map(drop)
-    } else {
-        pipeline
-            .store
-            .delete_note(&scope, NOTE, pipeline.now_ms())
-            .await
-            .map(drop)
-    };
-    if let Err(error) = counted {
-        warn!("how long bots have talked cannot be noted: {error}");
+    let now_ms = pipeline.now_ms();
+    if let Err(error) = pipeline.store.delete_note(&scope, NOTE, now_ms).await {
+        warn!("that a person has spoken cannot be noted: {error}");
+    }
+}
+
+impl BotRun {
+    fn has(&self, message: &InboundMessage) -> bool {
+        self.messages.contains(&message.message_id)
+    }
+
+    fn count_in(&mut self, message: &InboundMessage) {
+        self.answers = self.answers.saturating_add(1);
+        self.messages.push(message.message_id.clone());
+        let old = self.messages.len().saturating_sub(BOT_MESSAGES_MAX);
+        self.messages.drain(..old);
     }
 }
 
