@@ -3,7 +3,7 @@
 use feishu_sim::{Sim, SimConfig, UserMessage};
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Rig, Setup};
+use crate::harness::{PATIENCE, Rig, Setup, answers};
 use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, restart, say};
 
 /// A rig whose channel has these lines, and whose platform tells of all that is said in groups.
@@ -376,4 +376,29 @@ async fn a_bot_is_answered_when_it_mentions_this_one_and_not_for_ever() {
         becomes(&rig, elsewhere, Answered).await;
         becomes(&rig, to_group(&rig, "what do you two do?"), Answered).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_that_speak_all_at_once_have_no_more_answers() {
+    let rig = rig(|_| "allow_bots = true\nbot_turns_max = 2\n".to_owned()).await;
+    // Each comes twice, as it may.
+    let twice = feishu_sim::FaultKind::DuplicatePush.on("im.message.receive_v1");
+    rig.sim.faults().add(twice);
+    let said = (0..6).map(|number| say(&rig, by_bot(&rig, &format!("number {number}"))));
+    let said: Vec<String> = said.collect();
+    let taken_in_twice = rig.sim.until(PATIENCE, |sim| {
+        let acks = sim.acks().into_iter();
+        let messages = acks.filter(|ack| ack.message_id.is_some() && ack.code == 200);
+        (messages.count() == 2 * said.len()).then_some(())
+    });
+    taken_in_twice.await.unwrap();
+    let answered = rig.sim.until(PATIENCE, |sim| {
+        let count = said
+            .iter()
+            .filter(|message| !answers(sim, sim.group_chat_id(), message).is_empty());
+        (count.count() == 2).then_some(())
+    });
+    assert!(answered.await.is_some(), "{}", rig.log());
+    assert_eq!(events(&rig, "admitted").await, 2);
+    assert_eq!(rig.model.requests().len(), 2);
 }
