@@ -7,7 +7,7 @@ use feishu_sim::{CardAction, Fault, FaultKind, UserMessage};
 use model_sim::Script;
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
-use crate::seen::{id_of, reply};
+use crate::seen::{id_of, reply, restart};
 use crate::talk::asked;
 
 const SHELL: &str =
@@ -185,8 +185,7 @@ async fn always_holds_in_its_chat_for_its_tool_and_over_a_restart() {
         assert_eq!(rig.answer_to(&message).await, "not asked");
         assert!(!told(&rig).contains("not made"), "{}", told(&rig));
         assert!(orange(&rig, &rig.chat()).is_empty());
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
     }
     // Another tool, and another chat, are other matters.
     let elsewhere = rig.sim.add_p2p_chat("Eve").unwrap();
@@ -362,14 +361,20 @@ async fn a_question_of_a_stopped_turn_is_withdrawn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_approval_outlives_a_kill_and_what_was_pressed_meanwhile_is_pressed_again() {
-    for via in [Via::LongConnection, Via::Webhook] {
-        let mut rig = rig(via).await;
+async fn an_approval_outlives_a_restart_and_what_was_pressed_meanwhile_is_pressed_again() {
+    for (via, stop) in [(Via::LongConnection, "-KILL"), (Via::Webhook, "-TERM")] {
+        let mut rig = Rig::start(Setup {
+            via,
+            more: "[tools]\nenable = [\"shell\"]\n[limits]\nshutdown_grace_secs = 0\n",
+            ..Setup::default()
+        })
+        .await;
         rig.model.script(runs("echo once >> out.txt; cat out.txt"));
         rig.model.script(answer("done"));
         let message = rig.says("run it");
         let card = asked(&rig, &message).await;
-        rig.daemon.kill();
+        rig.daemon.signal(stop);
+        rig.daemon.ended().await;
         let pressed = rig.sim.press(press(&card, "Allow once")).await.unwrap();
         assert_ne!(pressed.status, "answered", "{via:?}: {pressed:?}");
         assert_eq!(pressed.card.unwrap().template, "orange");

@@ -5,8 +5,8 @@ use std::time::Duration;
 use feishu_sim::UserMessage;
 use model_sim::Script;
 
-use crate::harness::{PATIENCE, Rig, Setup, answers};
-use crate::seen::{Cost, id_of, reply, say};
+use crate::harness::{Rig, Setup, answers};
+use crate::seen::{Cost, id_of, reply, restart, say};
 
 /// Without signs of life: what a message costs is its answer.
 async fn rig(more: &'static str) -> Rig {
@@ -53,9 +53,7 @@ async fn a_person_has_so_many_answers_a_day_wherever_they_ask() {
     let said = reply(&rig, &status).await;
     assert!(said.contains("2 messages"), "{said}");
     is_turned_away(&rig, UserMessage::text("/retry"), YOURS).await;
-    settled(&rig).await;
-    rig.daemon.kill();
-    rig.start_daemon().await;
+    restart(&mut rig).await;
     is_turned_away(&rig, UserMessage::text("three"), YOURS).await;
     is_answered(
         &rig,
@@ -76,9 +74,7 @@ async fn a_chat_has_so_many_answers_a_day_whoever_asks() {
     is_answered(&rig, by(&han)).await;
     is_turned_away(&rig, by(&bob), THE_CHATS).await;
     is_answered(&rig, UserMessage::text("elsewhere")).await;
-    settled(&rig).await;
-    rig.daemon.kill();
-    rig.start_daemon().await;
+    restart(&mut rig).await;
     is_turned_away(&rig, by(&li), THE_CHATS).await;
     is_answered(&rig, UserMessage::text("elsewhere")).await;
 }
@@ -106,20 +102,8 @@ async fn tokens_are_counted_as_the_model_counts_them() {
             assert!(said.contains(words), "{said}");
         }
         assert_eq!(rig.model.requests().len(), 1);
-        // What is noted as sent is not sent again.
-        settled(&rig).await;
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
         is_turned_away(&rig, UserMessage::text("four"), words).await;
-    }
-}
-
-/// Waits until the outbox has nothing left.
-async fn settled(rig: &Rig) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while rig.ready().await.1["store"]["outbox"].as_u64() != Some(0) {
-        assert!(tokio::time::Instant::now() < deadline, "{}", rig.log());
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -135,7 +135,7 @@ async fn nobody_can_make_the_bot_mention_everyone() {
     let li = id_of(&rig.sim, "李雷");
     let names = ["<at user_id=\"all\"></at>", "所有人", "all", "@_all"];
     let names = names.map(|name| rig.sim.add_person(name).unwrap());
-    let people = [&[li.clone()], &names[..]].concat();
+    let people = [std::slice::from_ref(&li), &names[..]].concat();
     let group = rig.sim.add_group(EVERYONE, &people).unwrap();
     let to_bot = |text: &str| UserMessage {
         mention_bot: Some(true),

@@ -3,8 +3,8 @@
 use feishu_sim::{Sim, SimConfig, UserMessage};
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Rig, Setup};
-use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, say};
+use crate::harness::{PATIENCE, Rig, Setup, answers};
+use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, restart, say};
 
 /// A rig whose channel has these lines, and whose platform tells of all that is said in groups.
 /// Without signs of life: what a message costs is its answer.
@@ -189,8 +189,7 @@ async fn who_may_not_write_directly_is_told_so_once_and_costs_one_call() {
         // A command is no way in.
         becomes(&rig, direct("/status", &strangers[0]), Alone).await;
         becomes(&rig, direct("你好？", &strangers[1]), Alone).await;
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
         becomes(&rig, direct("and now?", &strangers[0]), Alone).await;
         // What holds for direct messages does not for groups, and not for admins.
         becomes(&rig, to_group(&rig, "hello"), Answered).await;
@@ -324,12 +323,10 @@ async fn a_stranger_is_let_in_by_the_code_that_an_admin_sends() {
     becomes(&rig, direct("still?".into(), &eve), Alone).await;
 
     // The code outlives a restart, and so does what it did.
-    rig.daemon.kill();
-    rig.start_daemon().await;
+    restart(&mut rig).await;
     becomes(&rig, direct(pair.clone(), &bob), Told("Done")).await;
     becomes(&rig, direct("thank you".into(), &eve), Answered).await;
-    rig.daemon.kill();
-    rig.start_daemon().await;
+    restart(&mut rig).await;
     becomes(&rig, direct("and again".into(), &eve), Answered).await;
     becomes(&rig, direct("me too".into(), &mallory), Alone).await;
     // It is used up.
@@ -371,8 +368,7 @@ async fn a_bot_is_answered_when_it_mentions_this_one_and_not_for_ever() {
         becomes(&rig, by_bot(&rig, "one more"), Answered).await;
         becomes(&rig, by_bot(&rig, "and another"), Answered).await;
         becomes(&rig, by_bot(&rig, "and another"), Alone).await;
-        rig.daemon.kill();
-        rig.start_daemon().await;
+        restart(&mut rig).await;
         becomes(&rig, by_bot(&rig, "and another"), Alone).await;
         // Elsewhere it is a matter of its own.
         let other = rig.sim.add_group("other", std::slice::from_ref(&report));
@@ -380,4 +376,29 @@ async fn a_bot_is_answered_when_it_mentions_this_one_and_not_for_ever() {
         becomes(&rig, elsewhere, Answered).await;
         becomes(&rig, to_group(&rig, "what do you two do?"), Answered).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_that_speak_all_at_once_have_no_more_answers() {
+    let rig = rig(|_| "allow_bots = true\nbot_turns_max = 2\n".to_owned()).await;
+    // Each comes twice, as it may.
+    let twice = feishu_sim::FaultKind::DuplicatePush.on("im.message.receive_v1");
+    rig.sim.faults().add(twice);
+    let said = (0..6).map(|number| say(&rig, by_bot(&rig, &format!("number {number}"))));
+    let said: Vec<String> = said.collect();
+    let taken_in_twice = rig.sim.until(PATIENCE, |sim| {
+        let acks = sim.acks().into_iter();
+        let messages = acks.filter(|ack| ack.message_id.is_some() && ack.code == 200);
+        (messages.count() == 2 * said.len()).then_some(())
+    });
+    taken_in_twice.await.unwrap();
+    let answered = rig.sim.until(PATIENCE, |sim| {
+        let count = said
+            .iter()
+            .filter(|message| !answers(sim, sim.group_chat_id(), message).is_empty());
+        (count.count() == 2).then_some(())
+    });
+    assert!(answered.await.is_some(), "{}", rig.log());
+    assert_eq!(events(&rig, "admitted").await, 2);
+    assert_eq!(rig.model.requests().len(), 2);
 }

@@ -1,6 +1,7 @@
 //! What people see of the bot, and what that costs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use feishu_sim::view::{DeliveryState, Message, PersonKind};
 use feishu_sim::{Sim, UserMessage};
@@ -92,8 +93,8 @@ impl Cost {
     }
 
     /// It is what was used.
-    pub fn is_all(self, rig: &Rig) {
-        assert_eq!(self, Self::so_far(rig));
+    pub fn is_all(&self, rig: &Rig) {
+        assert_eq!(*self, Self::so_far(rig));
     }
 }
 
@@ -107,4 +108,16 @@ pub async fn is_left_alone(rig: &Rig, message: UserMessage) {
     assert_eq!(events(rig, "ignored").await, ignored + 1, "{what}");
     assert_eq!(Cost::so_far(rig), cost, "{what}");
     assert!(rig.sim.reactions(&message).is_empty(), "{what}");
+}
+
+/// Kills the daemon and starts it again, when all that it has said is noted as said: else it says
+/// it once more, under the same uuid.
+pub async fn restart(rig: &mut Rig) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while rig.ready().await.1["store"]["outbox"] != 0 {
+        assert!(tokio::time::Instant::now() < deadline, "{}", rig.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    rig.daemon.kill();
+    rig.start_daemon().await;
 }
