@@ -133,7 +133,6 @@ impl Bot {
     }
 
     /// Starts it, and gives the routes that it answers.
-    #[must_use]
     pub fn start(self, stop: &CancellationToken) -> (RunningBot, Router) {
         let link = self.link_status.clone().map(|status| {
             let http = HttpOptions {

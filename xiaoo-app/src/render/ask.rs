@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::language::Language;
 use super::mention::in_card;
-use super::{is_format, without_mentions};
+use super::without_mentions;
 
 /// What an approval's buttons say: this once.
 pub const ONCE: &str = "once";
@@ -207,19 +207,9 @@ fn button(id: &str, label: &str, choice: &str, kind: &str) -> Value {
     })
 }
 
-/// A command as code, exactly as it would run: also what would not be seen in it, or turn it
-/// around. What is too long is cut and said to be.
+/// A command as code, exactly as it would run; what is too long is cut and said to be.
 fn fenced(text: &str) -> String {
-    let mut seen = String::with_capacity(text.len());
-    for character in text.chars() {
-        let is_unseen = character.is_control() && !matches!(character, '\n' | '\t');
-        if is_unseen || is_format(character) {
-            seen.extend(character.escape_unicode());
-        } else {
-            seen.push(character);
-        }
-    }
-    let (shown, more) = cut(&seen, TEXT_CHARS_MAX);
+    let (shown, more) = cut(text, TEXT_CHARS_MAX);
     // A fence inside could end this one.
     let shown = without_mentions(&shown.replace("```", "'''"));
     let more = match more {
@@ -241,7 +231,6 @@ fn plain(text: &str, chars_max: usize) -> String {
     let kept = text.chars().filter_map(|character| match character {
         '*' | '`' | '[' | ']' | '!' | '#' | '|' | '~' | '>' => None,
         control if control.is_control() => Some(' '),
-        format if is_format(format) => None,
         other => Some(other),
     });
     let (shown, more) = cut(&kept.collect::<String>(), chars_max);
@@ -325,14 +314,6 @@ mod tests {
         assert!(!text.contains("<at id=all"), "{text}");
         assert_eq!(text.matches("```").count(), 2, "{text}");
         assert!(text.contains("(+") && text.len() < 8_000, "{}", text.len());
-    }
-
-    #[test]
-    fn what_is_not_seen_in_a_command_is_shown() {
-        let card = approval(&OPEN, "shell", "echo \u{202e}fr- mr\u{200b} \r x\tend", "");
-        let shown = r"echo \u{202e}fr- mr\u{200b} \u{d} x";
-        let text = parsed(&card)["elements"][1]["content"].clone();
-        assert_eq!(text, format!("```\n{shown}\tend\n```"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ async fn rig(via: Via) -> Rig {
 }
 
 /// The card that asks something about this message.
-pub async fn asked(rig: &Rig, message_id: &str) -> Message {
+async fn asked(rig: &Rig, message_id: &str) -> Message {
     let chat = rig.sim.message(message_id).unwrap().chat_id;
     let found = rig
         .sim

@@ -8,7 +8,7 @@ use model_sim::Script;
 use crate::harness::{PATIENCE, Rig, Via, answers};
 
 /// Waits for the bot's reply to a message that shows no card.
-pub async fn reply(rig: &Rig, message_id: &str) -> String {
+async fn reply(rig: &Rig, message_id: &str) -> String {
     let chat = rig.sim.message(message_id).unwrap().chat_id;
     let found = rig
         .sim
