@@ -18,19 +18,3 @@ pub mod reply;
 pub mod split;
 
 pub(crate) use mention::without_mentions;
-
-/// Whether a character is there for the layout alone: it has no width, or turns the direction of
-/// the text around it, so that people see something else than what is written.
-pub(crate) fn is_format(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
-}
