@@ -21,10 +21,10 @@ mod parts;
 mod vocabulary;
 
 pub use acks::{AckSlot, AckToken, DeliveryId};
+pub use memory::{FixedMemory, FixedParts, Memory, PartStore};
 #[cfg(feature = "alloc")]
-pub use memory::HeapMemory;
-pub use memory::{FixedMemory, Memory, PartBytes};
-pub use parts::{Discard, PartSet};
+pub use memory::{HeapMemory, HeapParts};
+pub use parts::{Discard, PartSet, PartSpan};
 pub use vocabulary::{
     AckError, CloseReason, Delivery, Encoding, Epoch, Event, LinkState, Output, Stats, Timer,
 };

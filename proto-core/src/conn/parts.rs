@@ -1,22 +1,23 @@
 //! Joining the parts of split events.
 //!
 //! Parts are keyed by the push's `message_id`, may come in any order and
-//! survive reconnects. Parts that come in order are copied once; one that
-//! comes early is moved into place when its predecessors arrive. A set that is
-//! complete, expired or contradicts itself is removed, and the ids of
-//! completed ones are remembered for a while, so that a late double part does
-//! not open a new set.
+//! survive reconnects. Each part is copied once, behind those before it; where
+//! parts did not come in order, they are put in order in the end, which copies
+//! each once more (without an allocator they are turned into place, see
+//! [`FixedParts`](super::FixedParts)). A set that is complete, expired or
+//! contradicts itself is removed, and the ids of completed ones are remembered
+//! for a while, so that a late double part does not open a new set.
 
 use core::time::Duration;
 
 use crate::{Instant, Limits};
 
-use super::memory::{Memory, PartBytes};
+use super::memory::{Memory, PartStore};
 
 /// The longest `message_id` of a push that is joined. Those seen are 36 bytes.
 const PUSH_ID_BYTES_MAX: usize = 128;
-/// Parts of one event that are kept track of.
-const PARTS_TRACKED_MAX: usize = 1024;
+/// Bytes of one event that spans can tell.
+const SPANS_BYTES_MAX: usize = u32::MAX as usize - 1;
 /// How many completed pushes are remembered, and for how long: the platform
 /// repeats a part, if ever, within moments. An event that was not acknowledged
 /// is pushed again after 15 s, perhaps under the same id, and must find the id
@@ -27,14 +28,47 @@ const COMPLETED_FOR: Duration = Duration::from_secs(5);
 /// The parts of one split event so far. Opaque: the machine's bookkeeping in
 /// the caller's memory.
 #[derive(Debug, Default)]
-pub struct PartSet<B> {
+pub struct PartSet<S> {
     state: State,
     id: heapless::String<PUSH_ID_BYTES_MAX>,
     sum: u32,
-    /// Index and length of each part at hand, by index; their bytes lie in
-    /// the same order in `bytes`.
-    spans: heapless::Vec<(u32, u32), PARTS_TRACKED_MAX>,
-    bytes: B,
+    /// How many parts are there.
+    at_hand: u32,
+    /// Bytes of the longest of them.
+    longest: usize,
+    store: S,
+}
+
+/// Where one part lies among the bytes. Opaque: the machine's bookkeeping in the
+/// caller's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartSpan {
+    start: u32,
+    len: u32,
+}
+
+impl PartSpan {
+    /// Of a part that has not come yet.
+    pub(super) const ABSENT: Self = Self {
+        start: u32::MAX,
+        len: 0,
+    };
+
+    /// Offsets and lengths below 4 GiB: who calls has checked them.
+    pub(super) const fn new(start: usize, len: usize) -> Self {
+        Self {
+            start: start as u32,
+            len: len as u32,
+        }
+    }
+
+    pub(super) const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.len as usize
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,10 +134,7 @@ impl Reassembly {
         limits: &Limits,
         memory: &mut impl Memory,
     ) -> Taken {
-        if part.sum > limits.parts_max
-            || part.sum as usize > PARTS_TRACKED_MAX
-            || part.seq >= part.sum
-        {
+        if part.sum > limits.parts_max || part.seq >= part.sum {
             return Taken::Dropped(Discard::Impossible);
         }
         if self.was_completed(now, part.id) {
@@ -184,59 +215,61 @@ impl Reassembly {
     }
 }
 
-fn open<B: PartBytes>(now: Instant, part: Part<'_>, sets: &mut [PartSet<B>]) -> Option<usize> {
+fn open<S: PartStore>(now: Instant, part: Part<'_>, sets: &mut [PartSet<S>]) -> Option<usize> {
     let id = heapless::String::try_from(part.id).ok()?;
     let index = sets.iter().position(|set| set.state == State::Free)?;
     let set = sets.get_mut(index)?;
+    set.store.begin(part.sum as usize).ok()?;
     set.state = State::Open { since: now };
     set.id = id;
     set.sum = part.sum;
     Some(index)
 }
 
-impl<B: PartBytes> PartSet<B> {
+impl<S: PartStore> PartSet<S> {
     pub(super) fn bytes(&self) -> &[u8] {
-        self.bytes.as_bytes()
+        self.store.bytes()
     }
 
     fn insert(&mut self, part: Part<'_>, limits: &Limits) -> Taken {
         if self.sum != part.sum {
             return Taken::Dropped(Discard::Contradiction);
         }
-        let at = self.spans.partition_point(|(index, _)| *index < part.seq);
-        let offset: usize = self
-            .spans
-            .iter()
-            .take(at)
-            .map(|(_, len)| *len as usize)
-            .sum();
-        if let Some((_, len)) = self.spans.get(at).filter(|(index, _)| *index == part.seq) {
-            let kept = self.bytes.as_bytes().get(offset..offset + *len as usize);
-            return if kept == Some(part.payload) {
+        let bytes = self.store.bytes();
+        let before = bytes.len();
+        let spans = self.store.spans();
+        let Some(known) = spans.get(part.seq as usize) else {
+            return Taken::Dropped(Discard::Contradiction);
+        };
+        if *known != PartSpan::ABSENT {
+            return if bytes.get(known.start()..known.start() + known.len()) == Some(part.payload) {
                 Taken::Double
             } else {
                 Taken::Dropped(Discard::Contradiction)
             };
         }
-        let before = self.bytes.as_bytes().len();
-        let Ok(len) = u32::try_from(part.payload.len()) else {
-            return Taken::Dropped(Discard::NoRoom);
-        };
-        if before + part.payload.len() > limits.event_bytes_max
-            || self.bytes.append(part.payload).is_err()
-            || self.spans.insert(at, (part.seq, len)).is_err()
-        {
+        let after = before + part.payload.len();
+        if after > limits.event_bytes_max.min(SPANS_BYTES_MAX) {
             return Taken::Dropped(Discard::NoRoom);
         }
-        // Early successors are already there: this part goes before them.
-        if let Some(tail) = self.bytes.as_bytes_mut().get_mut(offset..) {
-            tail.rotate_right(part.payload.len());
+        // All parts but the last are of one length.
+        self.longest = self.longest.max(part.payload.len());
+        let expected = self.longest.saturating_mul(self.sum as usize);
+        let expected = expected.clamp(after, limits.event_bytes_max);
+        if self.store.append(part.payload, expected).is_err() {
+            return Taken::Dropped(Discard::NoRoom);
         }
-        if self.spans.len() == self.sum as usize {
-            Taken::Complete(0)
-        } else {
-            Taken::Kept
+        if let Some(place) = self.store.spans_mut().get_mut(part.seq as usize) {
+            *place = PartSpan::new(before, part.payload.len());
         }
+        self.at_hand += 1;
+        if self.at_hand < self.sum {
+            return Taken::Kept;
+        }
+        if !self.store.spans().is_sorted_by_key(|span| span.start()) {
+            self.store.put_in_order();
+        }
+        Taken::Complete(0)
     }
 
     fn deadline(&self, allowed: Duration) -> Option<Instant> {
@@ -249,8 +282,8 @@ impl<B: PartBytes> PartSet<B> {
     fn release(&mut self) {
         self.state = State::Free;
         self.id.clear();
-        self.spans.clear();
-        self.bytes.reset();
+        (self.at_hand, self.longest) = (0, 0);
+        self.store.reset();
     }
 }
 

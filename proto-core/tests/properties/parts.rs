@@ -100,14 +100,21 @@ proptest! {
 
     /// Whatever the peer says about parts, sums and ids: memory inside the
     /// machine needs no allocator, and memory from the allocator holds at most
-    /// what the limits name for each set. A vector that grows has room for up
-    /// to twice its content, and for a moment its old self beside it.
+    /// what the limits name for each set: its bytes, and eight for each part.
+    /// For a moment the bytes of one set lie there twice: as they are put in
+    /// order, or in more room than before.
     #[test]
     fn what_parts_can_make_the_machine_hold_is_bounded(messages in vec(hostile_part(), 1..60)) {
         const SETS: usize = 2;
         const EVENT_BYTES_MAX: usize = 100;
-        const BOUND: u64 = ((2 * SETS + 1) * EVENT_BYTES_MAX) as u64;
-        let limits = Limits { event_bytes_max: EVENT_BYTES_MAX, ..Limits::default() };
+        const PARTS_MAX: u32 = 6;
+        const BOUND: u64 =
+            ((SETS + 1) * EVENT_BYTES_MAX + SETS * PARTS_MAX as usize * 8) as u64;
+        let limits = Limits {
+            event_bytes_max: EVENT_BYTES_MAX,
+            parts_max: PARTS_MAX,
+            ..Limits::default()
+        };
         let config = Config { limits, ..Config::default() };
         let messages: Vec<_> = messages.iter().map(PlainFrame::encode_to_vec).collect();
 
