@@ -1,7 +1,7 @@
-//! Never faster than the platform allows: who is about to call waits for its turn.
+//! Alone never faster than the platform allows: who is about to call waits for its turn.
 //!
-//! What other processes of the app do is not known here; for that the platform
-//! says "too fast", and the call is tried again.
+//! What other processes of the app do, and other bots of a group, is not known here;
+//! for that the platform says "too fast", and the call is tried again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -13,6 +13,9 @@ use super::without_mentions;
 
 /// Characters of the answer that a card previews: its end, as it is written.
 const PREVIEW_CHARS_MAX: usize = 160;
+/// Bytes in which these are looked for: a character that people see has 25 at most,
+/// but for what nobody writes.
+const PREVIEW_BYTES_MAX: usize = PREVIEW_CHARS_MAX * 25;
 /// Characters of a tool's name that a card shows.
 const TOOL_CHARS_MAX: usize = 60;
 
@@ -186,11 +189,16 @@ impl CardView {
 /// The end of a text on one line, without anything that a card's Markdown
 /// would act on: an unknown mention or image fails the whole card.
 fn quote(text: &str) -> String {
-    let flat = flat(text, usize::MAX);
+    // An answer is long by and by, and is looked at each second.
+    let earliest = text.len().saturating_sub(PREVIEW_BYTES_MAX);
+    let mut edges = earliest..text.len();
+    let cut = edges.find(|at| text.is_char_boundary(*at));
+    let cut = cut.unwrap_or(earliest);
+    let flat = flat(text.get(cut..).unwrap_or_default(), usize::MAX);
     let graphemes: Vec<&str> = flat.graphemes(true).collect();
     let from = graphemes.len().saturating_sub(PREVIEW_CHARS_MAX);
     let tail: String = graphemes.get(from..).unwrap_or_default().concat();
-    let more = if from > 0 { "…" } else { "" };
+    let more = if cut + from > 0 { "…" } else { "" };
     format!("{more}{tail}")
 }
 
@@ -255,6 +263,22 @@ mod tests {
         assert_eq!(body(&view), "❓ Waiting for your answer…\n0.0 s · m");
         view.phase = Phase::Stopped;
         assert_eq!(body(&view), "⏹️ Stopped as asked.\n0.0 s · m");
+    }
+
+    #[test]
+    fn a_preview_is_the_end_of_what_was_written() {
+        let family = "👨‍👩‍👧‍👦".repeat(PREVIEW_CHARS_MAX);
+        let words = "words ".repeat(2_000);
+        let tail: String = words.trim_end().chars().skip(11_999 - 160).collect();
+        for (written, shown) in [
+            (String::new(), String::new()),
+            ("one\n\ntwo".to_owned(), "one two".to_owned()),
+            (family.clone(), family.clone()),
+            (format!("x{family}"), format!("…{family}")),
+            (words, format!("…{tail}")),
+        ] {
+            assert_eq!(quote(&written), shown);
+        }
     }
 
     #[test]
