@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::language::Language;
 use super::mention::in_card;
-use super::{is_format, without_mentions};
+use super::without_mentions;
 
 /// What an approval's buttons say: this once.
 pub const ONCE: &str = "once";
