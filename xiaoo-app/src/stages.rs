@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
+use xiaoo_store::limits::HISTORY_KEPT;
 
 use crate::pipeline::admission::Admission;
 use crate::pipeline::{SharedPipeline, identity, lanes, outbox, recovery};
@@ -167,8 +168,10 @@ async fn ring(pipeline: SharedPipeline, stop: CancellationToken) {
     }
 }
 
-/// Removes what is old, in batches, for as long as the daemon runs.
+/// Removes what is old, in batches, for as long as the daemon runs: rows of the store, and files
+/// of conversations of which it remembers nothing any more.
 async fn prune(pipeline: SharedPipeline, stop: CancellationToken) {
+    let history_kept_ms = i64::try_from(HISTORY_KEPT.as_millis()).unwrap_or(i64::MAX);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -183,6 +186,11 @@ async fn prune(pipeline: SharedPipeline, stop: CancellationToken) {
                     break;
                 }
             }
+        }
+        let since_ms = pipeline.now_ms().saturating_sub(history_kept_ms);
+        let conversations = pipeline.agents.forget_unused(since_ms).await;
+        if conversations > 0 {
+            info!(conversations, "files of old conversations were removed");
         }
     }
 }

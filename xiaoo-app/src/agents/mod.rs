@@ -1,5 +1,6 @@
 //! The agents of `[[agents.list]]`: who answers, with which model, tools and skills, and where.
 
+pub mod chats;
 mod kit;
 mod tools;
 
@@ -80,8 +81,11 @@ impl Agent {
     /// Where the files of a conversation are.
     #[must_use]
     pub fn conversation_root(&self, conversation: &str) -> Option<PathBuf> {
-        let workspace = self.workspace.as_deref()?;
-        Some(workspace.join("chats").join(directory_of(conversation)))
+        Some(self.chats()?.join(directory_of(conversation)))
+    }
+
+    fn chats(&self) -> Option<PathBuf> {
+        Some(self.workspace.as_deref()?.join("chats"))
     }
 
     /// The names of its models, in the order in which they are asked.
@@ -144,6 +148,21 @@ impl Agents {
         by_chat
             .or_else(by_person)
             .map_or(&self.default, |bound| &bound.agent)
+    }
+
+    /// Removes the directories of conversations that were not used since then, and says how many
+    /// they were.
+    pub async fn forget_unused(&self, since_ms: i64) -> usize {
+        let bound = self.bound.iter().map(|bound| &bound.agent);
+        let agents = bound.chain([&self.default]);
+        let mut places: Vec<PathBuf> = agents.filter_map(|agent| agent.chats()).collect();
+        places.sort();
+        places.dedup();
+        if places.is_empty() {
+            return 0;
+        }
+        let removing = tokio::task::spawn_blocking(move || chats::remove_unused(&places, since_ms));
+        removing.await.unwrap_or_default()
     }
 
     /// The one that answers where nothing else is said.

@@ -27,7 +27,7 @@ use super::super::setting::Setting;
 use super::super::signs::Board;
 use super::Ended;
 use super::recorder::{self, Recorder, Steps, kept};
-use crate::agents::{Agent, Kit};
+use crate::agents::{Agent, Kit, chats};
 use crate::render::context::tame;
 use crate::render::language::Language;
 use crate::render::notice::Notice;
@@ -281,7 +281,15 @@ impl Question<'_> {
     async fn workspace(&self) -> Option<Workspace> {
         let root = self.root()?;
         let files = self.pipeline.settings.files;
-        let opened = tokio::task::spawn_blocking(move || Workspace::open(root)).await;
+        let now_ms = self.pipeline.now_ms();
+        let opened = tokio::task::spawn_blocking(move || {
+            let workspace = Workspace::open(root)?;
+            if let Err(error) = chats::mark_used(workspace.root(), now_ms) {
+                warn!("a conversation's directory will look unused: {error}");
+            }
+            Ok::<_, std::io::Error>(workspace)
+        })
+        .await;
         match opened {
             Ok(Ok(workspace)) => Some(workspace.holding(files.conversation_bytes_max)),
             Ok(Err(error)) => {
