@@ -12,7 +12,7 @@ use crate::harness::{PATIENCE, Rig, Setup, Via};
 use crate::server::Cluster;
 
 /// Places at a time; each waits for a lease to run out most of the time.
-const AT_A_TIME: usize = 9;
+const AT_A_TIME: usize = 10;
 /// Between two messages: the one that is to die gets about every second.
 const EVERY: Duration = Duration::from_millis(100);
 
