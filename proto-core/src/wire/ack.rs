@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::decode::Layout;
 use super::encode::bytes_field_start;
-use super::{Frame, FrameFields, field};
+use super::reader::Reader;
+use super::{Frame, field};
 use crate::{Buffer, BufferFull};
 
 /// What of a received frame goes back with its acknowledgement, as lengths of
@@ -30,7 +31,7 @@ impl AckTemplate {
         let written = if frame.layout.regular {
             Self::write_verbatim(frame, out)
         } else {
-            Self::write_canonical(frame, out)
+            Self::write_sorted(frame, out)
         };
         if written.is_err() {
             out.truncate(start);
@@ -57,21 +58,17 @@ impl AckTemplate {
         })
     }
 
-    /// For frames whose fields come in an order that no known encoder writes:
-    /// known fields in canonical order, unknown ones left out.
-    fn write_canonical(frame: &Frame<'_>, out: &mut impl Buffer) -> Result<Self, BufferFull> {
-        let fields = FrameFields::from(frame);
+    /// For frames whose fields come in an order that no known encoder writes.
+    fn write_sorted(frame: &Frame<'_>, out: &mut impl Buffer) -> Result<Self, BufferFull> {
         let start = out.as_bytes().len();
-        fields.encode_head(frame.headers(), out)?;
+        append_fields(&frame.layout, is_up_to_headers, out)?;
         let head_end = out.as_bytes().len();
-        fields.encode_middle(out)?;
-        let middle_end = out.as_bytes().len();
-        fields.encode_tail(out)?;
+        append_fields(&frame.layout, is_behind_headers, out)?;
         let tail_end = out.as_bytes().len();
         Ok(Self {
             head: length(head_end - start)?,
-            middle: length(middle_end - head_end)?,
-            tail: length(tail_end - middle_end)?,
+            middle: 0,
+            tail: length(tail_end - head_end)?,
         })
     }
 
@@ -133,7 +130,7 @@ impl Frame<'_> {
                 out,
             )
         } else {
-            self.acknowledge_canonically(biz_rt_ms, outcome, out)
+            self.acknowledge_sorted(biz_rt_ms, outcome, out)
         };
         if written.is_err() {
             out.truncate(start);
@@ -141,19 +138,50 @@ impl Frame<'_> {
         written
     }
 
-    fn acknowledge_canonically(
+    fn acknowledge_sorted(
         &self,
         biz_rt_ms: u64,
         outcome: Outcome<'_>,
         out: &mut impl Buffer,
     ) -> Result<(), BufferFull> {
-        let fields = FrameFields::from(self);
-        fields.encode_head(self.headers(), out)?;
+        append_fields(&self.layout, is_up_to_headers, out)?;
         append_biz_rt(biz_rt_ms, out)?;
-        fields.encode_middle(out)?;
         append_payload(outcome, out)?;
-        fields.encode_tail(out)
+        append_fields(&self.layout, is_behind_headers, out)
     }
+}
+
+/// Appends the chosen fields of a frame as they came, in the order they came.
+fn append_fields(
+    layout: &Layout<'_>,
+    is_chosen: impl Fn(u32) -> bool,
+    out: &mut impl Buffer,
+) -> Result<(), BufferFull> {
+    for run in [layout.head, layout.middle, layout.tail] {
+        let mut reader = Reader::new(run, 0);
+        while !reader.is_empty() {
+            let start = reader.offset();
+            let field = reader
+                .tag()
+                .and_then(|(number, wire)| reader.skip(number, wire).map(|()| number));
+            // The frame was decoded, so this cannot fail.
+            let Ok(number) = field else { break };
+            if is_chosen(number) {
+                let field = run.get(start..reader.offset());
+                out.append(field.unwrap_or_default())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+const fn is_up_to_headers(number: u32) -> bool {
+    number <= field::HEADERS
+}
+
+/// Unknown fields among them. The payload is replaced.
+const fn is_behind_headers(number: u32) -> bool {
+    number > field::HEADERS && number != field::PAYLOAD
 }
 
 /// Echoes the three runs, with the new header behind the first and the new

@@ -55,7 +55,8 @@ pub(super) struct Layout<'a> {
     /// What is behind the payload.
     pub(super) tail: &'a [u8],
     /// Headers come before the payload and there is one payload field at most,
-    /// as every known encoder writes it.
+    /// as every known encoder writes it. Otherwise the tail is all that is behind
+    /// the headers, and payloads may be anywhere.
     pub(super) regular: bool,
 }
 
@@ -169,6 +170,11 @@ impl<'a> Frame<'a> {
         let payload_at = payload_at.unwrap_or((payload_place, payload_place));
         regular &= payload_at.0 >= headers.1;
         let run = |from: usize, to: usize| message.get(from..to).unwrap_or_default();
+        let (middle, tail) = if regular {
+            (run(headers.1, payload_at.0), run(payload_at.1, end))
+        } else {
+            (&[][..], run(headers.1, end))
+        };
         Ok(Self {
             seq_id: seq_id.ok_or_else(missing("SeqID"))?,
             log_id: log_id.ok_or_else(missing("LogID"))?,
@@ -182,8 +188,8 @@ impl<'a> Frame<'a> {
             layout: Layout {
                 head: run(0, headers.1),
                 headers_len: headers.1 - headers.0,
-                middle: run(headers.1, payload_at.0),
-                tail: run(payload_at.1, end),
+                middle,
+                tail,
                 regular,
             },
         })

@@ -167,9 +167,13 @@ proptest! {
         for required in 1..=4 {
             prop_assert!(echoed.iter().any(|field| number_of(field) == required));
         }
-        if is_regular(&message) {
-            prop_assert_eq!(without_payload(echoed), without_payload(message));
+        let (mut echoed, mut message) = (without_payload(echoed), without_payload(message.clone()));
+        if !is_regular(&fields(&bytes)) {
+            // Up to the headers, then the rest: each in the order they came.
+            echoed.sort_by_key(|field| number_of(field) > 5);
+            message.sort_by_key(|field| number_of(field) > 5);
         }
+        prop_assert_eq!(echoed, message);
     }
 }
 
@@ -192,7 +196,7 @@ fn header_field(key: &str, value: &str) -> Field {
 }
 
 /// Headers come before the one payload, as every known encoder writes it; what
-/// comes otherwise is echoed in canonical order, without unknown fields.
+/// comes otherwise is echoed in another order.
 fn is_regular(message: &[Field]) -> bool {
     let mut behind_headers = message
         .iter()
