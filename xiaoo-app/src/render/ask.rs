@@ -261,7 +261,7 @@ fn plain(text: &str, chars_max: usize) -> String {
     let kept = text.chars().filter_map(|character| match character {
         '*' | '`' | '[' | ']' | '!' | '#' | '|' | '~' | '>' => None,
         control if control.is_control() => Some(' '),
-        format if is_format(format) => None,
+        format if is_unseen(format) => None,
         other => Some(other),
     });
     let (shown, more) = cut(&kept.collect::<String>(), chars_max);
