@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feishu_sim::view::Message;
 use feishu_sim::{CardAction, FaultKind, UserFile, UserMessage};
 use model_sim::Script;
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
@@ -27,30 +26,6 @@ use crate::talk::asked;
 /// A machine that is busy with other things answers within this, and what is waited for in these
 /// tests takes much longer.
 const SOON: Duration = Duration::from_secs(8);
-
-/// Waits for the bot's word about a message.
-async fn reply(rig: &Rig, message_id: &str) -> String {
-    let said = rig.sim.until(PATIENCE, |sim| {
-        let mut said = answers(sim, &rig.chat(), message_id).into_iter();
-        Some(said.next()?.text)
-    });
-    said.await
-        .unwrap_or_else(|| panic!("no reply; log:\n{}", rig.log()))
-}
-
-/// Waits for the card that asks something about a message.
-async fn asked(rig: &Rig, message_id: &str) -> Message {
-    let is_asking = |message: &Message| {
-        let card = message.card.as_ref();
-        message.parent_id.as_deref() == Some(message_id)
-            && card.is_some_and(|card| card.template == "orange")
-    };
-    let card = rig.sim.until(PATIENCE, |sim| {
-        sim.messages(&rig.chat()).into_iter().find(is_asking)
-    });
-    card.await
-        .unwrap_or_else(|| panic!("nobody was asked; log:\n{}", rig.log()))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_is_heard_while_files_are_fetched() {
