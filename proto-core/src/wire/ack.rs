@@ -59,6 +59,8 @@ impl AckTemplate {
     }
 
     /// For frames whose fields come in an order that no known encoder writes.
+    #[cold]
+    #[inline(never)]
     fn write_sorted(frame: &Frame<'_>, out: &mut impl Buffer) -> Result<Self, BufferFull> {
         let start = out.as_bytes().len();
         append_fields(&frame.layout, is_up_to_headers, out)?;
@@ -138,6 +140,8 @@ impl Frame<'_> {
         written
     }
 
+    #[cold]
+    #[inline(never)]
     fn acknowledge_sorted(
         &self,
         biz_rt_ms: u64,
