@@ -1,13 +1,10 @@
 //! Files that people send and the bot sends back.
 
 use feishu_sim::{Fault, FaultKind, Forward, SimConfig, UserFile, UserMessage};
-use model_sim::Script;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
-use crate::talk::{
-    calls, calls_for, directories, group, last_request, me, put, read_as, reply, rig, say, setup,
-};
+use crate::talk::{calls, calls_for, group, last_request, me, read_as, reply, rig, say, setup};
 
 /// Documents of every kind.
 const DOCUMENTS: &str = concat!(
@@ -378,61 +375,4 @@ async fn a_file_that_can_not_be_had_is_said_to_the_model() {
     );
     // Whatever was not to be had, the people who asked were answered.
     assert_eq!(rig.model.requests().len(), 6);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_of_one_chat_can_not_be_reached_from_another() {
-    const SECRET: &str = "the merger is on";
-    let rig = rig("[tools]\nenable = [\"shell\"]\nask_first = []\n").await;
-    let group = group(&rig, &[]);
-    rig.model.script(Script::tool_call(
-        "write_file",
-        json!({"path": "files/secret.txt", "content": SECRET}).to_string(),
-    ));
-    let message = UserMessage::text("@小欧 keep it").in_chat(&group);
-    let message = say(&rig, message);
-    rig.answers_to(&message).await;
-    let other = directories(&rig).remove(0);
-    put(other.join("files/picture.png"), document("dot.png"));
-    let absolute = other.join("files/secret.txt").display().to_string();
-    let name = other.file_name().unwrap().to_str().unwrap().to_owned();
-    let results = calls(
-        &rig,
-        &[
-            ("read_file", json!({"path": format!("../{name}/files/secret.txt")})),
-            ("read_file", json!({"path": absolute})),
-            ("list_dir", json!({"path": other.join("files")})),
-            ("list_dir", json!({"path": ".."})),
-            ("search", json!({"pattern": "merger", "path": "/"})),
-            ("send_file", json!({"path": absolute})),
-            (
-                "shell",
-                json!({"command": format!("ln -s {absolute} link; ln -s {} up; ls -l", other.display())}),
-            ),
-            ("read_file", json!({"path": "link"})),
-            ("read_file", json!({"path": "up/files/secret.txt"})),
-            ("send_file", json!({"path": "up/files/picture.png"})),
-            ("edit_file", json!({"path": "link", "old": "on", "new": "off"})),
-            ("write_file", json!({"path": "up/files/secret.txt", "content": "x"})),
-            ("write_file", json!({"path": "link", "content": "x"})),
-            ("search", json!({"pattern": "merger"})),
-            (
-                "shell",
-                json!({"command": format!("cat {absolute} link; ls {}", other.parent().unwrap().display())}),
-            ),
-        ],
-    )
-    .await;
-    for (at, result) in results.iter().enumerate() {
-        assert!(
-            !result.contains(SECRET) && !result.contains(&format!("{name}\n")),
-            "{at}: {result}"
-        );
-    }
-    for at in [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11] {
-        assert!(results[at].starts_with("Error"), "{at}: {}", results[at]);
-    }
-    assert_eq!(std::fs::read_to_string(&absolute).unwrap(), SECRET);
-    let messages = rig.sim.messages(&rig.chat());
-    assert!(messages.iter().all(|one| one.files.is_empty()));
 }

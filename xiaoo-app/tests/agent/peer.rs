@@ -12,6 +12,8 @@ use tokio::task::AbortHandle;
 /// A server of the Model Context Protocol, as a program: `sh SCRIPT CALLS REPORT`. It notes the
 /// calls of `change` in one file, and `report` says what is in the other.
 const SERVER: &str = r#"
+# Slower than the daemon: a turn that goes on after a restart has to wait for it.
+sleep 0.5
 say() { printf '{"jsonrpc":"2.0","id":%s,%s}\n' "$id" "$1"; }
 text() { say "\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"$1\"}]}"; }
 tool() { printf '{"name":"%s","description":"Does it.","inputSchema":{"type":"object"}%s}' "$1" "$2"; }

@@ -3,12 +3,16 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use feishu_sim::UserMessage;
 use model_sim::Script;
 use serde_json::{Value, json};
 
 use crate::harness::PATIENCE;
 use crate::peer::{Mcp, Page};
-use crate::talk::{asked, calls, last_request, only_directory, press, rig, script, times_asked};
+use crate::talk::{
+    asked, calls, directories, group, last_request, only_directory, press, put, rig, say, script,
+    times_asked,
+};
 
 /// Commands that ask nobody.
 const SHELL: &str = "[tools]\nenable = [\"shell\"]\nask_first = []\n";
@@ -250,6 +254,63 @@ async fn a_command_runs_once_whenever_the_daemon_dies() {
     // What was always allowed is still.
     let again = calls(&rig, &[command("cat ran")]).await;
     assert!(again[0].contains("x\ny"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_one_chat_can_not_be_reached_from_another() {
+    const SECRET: &str = "the merger is on";
+    let rig = rig(SHELL).await;
+    let group = group(&rig, &[]);
+    rig.model.script(Script::tool_call(
+        "write_file",
+        json!({"path": "files/secret.txt", "content": SECRET}).to_string(),
+    ));
+    let message = UserMessage::text("@小欧 keep it").in_chat(&group);
+    let message = say(&rig, message);
+    rig.answers_to(&message).await;
+    let other = directories(&rig).remove(0);
+    put(other.join("files/picture.png"), "\x7fPNG not really");
+    let absolute = other.join("files/secret.txt").display().to_string();
+    let name = other.file_name().unwrap().to_str().unwrap().to_owned();
+    let results = calls(
+        &rig,
+        &[
+            ("read_file", json!({"path": format!("../{name}/files/secret.txt")})),
+            ("read_file", json!({"path": absolute})),
+            ("list_dir", json!({"path": other.join("files")})),
+            ("list_dir", json!({"path": ".."})),
+            ("search", json!({"pattern": "merger", "path": "/"})),
+            ("send_file", json!({"path": absolute})),
+            (
+                "shell",
+                json!({"command": format!("ln -s {absolute} link; ln -s {} up; ls -l", other.display())}),
+            ),
+            ("read_file", json!({"path": "link"})),
+            ("read_file", json!({"path": "up/files/secret.txt"})),
+            ("send_file", json!({"path": "up/files/picture.png"})),
+            ("edit_file", json!({"path": "link", "old": "on", "new": "off"})),
+            ("write_file", json!({"path": "up/files/secret.txt", "content": "x"})),
+            ("write_file", json!({"path": "link", "content": "x"})),
+            ("search", json!({"pattern": "merger"})),
+            (
+                "shell",
+                json!({"command": format!("cat {absolute} link; ls {}", other.parent().unwrap().display())}),
+            ),
+        ],
+    )
+    .await;
+    for (at, result) in results.iter().enumerate() {
+        assert!(
+            !result.contains(SECRET) && !result.contains(&format!("{name}\n")),
+            "{at}: {result}"
+        );
+    }
+    for at in [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11] {
+        assert!(results[at].starts_with("Error"), "{at}: {}", results[at]);
+    }
+    assert_eq!(std::fs::read_to_string(&absolute).unwrap(), SECRET);
+    let messages = rig.sim.messages(&rig.chat());
+    assert!(messages.iter().all(|one| one.files.is_empty()));
 }
 
 async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
