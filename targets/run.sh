@@ -13,6 +13,8 @@ cd "$(dirname "$0")"
 # What the core may take. RAM counts beside the buffer of one frame.
 FLASH_BYTES_MAX=$((48 * 1024))
 RAM_BYTES_MAX=$((8 * 1024))
+# Recorded frames: every one is read on every target.
+FRAMES=61
 # What a browser downloads before the first frame.
 WASM_BYTES_MAX=$((100 * 1024))
 
@@ -43,6 +45,7 @@ cortex_m4() {
     local line frames acks events facts requests steps stack frame
     line=$(emulate $images/vectors)
     read_counts "$line"
+    all_of "$frames" $FRAMES "recorded frames"
     echo "cortex-m4: $frames frames, $acks acknowledgements, $events events" \
         "($facts facts), $requests webhook requests, a session of $steps steps"
 
@@ -70,6 +73,7 @@ wasm() {
     local line frames events requests steps size
     line=$(node wasm/vectors.mjs $module ../vectors) || fail "a vector in WebAssembly"
     read_counts "$line"
+    all_of "$frames" $FRAMES "recorded frames"
     size=$(stat -c %s $module)
     echo "wasm: $frames frames, $events events, $requests webhook requests," \
         "a session of $steps steps; module $size bytes"
@@ -113,6 +117,10 @@ kb() { # bytes
 
 at_most() { # bytes, bound, what
     [ "$1" -lt "$2" ] || fail "$3 is $1 bytes, and must be below $2"
+}
+
+all_of() { # count, all, what
+    [ "$1" -eq "$2" ] || fail "$1 of $2 $3"
 }
 
 need() { # file, package

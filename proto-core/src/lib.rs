@@ -148,8 +148,9 @@
 //! reads them with the scanner that reads events.
 //!
 //! `small` leaves out what is there for speed alone: frames, names of members and
-//! texts are then read in the general way at once. It is for chips and for what
-//! is downloaded; answers are the same.
+//! texts are then read in the general way at once. It is for what is downloaded;
+//! answers are the same. Texts then need the scratch buffer of
+//! [`Message::normalize`] as well, which a chip may not have.
 //!
 //! `alloc` adds `conn::HeapMemory`, `Vec` as a [`Buffer`], `String` as a
 //! [`TextBuffer`] and owned messages (`InboundMessage`); `std` only implies it.

@@ -39,7 +39,7 @@ use crate::endpoint::{
     ClientConfig, EndpointGrant, EndpointReply, HandshakeRefusal, Refusal, StatedConfig,
 };
 use crate::wire::{Frame, Method, encode_ping, header};
-use crate::{Buffer, Config, Instant};
+use crate::{Buffer, Config, DecodeError, Instant};
 
 /// Outputs that one call can produce before they are drained.
 const OUTPUTS_MAX: usize = 16;
@@ -95,7 +95,15 @@ enum Queued {
     Connect(Epoch),
     Ping,
     Disconnect(Epoch, CloseReason),
-    Event(Event),
+    LinkUp(Epoch),
+    LinkDown(Epoch, CloseReason),
+    Refused(Refusal),
+    Fatal(Refusal),
+    /// To what the server says when it is said: the queue is for few words.
+    Reconfigured,
+    AckOverdue(DeliveryId),
+    Discarded(Discard),
+    BadFrame(DecodeError),
 }
 
 impl<M: Memory> Connection<M> {
@@ -155,7 +163,7 @@ impl<M: Memory> Connection<M> {
             ping_at: now,
             pong_by: None,
         });
-        self.emit(Queued::Event(Event::LinkUp(epoch)));
+        self.emit(Queued::LinkUp(epoch));
         self.ping(now);
     }
 
@@ -183,7 +191,7 @@ impl<M: Memory> Connection<M> {
             Ok(frame) => frame,
             Err(error) => {
                 self.stats.bad_frames += 1;
-                self.emit(Queued::Event(Event::BadFrame(error)));
+                self.emit(Queued::BadFrame(error));
                 return None;
             }
         };
@@ -313,10 +321,7 @@ impl<M: Memory> Connection<M> {
             Phase::Open(_) | Phase::Dialing { .. } | Phase::Discovering { .. }
         ) {
             self.emit(Queued::Disconnect(self.epoch, CloseReason::Shutdown));
-            self.emit(Queued::Event(Event::LinkDown(
-                self.epoch,
-                CloseReason::Shutdown,
-            )));
+            self.emit(Queued::LinkDown(self.epoch, CloseReason::Shutdown));
         }
         self.phase = Phase::Closed;
     }
@@ -344,7 +349,14 @@ impl<M: Memory> Connection<M> {
                     Output::Send(scratch.as_bytes())
                 }
                 Queued::Disconnect(epoch, reason) => Output::Disconnect(epoch, reason),
-                Queued::Event(event) => Output::Event(event),
+                Queued::LinkUp(epoch) => Output::Event(Event::LinkUp(epoch)),
+                Queued::LinkDown(epoch, reason) => Output::Event(Event::LinkDown(epoch, reason)),
+                Queued::Refused(refusal) => Output::Event(Event::Refused(refusal)),
+                Queued::Fatal(refusal) => Output::Event(Event::Fatal(refusal)),
+                Queued::Reconfigured => Output::Event(Event::Reconfigured(self.server)),
+                Queued::AckOverdue(id) => Output::Event(Event::AckOverdue(id)),
+                Queued::Discarded(why) => Output::Event(Event::Discarded(why)),
+                Queued::BadFrame(error) => Output::Event(Event::BadFrame(error)),
             });
         }
         if let Some(rest) = self.expired_unsaid.checked_sub(1) {
@@ -364,7 +376,7 @@ impl<M: Memory> Connection<M> {
             self.refuse_until = None;
             return None;
         };
-        self.emit(Queued::Event(Event::AckOverdue(id)));
+        self.emit(Queued::AckOverdue(id));
         self.stats.overdue += 1;
         if self.refuse(now, id, scratch) {
             return Some(Output::Send(scratch.as_bytes()));
@@ -551,7 +563,7 @@ impl<M: Memory> Connection<M> {
                 .min(link.pinged + config.ping_interval)
                 .max(now);
         }
-        self.emit(Queued::Event(Event::Reconfigured(config)));
+        self.emit(Queued::Reconfigured);
     }
 
     fn refused(&mut self, now: Instant, refusal: Refusal) {
@@ -560,10 +572,10 @@ impl<M: Memory> Connection<M> {
         }
         if refusal.is_fatal() || self.suspect_refusals >= SUSPECT_REFUSALS_MAX {
             self.phase = Phase::Fatal;
-            self.emit(Queued::Event(Event::Fatal(refusal)));
+            self.emit(Queued::Fatal(refusal));
             return;
         }
-        self.emit(Queued::Event(Event::Refused(refusal)));
+        self.emit(Queued::Refused(refusal));
         self.link_down(now, CloseReason::Refused);
         if let Phase::Waiting { until } = &mut self.phase
             && refusal.wants_slow_retry()
@@ -578,7 +590,7 @@ impl<M: Memory> Connection<M> {
     }
 
     fn link_down(&mut self, now: Instant, reason: CloseReason) {
-        self.emit(Queued::Event(Event::LinkDown(self.epoch, reason)));
+        self.emit(Queued::LinkDown(self.epoch, reason));
         let wait = self
             .backoff
             .next(self.server.reconnect_nonce, self.server.reconnect_interval);
@@ -598,7 +610,7 @@ impl<M: Memory> Connection<M> {
 
     fn discarded(&mut self, why: Discard) {
         self.stats.discarded += 1;
-        self.emit(Queued::Event(Event::Discarded(why)));
+        self.emit(Queued::Discarded(why));
     }
 
     /// A caller that drains as the contract says never fills the queue; for

@@ -15,7 +15,14 @@ pub(crate) fn constants(vectors: &Value) -> String {
 /// The few messages that the size image plays.
 pub(crate) fn played(vectors: &Value) -> String {
     let vectors = vectors.as_array().expect("a list of frames");
-    ["event_single", "pong_with_config"]
+    const PLAYED: [&str; 5] = [
+        "event_single",
+        "event_part_0_of_3",
+        "event_part_1_of_3",
+        "event_part_2_of_3",
+        "pong_with_config",
+    ];
+    PLAYED
         .map(|name| {
             let vector = vectors.iter().find(|vector| vector["name"] == name);
             let message = unhex(text(vector.expect("a vector of that name"), "hex"));

@@ -1,5 +1,5 @@
-//! The least that a device needs to hear events: decode, acknowledge, and the
-//! connection machine in memory of its own. Everything here is for the figures
+//! The least that a device needs to hear events: decode, acknowledge, join parts,
+//! and the connection machine in memory of its own. Everything here is for the figures
 //! of `../run.sh`: what it costs in flash, and what in RAM.
 //!
 //! The link is a stub that plays one day: it opens, brings events and pongs,
@@ -19,9 +19,9 @@ use proto_core::{Config, EndpointReply, Instant, Limits};
 use proto_core_on_cortex_m4::StackUse;
 use stub::{FRAME_BYTES_MAX, Received, Stub};
 
-/// Four deliveries in flight, with the 300 bytes that each echoes. No memory
-/// for events in parts: those are above 32 KiB, and are dropped with an event.
-type Memory = FixedMemory<4, 1200, 0, 0>;
+/// Four deliveries in flight, with the 300 bytes that each echoes; and one event
+/// in at most four parts of 1,024 bytes together.
+type Memory = FixedMemory<4, 1200, 1, 1024, 4>;
 
 #[entry]
 fn main() -> ! {
