@@ -1,14 +1,18 @@
 """A day's conversation: what a person says to the bot from morning to evening, answered by a
 small real model. Prints how long each part took, and fails if an answer is missing or double.
 
-usage: day.py PROGRAM WORK_DIRECTORY
+usage: day.py DIRECTORY_OF_PROGRAMS WORK_DIRECTORY
 """
 
 import json
+import os
 import re
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -59,20 +63,63 @@ def start_model(work):
     return server, server.listening_address
 
 
-def start_daemon(program, model):
-    daemon = subprocess.Popen(
-        [program, "demo", "--model-base", f"{model}/v1", "--model", "gemma", "--port", "0"],
+CONFIG = """
+[llm]
+provider = "llamacpp"
+api_base = "{model}/v1"
+model = "gemma"
+max_tokens = 200
+context_window = {context}
+timeout_secs = 600
+[channels.feishu]
+transport = "websocket"
+app_id = "{app_id}"
+app_secret_env = "DAY_APP_SECRET"
+base_url = "{sim}"
+[[agents.list]]
+id = "main"
+agent_dir = "{folder}"
+system_prompt = "You are a friendly assistant. Answer in one or two short sentences."
+tools = []
+"""
+
+APP_ID = "cli_a1b2c3d4e5f60718"
+
+
+def start_sim(program):
+    sim = subprocess.Popen(
+        [program, "--app-id", APP_ID, "--app-secret", "secret"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    for line in daemon.stdout:
-        found = re.search(r"local Feishu\s+(http://\S+)", line)
+    for line in sim.stdout:
+        found = re.search(r"http://[0-9.]+:[0-9]+", line)
         if found:
-            sim = found.group(1).rstrip("/")
-        if "Ctrl-C" in line:
-            return daemon, sim
-    raise SystemExit("the daemon did not start")
+            return sim, found.group(0)
+    raise SystemExit("the local Feishu did not start")
+
+
+def start_daemon(program, model, sim, folder):
+    config = Path(folder) / "config.toml"
+    text = CONFIG.format(model=model, context=CONTEXT, app_id=APP_ID, sim=sim, folder=folder)
+    config.write_text(text)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    daemon = subprocess.Popen(
+        [program, "daemon", "--config", str(config), "--port", str(port)],
+        env={**os.environ, "DAY_APP_SECRET": "secret"},
+        stderr=subprocess.DEVNULL,
+    )
+    ready = f"http://127.0.0.1:{port}/api/v1/ready"
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(ready, timeout=5).close()
+            return daemon
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("the daemon did not become ready")
 
 
 class Sim:
@@ -114,9 +161,11 @@ def ask(sim, text):
 
 
 def main():
-    program, work = sys.argv[1], Path(sys.argv[2])
+    programs, work = Path(sys.argv[1]), Path(sys.argv[2])
     server, model = start_model(work)
-    daemon, base = start_daemon(program, model)
+    feishu, base = start_sim(programs / "feishu-sim")
+    folder = tempfile.mkdtemp()
+    daemon = start_daemon(programs / "xiaoo-app", model, base, folder)
     sim = Sim(base)
     signs, times, asked = [], [], []
     try:
@@ -134,6 +183,8 @@ def main():
     finally:
         daemon.terminate()
         daemon.wait(timeout=60)
+        feishu.terminate()
+        shutil.rmtree(folder)
         del server
     print(
         f"\n{len(DAY)} messages, each answered once: {not doubled}; violations: {len(violations)}\n"

