@@ -364,12 +364,14 @@ fn an_incomplete_set_expires_ten_seconds_after_its_first_part() {
     let first = rig.now;
     rig.now = rig.now + 4 * SECOND;
     rig.deliver(&event("m", 3, 1, b"b"));
+    assert_eq!(rig.machine.joining_bytes(), 2);
     assert_eq!(rig.advance_to_next_timer(), Some(Timer::Reassembly));
     assert_eq!(rig.now - first, 10 * SECOND);
     assert_eq!(
         rig.outputs(),
         [Seen::Event(Event::Discarded(Discard::Expired))]
     );
+    assert_eq!(rig.machine.joining_bytes(), 0);
 }
 
 #[test]

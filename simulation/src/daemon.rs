@@ -21,12 +21,15 @@ use xiaoo_store::{Health, MemoryDisk, Store, StoreGuard, StoreOptions, limits};
 
 use crate::feishu::{APP_ID, VERIFICATION_TOKEN, gateway, network};
 use crate::model::{self, Note};
+use crate::people;
 use crate::world::{Life, World};
 
 /// Where webhooks go.
 pub const ROUTE: &str = "/events";
 /// How long a turn may take.
 const TURN_TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest event, joined: a few times what anybody writes here.
+pub const EVENT_BYTES_MAX: usize = 4 << 10;
 /// Messages that are older are answered with a notice.
 const MESSAGE_AGE_MAX: Duration = Duration::from_secs(3 * 3_600);
 
@@ -79,6 +82,7 @@ pub async fn keep(world: World, disk: MemoryDisk) {
 fn start(world: &World, disk: &MemoryDisk) -> Process {
     let plan = world.plan();
     let options = StoreOptions {
+        queued_max: plan.queued_max,
         queued_per_conversation_max: plan.backlog_max,
         ..StoreOptions::default()
     };
@@ -99,6 +103,7 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
             died: died.clone(),
             stops: false,
             route: None,
+            link: None,
         };
         state.processes.insert(pid, life);
         (pid, died)
@@ -139,6 +144,7 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
     let settings = Settings {
         turns_max: plan.turns_max,
         message_age_max: Some(MESSAGE_AGE_MAX),
+        recover_after: plan.recover_after,
         ..Settings::usual(APP_ID, "feishu")
     };
     let pipeline = Arc::new(Pipeline::new(
@@ -157,6 +163,10 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
                     loopback: true,
                     also: None,
                 },
+                limits: proto_core::Limits {
+                    event_bytes_max: EVENT_BYTES_MAX,
+                    ..proto_core::Limits::default()
+                },
                 ..proto_core::Config::default()
             },
             dialer: gateway::dialer(world, pid),
@@ -164,7 +174,11 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
         };
         (options, LinkStatus::default())
     });
+    let status = link.as_ref().map(|(_, status)| status.clone());
     let stages = Stages::start(pipeline, identity, link);
+    if let Some(life) = world.lock().processes.get_mut(&pid) {
+        life.link = status;
+    }
     if plan.webhook {
         let verifier = Verifier::new(Some(VERIFICATION_TOKEN), None);
         let route = webhook::router(
@@ -174,9 +188,13 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
             WebhookLimits::default(),
             Arc::new(WebhookStats::default()),
         );
-        if let Some(life) = world.lock().processes.get_mut(&pid) {
+        let mut state = world.lock();
+        if let Some(life) = state.processes.get_mut(&pid) {
             life.route = Some(route);
         }
+        state.look_at_reach();
+        drop(state);
+        people::greet(world);
     }
     Process {
         pid,
@@ -214,6 +232,7 @@ async fn stop(world: &World, process: Process, grace: Duration) {
         if let Some(life) = state.processes.get_mut(&pid) {
             life.stops = true;
         }
+        state.look_at_reach();
     }
     let died = process.died.clone();
     tokio::select! {

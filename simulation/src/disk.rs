@@ -12,6 +12,8 @@ pub struct DiskState {
     is_held: bool,
     /// When it last was anything but well, Unix milliseconds.
     pub unwell_ms: i64,
+    /// The disk itself. Never called while the world is locked.
+    pub memory: Option<MemoryDisk>,
 }
 
 /// A disk of this world.
@@ -21,6 +23,7 @@ pub fn disk(world: &World) -> MemoryDisk {
     disk.set_witness(move |deed| ledger::witness(&told, deed));
     let (fated, again) = (world.clone(), disk.clone());
     disk.set_fates(move |commit| fate(&fated, &again, commit));
+    world.lock().disk.memory = Some(disk.clone());
     disk
 }
 

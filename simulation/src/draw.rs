@@ -22,8 +22,13 @@ pub struct Plan {
     pub turns_max: usize,
     /// Turns that may wait in one conversation.
     pub backlog_max: u64,
+    /// Turns that may wait in the whole store.
+    pub queued_max: u64,
     /// Bytes that fit between two ends of a connection.
     pub pipe_bytes: usize,
+    /// The length of an outage after which the daemons read back what they missed. In
+    /// such a world the platform gives an event up after minutes.
+    pub recover_after: Option<Duration>,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -94,9 +99,9 @@ impl Plan {
     pub fn draw(rng: &mut Rng) -> Self {
         let long = rng.f64() < 0.2;
         let minutes = if long {
-            rng.u64(150..300)
+            rng.u64(180..360)
         } else {
-            rng.u64(10..60)
+            rng.u64(30..150)
         };
         let active = Duration::from_secs(60 * minutes);
         let daemons = if rng.f64() < 0.3 { rng.usize(2..4) } else { 1 };
@@ -106,7 +111,7 @@ impl Plan {
             let length = rng.u64(3_000..7_200);
             faults.outage = Some((Duration::from_secs(from), Duration::from_secs(length)));
         }
-        Self {
+        let mut plan = Self {
             active,
             webhook: rng.f64() < 0.25,
             daemons,
@@ -114,9 +119,23 @@ impl Plan {
             messages: rng.usize(8..40),
             turns_max: rng.usize(1..8),
             backlog_max: rng.u64(2..12),
+            queued_max: rng.u64(10..100),
             pipe_bytes: [64, 1_024, 65_536][rng.usize(0..3)],
+            recover_after: None,
             faults,
+        };
+        if rng.f64() < 0.15 {
+            plan.misses(rng);
         }
+        plan
+    }
+
+    /// Makes it a world in which whole outages are missed.
+    fn misses(&mut self, rng: &mut Rng) {
+        self.recover_after = Some(Duration::from_secs(rng.u64(330..900)));
+        self.active = self.active.max(Duration::from_secs(60 * rng.u64(60..180)));
+        self.faults.long_absence = 0.7;
+        self.faults.stop = 60.0 * rng.u64(5..30) as f64;
     }
 }
 

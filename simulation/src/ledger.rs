@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xiaoo_app::pipeline::admission::LATE_TURN;
 use xiaoo_store::{Admission, Deed, Outcome, TurnId, TurnKey};
 
+use crate::draw::Plan;
 use crate::world::{State, World};
 
 /// What is on the disk.
@@ -20,8 +22,11 @@ pub struct Ledger {
     /// Which turn of a conversation runs.
     running: BTreeMap<String, TurnId>,
     rows: BTreeMap<i64, (TurnId, String)>,
-    /// Conversations that once had no room.
-    pub full: BTreeSet<String>,
+    /// Turns of each conversation that have not ended.
+    open: BTreeMap<String, u64>,
+    /// When a conversation, or the whole store, last had no room, Unix milliseconds.
+    full_at: BTreeMap<String, i64>,
+    store_full_at: i64,
     /// Rows that were given up: whose, what, why.
     pub dead: Vec<(TurnId, String, String)>,
 }
@@ -32,7 +37,7 @@ pub struct TurnRecord {
     pub message: String,
     /// Its lane.
     pub conversation: String,
-    /// `message` or `busy`.
+    /// `message`, `busy` and so on.
     pub kind: String,
     /// The claim that is good now.
     epoch: i64,
@@ -42,6 +47,8 @@ pub struct TurnRecord {
     pub steps_at_claim: u32,
     /// How it ended.
     pub ended: Option<Outcome>,
+    /// When, Unix milliseconds.
+    pub ended_ms: i64,
     /// Rows that are still to be settled.
     pub rows_open: usize,
 }
@@ -68,8 +75,12 @@ pub fn witness(world: &World, deed: Deed<'_>) {
                         steps: 0,
                         steps_at_claim: 0,
                         ended: None,
+                        ended_ms: 0,
                         rows_open: 0,
                     };
+                    if record.kind == LATE_TURN {
+                        state.saw("a missed message is read back");
+                    }
                     state.ledger.turns.insert(*turn, record);
                     backlog(world, &mut state, &work.conversation);
                 }
@@ -79,6 +90,8 @@ pub fn witness(world: &World, deed: Deed<'_>) {
         }
         Deed::Claimed(turn) => {
             let id = turn.key.id;
+            let now = state.now_ms();
+            state.ledger.note_full_store(world.plan(), now);
             state.step(format_args!("disk: turn {id} claimed, {}", turn.attempts));
             let lane = turn.conversation.clone();
             if let Some(other) = state.ledger.running.insert(lane, id)
@@ -129,9 +142,17 @@ pub fn witness(world: &World, deed: Deed<'_>) {
                 key.id, result.outcome
             ));
             state.ledger.leave(key.id);
-            if let Some(record) = state.ledger.turns.get_mut(&key.id) {
+            let now = state.now_ms();
+            let ledger = &mut state.ledger;
+            if let Some(record) = ledger.turns.get_mut(&key.id) {
                 record.ended = Some(result.outcome);
+                record.ended_ms = now;
                 record.rows_open += rows;
+                let open = ledger.open.entry(record.conversation.clone()).or_default();
+                if *open > world.plan().backlog_max {
+                    ledger.full_at.insert(record.conversation.clone(), now);
+                }
+                *open = open.saturating_sub(1);
             }
         }
         Deed::Taken(row) => {
@@ -144,20 +165,25 @@ pub fn witness(world: &World, deed: Deed<'_>) {
     }
 }
 
-/// The backlog has a bound.
+/// The backlogs have a bound.
 fn backlog(world: &World, state: &mut State, conversation: &str) {
-    let waiting = state
-        .ledger
-        .turns
-        .values()
-        .filter(|turn| turn.ended.is_none() && turn.conversation == conversation)
-        .count() as u64;
+    let (now, plan) = (state.now_ms(), world.plan());
+    let ledger = &mut state.ledger;
+    let open = ledger.open.entry(conversation.to_owned()).or_default();
+    *open += 1;
+    let open = *open;
     // The head does not count as waiting, and the newest has just come.
-    if waiting > world.plan().backlog_max {
-        state.ledger.full.insert(conversation.to_owned());
+    if open > plan.backlog_max {
+        ledger.full_at.insert(conversation.to_owned(), now);
     }
-    if waiting > world.plan().backlog_max + 1 {
-        state.violated(format_args!("{waiting} turns wait in {conversation}"));
+    ledger.note_full_store(plan, now);
+    let queued = ledger.queued();
+    if open > plan.backlog_max + 1 {
+        state.violated(format_args!("{open} turns wait in {conversation}"));
+    }
+    // Of several daemons it is not known here which has which turn.
+    if queued > plan.queued_max && plan.daemons == 1 {
+        state.violated(format_args!("{queued} turns wait in the store"));
     }
 }
 
@@ -205,6 +231,42 @@ impl Ledger {
         let claimed = |turn: &TurnRecord| turn.epoch > 0 && turn.ended.is_none();
         let lapsed = self.turns.iter().filter(|(_, turn)| claimed(turn));
         self.lapsed.extend(lapsed.map(|(id, _)| *id));
+    }
+
+    /// Turns that wait to be claimed.
+    fn queued(&self) -> u64 {
+        let open: u64 = self.open.values().sum();
+        open.saturating_sub(self.running.len() as u64)
+    }
+
+    fn note_full_store(&mut self, plan: &Plan, now_ms: i64) {
+        if self.queued() >= plan.queued_max {
+            self.store_full_at = now_ms;
+        }
+    }
+
+    /// Whether since then there was a moment in which a message to this chat or thread
+    /// could not even be marked.
+    #[must_use]
+    pub fn was_full(&self, place: &str, since_ms: i64, plan: &Plan) -> bool {
+        let store = self.store_full_at >= since_ms || self.queued() >= plan.queued_max;
+        let is_marks = |lane: &str| {
+            lane.strip_suffix("#busy")
+                .is_some_and(|lane| lane.ends_with(place))
+        };
+        let mut full = self.full_at.iter();
+        let was = full.any(|(lane, at)| is_marks(lane) && *at >= since_ms);
+        let mut open = self.open.iter();
+        store || was || open.any(|(lane, open)| is_marks(lane) && *open > plan.backlog_max)
+    }
+
+    /// Whether a chat or thread was answered in before that time.
+    #[must_use]
+    pub fn is_known(&self, place: &str, before_ms: i64) -> bool {
+        self.turns.values().any(|turn| {
+            let is_answered = turn.ended == Some(Outcome::Answered) && turn.ended_ms < before_ms;
+            is_answered && turn.conversation.ends_with(place)
+        })
     }
 
     /// Whether nothing is left to do.

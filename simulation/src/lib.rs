@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use planted::Defect;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, RngSeed};
 use tokio::time::{Instant, sleep};
 
@@ -43,8 +44,11 @@ pub const PLACES: &[&str] = &[
     "a late update behind the final state",
     "a link breaks",
     "a long absence",
+    "a message is marked",
     "a message is recalled",
+    "a missed message is read back",
     "a notice",
+    "a push is given up",
     "a reply to a recalled message",
     "a row is given up",
     "a silent link is given up",
@@ -69,10 +73,12 @@ pub const PLACES: &[&str] = &[
     "killed at an effect",
     "killed in a commit",
     "leases run out under the living",
+    "no room, not even for a mark",
     "outage",
     "reactions are looked up",
     "slow call",
     "slow disk",
+    "somebody writes at once",
     "stopped",
     "the model fails",
     "the model hangs",
@@ -87,8 +93,10 @@ pub struct Report {
     pub violations: Vec<String>,
     /// What happened how often.
     pub seen: BTreeMap<&'static str, u64>,
-    /// How long the world lasted, times its daemons.
+    /// How long the world lasted, however many daemons it had.
     pub simulated: Duration,
+    /// How long this thread has had a core for it.
+    pub cpu: Duration,
     /// What all its steps come to.
     pub trace: u64,
 }
@@ -105,10 +113,18 @@ pub fn run(seed: u64, defect: Option<Defect>, prints: bool) -> Report {
         .rng_seed(RngSeed::from_bytes(&seed.to_be_bytes()))
         .build()
         .expect("a runtime without I/O");
-    let report = runtime.block_on(scenario(seed, prints));
+    let before = on_the_core();
+    let mut report = runtime.block_on(scenario(seed, prints));
     drop(runtime);
+    report.cpu = on_the_core().saturating_sub(before);
     planted::plant(None);
     report
+}
+
+/// How long this thread has had a core: others may be at work on the machine.
+fn on_the_core() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("the time of a thread begins at zero")
 }
 
 async fn scenario(seed: u64, prints: bool) -> Report {
@@ -136,20 +152,22 @@ async fn scenario(seed: u64, prints: bool) -> Report {
         sleep(LOOK).await;
     }
     verdict::last(&world);
-    let simulated = began.elapsed() * u32::try_from(world.plan().daemons).unwrap_or(1);
+    let simulated = began.elapsed();
     // These hold each other.
     disk.set_fates(|_| Fate::Synced);
     disk.set_witness(|_| {});
     let mut state = world.lock();
     let processes = std::mem::take(&mut state.processes);
+    let memory = state.disk.memory.take();
     let report = Report {
         violations: state.violations.clone(),
         seen: state.seen.clone(),
         simulated,
+        cpu: Duration::ZERO,
         trace: state.trace_hash(),
     };
     drop(state);
-    drop(processes);
+    drop((processes, memory));
     report
 }
 

@@ -11,6 +11,8 @@ use crate::world::World;
 
 /// Messages of a burst.
 const BURST: usize = 15;
+/// What somebody writes who sees the bot come back is numbered from here.
+const LATER: u64 = 1_000;
 
 /// Has everybody write, some time before the world calms down.
 pub fn write(world: &World) {
@@ -31,6 +33,18 @@ pub fn write(world: &World) {
             let at = Duration::from_millis(at) + world.millis(0..500);
             tokio::spawn(say(world.clone(), number, chat, at));
         }
+    }
+}
+
+/// The bot is back, and somebody writes at once: before it has looked at what it missed.
+pub fn greet(world: &World) {
+    let is_missed = world.plan().recover_after.is_some();
+    if is_missed && world.strikes(0.5, "somebody writes at once") {
+        let number = LATER + world.lock().feishu.new_number();
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let chat = world.lock().rng.usize(0..world.plan().chats);
+        let soon = world.millis(0..400);
+        tokio::spawn(say(world.clone(), number, chat, soon));
     }
 }
 
@@ -96,9 +110,18 @@ fn compose(world: &World, id: &str, number: usize, chat: usize) -> Event {
         chat: chat_id,
         thread,
         parent: None,
-        sender: format!("ou_{}", number % 5),
+        sender: if is_of_a_bot {
+            "cli_another".to_owned()
+        } else {
+            format!("ou_{}", number % 5)
+        },
         kind: "text".into(),
         content,
+        mentions: if is_group && is_for_us {
+            json!([{"key": "@_user_1", "id": BOT, "id_type": "open_id", "name": "xiaoO"}])
+        } else {
+            json!([])
+        },
         created_ms,
         recalled: false,
     };

@@ -12,6 +12,9 @@ use fastrand::Rng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use runtime_tokio::link::LinkStatus;
+
+use crate::daemon::EVENT_BYTES_MAX;
 use crate::disk::DiskState;
 use crate::draw::Plan;
 use crate::feishu::Feishu;
@@ -20,6 +23,10 @@ use crate::model::Asked;
 
 /// When worlds begin, Unix milliseconds.
 pub const EPOCH_MS: i64 = 1_790_000_000_000;
+/// Split events that a link joins at once.
+const SETS_MAX: usize = 16;
+/// Deliveries in flight on one link: some times what all people write at once.
+const IN_FLIGHT_MAX: u64 = 256;
 /// Things found wrong that are kept: the first ones tell.
 const VIOLATIONS_MAX: usize = 10;
 
@@ -53,6 +60,11 @@ pub struct State {
     pub processes: BTreeMap<u32, Life>,
     /// Messages whose events were acknowledged, and whether they are to be answered.
     pub acknowledged: BTreeMap<String, bool>,
+    /// When it was that no event could have come in.
+    pub reach: Reach,
+    /// Messages of whose events the platform pushes no more, with when they were
+    /// written, Unix milliseconds; those that want an answer.
+    pub given_up: BTreeMap<String, i64>,
     /// Where each message was written: its thread or chat.
     pub chat_of: BTreeMap<String, String>,
     /// Tool calls that were made.
@@ -69,6 +81,16 @@ pub struct State {
     trace: DefaultHasher,
     line: String,
     prints: bool,
+    is_unbounded: bool,
+}
+
+/// Whether any daemon can be reached.
+#[derive(Default)]
+pub struct Reach {
+    /// Since when none can.
+    lost: Option<i64>,
+    /// The times in which none could: from, until.
+    pub gaps: Vec<(i64, i64)>,
 }
 
 /// A process, from outside.
@@ -80,6 +102,8 @@ pub struct Life {
     pub stops: bool,
     /// Its webhook.
     pub route: Option<axum::Router>,
+    /// What it says of its link.
+    pub link: Option<LinkStatus>,
 }
 
 impl World {
@@ -95,6 +119,8 @@ impl World {
             disk: DiskState::default(),
             processes: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            reach: Reach::default(),
+            given_up: BTreeMap::new(),
             chat_of: BTreeMap::new(),
             noted: BTreeSet::new(),
             outage_began: None,
@@ -105,6 +131,7 @@ impl World {
             trace: DefaultHasher::new(),
             line: String::new(),
             prints,
+            is_unbounded: false,
         };
         Self(Arc::new(Inner {
             plan,
@@ -259,6 +286,7 @@ impl World {
             state.asked.forget(pid);
             drop(state);
             life.died.cancel();
+            self.lock().look_at_reach();
         }
     }
 }
@@ -283,6 +311,46 @@ impl State {
                 seconds % 60,
                 at % 1_000
             );
+        }
+        self.look_at_bounds();
+    }
+
+    /// What a process keeps in memory has a bound.
+    fn look_at_bounds(&mut self) {
+        let alive = self.processes.values();
+        let alive = alive.filter(|life| !life.died.is_cancelled());
+        let mut links = alive.filter_map(|life| Some(life.link.as_ref()?.snapshot()));
+        let beyond = links.find(|link| {
+            link.joining_bytes > SETS_MAX * EVENT_BYTES_MAX || link.in_flight > IN_FLIGHT_MAX
+        });
+        if let Some(link) = beyond.filter(|_| !self.is_unbounded) {
+            self.is_unbounded = true;
+            let (joining, in_flight) = (link.joining_bytes, link.in_flight);
+            self.violated(format_args!(
+                "a link holds {joining} bytes of parts and {in_flight} deliveries"
+            ));
+        }
+    }
+
+    /// Notes when nobody can be reached any more, and when somebody can again.
+    pub fn look_at_reach(&mut self) {
+        let now = self.now_ms();
+        let is_up = |pid: &u32| {
+            let life = self.processes.get(pid);
+            life.is_some_and(|life| !life.died.is_cancelled() && !life.stops)
+        };
+        let mut routes = self.processes.iter();
+        let has_route = routes.any(|(pid, life)| life.route.is_some() && is_up(pid));
+        let mut links = self.feishu.links.iter();
+        let has_link = links.any(|link| !link.is_silent && is_up(&link.pid));
+        let is_reached = has_route || has_link;
+        match (is_reached, self.reach.lost) {
+            (false, None) => self.reach.lost = Some(now),
+            (true, Some(from)) => {
+                self.reach.lost = None;
+                self.reach.gaps.push((from, now));
+            }
+            (true, None) | (false, Some(_)) => {}
         }
     }
 

@@ -431,6 +431,15 @@ impl<M: Memory> Connection<M> {
         self.acks.len()
     }
 
+    /// Bytes of parts that wait for the others of their events, and until the next
+    /// message those of the event that was joined last. At most
+    /// [`Limits::event_bytes_max`](crate::Limits) for each set of the memory given.
+    #[must_use]
+    pub fn joining_bytes(&self) -> usize {
+        let sets = self.memory.part_sets_ref().iter();
+        sets.map(|set| set.bytes().len()).sum()
+    }
+
     /// Counters.
     #[must_use]
     pub const fn stats(&self) -> &Stats {

@@ -482,6 +482,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
     fn publish(&mut self) {
         let (state, stats) = (self.machine.state(), *self.machine.stats());
         let (in_flight, flushes) = (self.machine.in_flight(), self.flushes);
+        let joining_bytes = self.machine.joining_bytes();
         let oversize = self.oversize.load(Ordering::Relaxed);
         let wall = &self.clock.wall;
         self.status.update(|status| {
@@ -492,6 +493,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             status.stats = stats;
             status.oversize = oversize;
             status.in_flight = in_flight;
+            status.joining_bytes = joining_bytes;
             status.flushes = flushes;
         });
     }

@@ -71,6 +71,8 @@ pub struct LinkSnapshot {
     pub oversize: u64,
     /// Deliveries in flight.
     pub in_flight: u64,
+    /// Bytes of parts that wait for the others of their events, or were joined last.
+    pub joining_bytes: usize,
     /// Writes to the socket, and acknowledgements they carried.
     pub flushes: u64,
 }
@@ -86,6 +88,7 @@ impl Default for LinkSnapshot {
             stats: Stats::default(),
             oversize: 0,
             in_flight: 0,
+            joining_bytes: 0,
             flushes: 0,
         }
     }

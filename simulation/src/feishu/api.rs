@@ -9,6 +9,8 @@ use crate::world::State;
 
 /// How long a uuid is remembered.
 const UUID_KEPT_MS: i64 = 3_600_000;
+/// The mark on what there is no room for.
+pub const MARK: &str = "CrossMark";
 /// How long a token lives.
 const TOKEN_MS: i64 = 7_200_000;
 
@@ -68,8 +70,11 @@ pub fn answer(state: &mut State, pid: u32, call: &Call) -> Answer {
             send(state, pid, call, Some(id))
         }
         ("PATCH", ["open-apis", "im", "v1", "messages", id]) => patch(state, pid, call, id),
-        ("POST", ["open-apis", "im", "v1", "messages", id, "reactions"]) => react(state, id),
-        ("GET", ["open-apis", "im", "v1", "messages", id, "reactions"]) => reactions(state, id),
+        ("POST", ["open-apis", "im", "v1", "messages", id, "reactions"]) => react(state, call, id),
+        ("GET", ["open-apis", "im", "v1", "messages", id, "reactions"]) => {
+            reactions(state, call, id)
+        }
+        ("GET", ["open-apis", "im", "v1", "chats", id]) => chat(state, id),
         (
             "DELETE",
             [
@@ -83,9 +88,6 @@ pub fn answer(state: &mut State, pid: u32, call: &Call) -> Answer {
             ],
         ) => unreact(state, id, reaction),
         // A group of whom nobody is told, and quotes of what is gone.
-        ("GET", ["open-apis", "im", "v1", "chats", _]) => {
-            data(json!({"name": "a group", "chat_mode": "group"}))
-        }
         ("GET", ["open-apis", "im", "v1", "chats", _, "members"]) => {
             data(json!({"items": [], "has_more": false}))
         }
@@ -166,6 +168,7 @@ fn send(state: &mut State, pid: u32, call: &Call, reply_to: Option<&str>) -> Ans
         sender: APP_ID.to_owned(),
         kind: text("msg_type"),
         content: text("content"),
+        mentions: json!([]),
         created_ms: now,
         recalled: false,
     };
@@ -208,34 +211,54 @@ fn patch(state: &mut State, pid: u32, call: &Call, id: &str) -> Answer {
     data(json!({}))
 }
 
-fn react(state: &mut State, id: &str) -> Answer {
+fn chat(state: &mut State, id: &str) -> Answer {
+    state.saw("a chat's kind is asked for");
+    let number: usize = id.trim_start_matches("oc_").parse().unwrap_or(0);
+    let mode = if number % 2 == 1 { "group" } else { "p2p" };
+    data(json!({"name": id, "chat_mode": mode}))
+}
+
+fn react(state: &mut State, call: &Call, id: &str) -> Answer {
     match state.feishu.messages.get(id) {
         Some(message) if !message.recalled => {}
         _ => return code(400, 231_003, "not found or recalled"),
     }
+    let emoji = call.body["reaction_type"]["emoji_type"].as_str();
+    let emoji = emoji.unwrap_or_default().to_owned();
     // What a second one gives is not documented: here it is the first again.
     let number = state.feishu.new_number();
     let there = state.feishu.reactions.entry(id.to_owned()).or_default();
-    if there.is_empty() {
-        there.push(format!("re_{number}"));
+    let known = there.iter().find(|(_, known)| *known == emoji);
+    let reaction = known.map_or(format!("re_{number}"), |(known, _)| known.clone());
+    if known.is_none() {
+        there.push((reaction.clone(), emoji.clone()));
     }
-    let reaction = there[0].clone();
-    state.step(format_args!("reaction {reaction} on {id}"));
+    state.step(format_args!("reaction {reaction}, {emoji}, on {id}"));
+    if emoji == MARK {
+        shown::mark_of(state, id);
+    }
     data(json!({"reaction_id": reaction}))
 }
 
-fn reactions(state: &mut State, id: &str) -> Answer {
+fn reactions(state: &mut State, call: &Call, id: &str) -> Answer {
     let there = state.feishu.reactions.get(id).cloned().unwrap_or_default();
     state.saw("reactions are looked up");
+    let mut query = call.query.iter();
+    let wanted = query.find(|(name, _)| name == "reaction_type");
+    let is_wanted = |emoji: &String| wanted.is_none_or(|(_, wanted)| wanted == emoji);
     let item = |reaction| json!({"reaction_id": reaction, "operator": {"operator_id": APP_ID}});
-    let items: Vec<Value> = there.into_iter().map(item).collect();
+    let items: Vec<Value> = there
+        .into_iter()
+        .filter(|(_, emoji)| is_wanted(emoji))
+        .map(|(reaction, _)| item(reaction))
+        .collect();
     data(json!({"items": items, "has_more": false}))
 }
 
 fn unreact(state: &mut State, id: &str, reaction: &str) -> Answer {
     let there = state.feishu.reactions.entry(id.to_owned()).or_default();
     let before = there.len();
-    there.retain(|known| known != reaction);
+    there.retain(|(known, _)| known != reaction);
     if there.len() == before {
         return code(400, 231_011, "no such reaction");
     }
@@ -267,11 +290,15 @@ fn list(state: &mut State, call: &Call) -> Answer {
                 .parent
                 .as_ref()
                 .map(|parent| root.as_ref().unwrap_or(parent));
+            let is_person = message.sender.starts_with("ou_");
+            let sender_type = if is_person { "user" } else { "app" };
             json!({
                 "message_id": id, "msg_type": message.kind,
                 "create_time": message.created_ms.to_string(),
-                "parent_id": parent, "root_id": parent,
-                "sender": {"id": message.sender}, "body": {"content": message.content}
+                "parent_id": parent, "root_id": parent, "thread_id": message.thread,
+                "deleted": message.recalled, "mentions": message.mentions,
+                "sender": {"id": message.sender, "sender_type": sender_type},
+                "body": {"content": message.content}
             })
         })
         .collect();

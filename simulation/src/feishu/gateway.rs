@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
+use crate::people;
 use crate::world::World;
 
 /// Frames that wait for a link; more are lost.
@@ -79,8 +80,10 @@ async fn serve(world: World, pid: u32, socket: DuplexStream, died: CancellationT
             to,
             is_silent,
         });
+        state.look_at_reach();
         id
     };
+    people::greet(&world);
     let faults = &world.plan().faults;
     let breaks = world.strike(faults.link_breaks);
     let falls_silent = world.strike(faults.link_silent);
@@ -112,8 +115,12 @@ async fn serve(world: World, pid: u32, socket: DuplexStream, died: CancellationT
     if is_silent {
         world.step(format_args!("link {id} falls silent"));
         world.saw("a link falls silent");
-        for link in &mut world.lock().feishu.links {
-            link.is_silent |= link.id == id;
+        {
+            let mut state = world.lock();
+            for link in &mut state.feishu.links {
+                link.is_silent |= link.id == id;
+            }
+            state.look_at_reach();
         }
         let given_up = async { while let Some(Ok(_)) = source.next().await {} };
         tokio::select! {
@@ -128,6 +135,7 @@ async fn serve(world: World, pid: u32, socket: DuplexStream, died: CancellationT
     let mut state = world.lock();
     state.step(format_args!("link {id} of process {pid} is gone"));
     state.feishu.links.retain(|link| link.id != id);
+    state.look_at_reach();
 }
 
 /// A frame from a daemon.

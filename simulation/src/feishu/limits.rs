@@ -70,7 +70,11 @@ pub fn judge(state: &mut State, pid: u32, call: &Call) {
 fn count(state: &mut State, who: &str, call: &Call) -> Option<Excess> {
     let now = state.now_ms();
     let parts: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
-    let is_id = |part: &str| part.starts_with("om_") || part.starts_with("re_");
+    let is_id = |part: &str| {
+        ["om_", "re_", "oc_"]
+            .iter()
+            .any(|kind| part.starts_with(kind))
+    };
     let shape = parts
         .iter()
         .map(|part| if is_id(part) { ":id" } else { part });

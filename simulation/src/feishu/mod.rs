@@ -9,6 +9,7 @@ pub mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use limits::Limits;
@@ -33,8 +34,8 @@ pub struct Feishu {
     /// Cards of which a late update may have the last word: the wait that would
     /// have prevented it was cut short by a jump of the clock.
     pub excused: BTreeSet<String>,
-    /// The bot's reactions on messages.
-    pub reactions: BTreeMap<String, Vec<String>>,
+    /// The bot's reactions on messages: their ids, and which they are.
+    pub reactions: BTreeMap<String, Vec<(String, String)>>,
     /// Tokens, with their ends.
     pub tokens: Vec<(String, i64)>,
     /// Links that the gateway takes for open.
@@ -65,6 +66,8 @@ pub struct Message {
     pub kind: String,
     /// Its content's JSON.
     pub content: String,
+    /// Who is mentioned in it, as lists say it.
+    pub mentions: Value,
     /// When, Unix milliseconds.
     pub created_ms: i64,
     /// It was recalled.

@@ -15,6 +15,10 @@ use crate::world::World;
 
 /// The waits before each try, in seconds; after the last one nothing comes.
 const SCHEDULE: [u64; 5] = [0, 15, 300, 3_600, 21_600];
+/// Tries of a platform that gives up soon.
+const TRIES_OF_THE_IMPATIENT: usize = 3;
+/// Commands that may wait for the disk, as many as production lets wait.
+const COMMANDS_MAX: usize = 256;
 /// How long an acknowledgement may take.
 const ACK_WITHIN: Duration = Duration::from_secs(3);
 
@@ -40,8 +44,15 @@ struct Pushed {
 /// Pushes until there is an acknowledgement, or no hope.
 pub async fn deliver(world: World, event: Event) {
     world.lock().feishu.pushes_open += 1;
-    let mut before = None;
-    for wait in SCHEDULE {
+    let written_ms = world.now_ms();
+    let (mut before, mut is_known) = (None, false);
+    let is_impatient = world.plan().recover_after.is_some();
+    let tries = if is_impatient {
+        TRIES_OF_THE_IMPATIENT
+    } else {
+        SCHEDULE.len()
+    };
+    for wait in SCHEDULE.into_iter().take(tries) {
         sleep(Duration::from_secs(wait)).await;
         let pushed = if world.strikes(world.plan().faults.twice, "an event comes twice") {
             let both = tokio::join!(push(&world, &event), push(&world, &event));
@@ -59,9 +70,18 @@ pub async fn deliver(world: World, event: Event) {
         before = pushed.pid.or(before);
         if pushed.code == Some(200) {
             acknowledged(&world, &event);
+            is_known = true;
             break;
         }
         world.saw("an event will come again");
+    }
+    if !is_known {
+        let mut state = world.lock();
+        state.step(format_args!("{} is given up", event.id));
+        state.saw("a push is given up");
+        if event.is_wanted {
+            state.given_up.insert(event.message.clone(), written_ms);
+        }
     }
     if world.strikes(
         world.plan().faults.again,
@@ -110,7 +130,12 @@ async fn push(world: &World, event: &Event) -> Pushed {
     else {
         return pushed.0;
     };
+    let disk = world.lock().disk.memory.clone();
+    let waiting = disk.map_or(0, |disk| disk.waiting());
     let mut state = world.lock();
+    if waiting > COMMANDS_MAX {
+        state.violated(format_args!("{waiting} commands wait for the disk"));
+    }
     let code_or_none = code.unwrap_or(0);
     state.step(format_args!(
         "{} pushed to process {pid}: {code_or_none}",
@@ -125,7 +150,14 @@ async fn push(world: &World, event: &Event) -> Pushed {
             .any(|known| known.id == link && !known.is_silent)
     });
     let is_well = state.disk.unwell_ms < began_ms - CONVALESCENCE_MS;
-    if is_up && is_linked && is_well && code != Some(200) {
+    let place = state.chat_of.get(&event.message);
+    let has_no_room = place.is_some_and(|place| {
+        let plan = world.plan();
+        state.ledger.was_full(place, began_ms, plan)
+    });
+    if has_no_room && code != Some(200) {
+        state.saw("no room, not even for a mark");
+    } else if is_up && is_linked && is_well && code != Some(200) {
         let id = &event.id;
         state.violated(format_args!(
             "{id}: {code_or_none} from process {pid}, which is well"

@@ -11,6 +11,8 @@ use crate::world::State;
 #[derive(Default)]
 pub struct Shown {
     about: BTreeMap<String, Answer>,
+    /// Messages that are marked as ones that there is no room for.
+    marked: BTreeSet<String>,
     /// The newest turn of each conversation that was answered.
     newest: BTreeMap<String, (u64, String)>,
 }
@@ -64,7 +66,19 @@ pub fn judge(state: &mut State, pid: u32, id: &str, message: &Message) {
     if run == "notice" {
         state.saw("a notice");
     }
+    if state.feishu.shown.marked.contains(&about) {
+        state.violated(format_args!("{about} is marked and answered"));
+    }
     in_order(state, &about);
+}
+
+/// A mark on a message.
+pub fn mark_of(state: &mut State, message: &str) {
+    state.saw("a message is marked");
+    state.feishu.shown.marked.insert(message.to_owned());
+    if state.feishu.shown.is_answered(message) {
+        state.violated(format_args!("{message} is answered and marked"));
+    }
 }
 
 /// Answers come in the order in which their conversation was taken in.
@@ -142,6 +156,12 @@ impl Shown {
         self.about
             .get(message)
             .is_some_and(|answer| !answer.contents.is_empty())
+    }
+
+    /// Whether a message is marked.
+    #[must_use]
+    pub fn is_marked(&self, message: &str) -> bool {
+        self.marked.contains(message)
     }
 
     /// The process that made a card.

@@ -133,7 +133,7 @@ async fn mend(
     };
     let came_in = pipeline.counters.events.load(Ordering::Relaxed);
     if planted::is(Defect::GapForgotten) && came_in > 0 {
-        return Ok(());
+        return Ok(pipeline.store.mended(&settings.app_id, now_ms).await?);
     }
     let places = places(&settings.instance, &left.conversations);
     info!(

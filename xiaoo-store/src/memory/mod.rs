@@ -141,6 +141,12 @@ impl MemoryDisk {
         disk.open.values().for_each(|open| open.told.changed());
     }
 
+    /// How many commands wait for a commit that is held.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lock().held.len()
+    }
+
     /// Goes on with what was held.
     pub fn resume(&self) {
         let done = {
