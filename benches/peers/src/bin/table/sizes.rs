@@ -4,7 +4,7 @@ use crate::{Failure, Goal};
 
 /// Goals in KB: what a line says before the number, what that is, and the bound.
 const GOALS: [(&str, &str, f64); 2] = [
-    (", flash ", "Cortex-M4 image, flash", 48.0),
+    (": flash ", "Cortex-M4 image, flash", 48.0),
     (
         ", RAM ",
         "Cortex-M4 image, RAM beside the frame buffer",
