@@ -9,8 +9,10 @@ use super::Ended;
 use crate::fail_point;
 use crate::render::notice::Notice;
 
-/// The kind of step that the agent loop records.
-const STEP: &str = "message";
+/// The kind of step that the model sees again: what it said, what a tool returned.
+const MESSAGE: &str = "message";
+/// The kind of step that only says that a call was begun.
+const STARTED: &str = "started";
 /// The kind of step that holds what the model reads as the person's words.
 const SAID: &str = "said";
 
@@ -95,13 +97,13 @@ impl Observer for Recorder<'_> {
     }
 
     async fn record(&mut self, step: &Recorded) -> Result<(), RecordFailed> {
-        let (before, after) = match step {
-            Recorded::Reply { .. } => ("model.replied", "model.recorded"),
-            Recorded::Started { .. } => ("tool.starts", "tool.started"),
-            Recorded::Message(_) => ("tool.returned", "tool.recorded"),
+        let (kind, before, after) = match step {
+            Recorded::Reply { .. } => (MESSAGE, "model.replied", "model.recorded"),
+            Recorded::Started { .. } => (STARTED, "tool.starts", "tool.started"),
+            Recorded::Message(_) => (MESSAGE, "tool.returned", "tool.recorded"),
         };
         fail_point::pass(before);
-        self.keep(STEP, step).await.map_err(RecordFailed)?;
+        self.keep(kind, step).await.map_err(RecordFailed)?;
         fail_point::pass(after);
         Ok(())
     }
