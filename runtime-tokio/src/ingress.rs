@@ -4,14 +4,18 @@
 use core::future::Future;
 
 use bytes::Bytes;
+use proto_core::{Event, EventError};
 use tokio::time::Instant;
 
-/// One authenticated event or callback, as Feishu pushed it.
-#[derive(Clone, Debug)]
-pub struct InboundEvent {
+/// One authenticated event or callback, as Feishu pushed it: borrowed, for an
+/// application keeps what it wants of it.
+#[derive(Clone, Copy, Debug)]
+pub struct InboundEvent<'a> {
     /// The event's JSON: a webhook body after decryption, or the joined
     /// payload of a long-connection event.
-    pub payload: Bytes,
+    pub payload: &'a [u8],
+    /// The same, read; or why it is no event that anyone knows.
+    pub event: Result<&'a Event<'a>, EventError>,
     /// How it came in.
     pub transport: Transport,
     /// When its last byte was read; Feishu's three seconds started before.
@@ -43,7 +47,7 @@ pub enum Verdict {
 pub trait Ingress: Send + Sync + 'static {
     /// Takes one event. Resolves once the event is durable or refused, which
     /// the implementation must bound well inside Feishu's three seconds.
-    fn accept(&self, event: InboundEvent) -> impl Future<Output = Verdict> + Send;
+    fn accept(&self, event: InboundEvent<'_>) -> impl Future<Output = Verdict> + Send;
 
     /// Hears that an event was acknowledged: the frame has been flushed, the response
     /// written. From here on Feishu does not push it again.

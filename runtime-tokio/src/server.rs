@@ -5,20 +5,24 @@
 //! are, and ends them in good order.
 
 use core::convert::Infallible;
+use core::error::Error;
+use core::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service as _;
+use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use crate::written::{Flushed, Waiting, WhenWritten};
@@ -47,14 +51,35 @@ impl Default for ServerLimits {
     }
 }
 
+/// What answers requests. A cheap handle: every connection has a clone.
+pub trait Answer: Clone + Send + Sync + 'static {
+    /// What its responses hold.
+    type Body: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send;
+
+    /// Answers one request.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+impl Answer for Router {
+    type Body = Body;
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let answered: Result<_, Infallible> = self.clone().oneshot(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}
+
 /// How long to wait when no connection can be accepted (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `stop`, then lets requests under way end; what has not
+/// Serves `answer` until `stop`, then lets requests under way end; what has not
 /// ended by then is cut off. Connections can be upgraded.
-pub async fn serve(
+pub async fn serve<A: Answer>(
     listener: TcpListener,
-    router: Router,
+    answer: A,
     limits: ServerLimits,
     stop: CancellationToken,
 ) {
@@ -86,12 +111,12 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let waiting = Waiting::default();
         let stream = Flushed::new(stream, waiting.clone());
-        let router = router.clone();
+        let answer = answer.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let waiting = waiting.clone();
-            let answering = router.clone().call(request);
+            let answer = answer.clone();
             async move {
-                let response = answering.await?;
+                let response = answer.answer(request).await;
                 if let Some(act) = response.extensions().get::<WhenWritten>() {
                     waiting.add(act.clone());
                 }
@@ -102,6 +127,8 @@ pub async fn serve(
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
+            // Answers are small: one buffer is written faster than two.
+            .writev(false)
             .max_headers(limits.headers_max);
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)

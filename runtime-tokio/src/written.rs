@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What is to be done when the response that carries it has been given to the system.
-#[derive(Clone)]
-pub(crate) struct WhenWritten(Arc<dyn Fn() + Send + Sync>);
-
-impl WhenWritten {
-    pub(crate) fn new(act: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(act))
-    }
+/// Who wants to hear of it.
+pub(crate) trait Told: Send + Sync {
+    /// It has left.
+    fn told(&self);
 }
+
+/// Who is to hear when the response that carries it has been given to the system.
+#[derive(Clone)]
+pub(crate) struct WhenWritten(pub(crate) Arc<dyn Told>);
 
 /// What waits for the next flush of one connection. A cheap handle: clone it.
 #[derive(Clone, Default)]
@@ -40,10 +40,9 @@ impl Waiting {
         if !self.0.any.swap(false, Ordering::AcqRel) {
             return;
         }
-        let acts =
-            core::mem::take(&mut *self.0.acts.lock().unwrap_or_else(PoisonError::into_inner));
-        for WhenWritten(act) in acts {
-            act();
+        let mut acts = self.0.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        for WhenWritten(told) in acts.drain(..) {
+            told.told();
         }
     }
 }
@@ -110,26 +109,32 @@ mod tests {
 
     use super::*;
 
+    #[derive(Default)]
+    struct Once(AtomicBool);
+
+    impl Told for Once {
+        fn told(&self) {
+            assert!(!self.0.swap(true, Ordering::Relaxed), "told twice");
+        }
+    }
+
     #[tokio::test]
     async fn it_is_done_once_and_not_before_everything_has_left() {
         const ANSWER: [u8; 32] = [7; 32];
         let (ours, mut theirs) = duplex(ANSWER.len() / 2);
         let waiting = Waiting::default();
         let mut connection = Flushed::new(BufWriter::new(ours), waiting.clone());
-        let told = Arc::new(AtomicBool::new(false));
-        let tell = Arc::clone(&told);
-        waiting.add(WhenWritten::new(move || {
-            assert!(!tell.swap(true, Ordering::Relaxed), "told twice");
-        }));
+        let told = Arc::new(Once::default());
+        waiting.add(WhenWritten(told.clone()));
         connection.write_all(&ANSWER).await.unwrap();
         let mut flushed = Box::pin(connection.flush());
         assert!(futures_util::poll!(&mut flushed).is_pending());
-        assert!(!told.load(Ordering::Relaxed));
+        assert!(!told.0.load(Ordering::Relaxed));
         let mut read = [0; ANSWER.len()];
         let (left, came) = tokio::join!(flushed, theirs.read_exact(&mut read));
         left.unwrap();
         came.unwrap();
-        assert!(told.load(Ordering::Relaxed));
+        assert!(told.0.load(Ordering::Relaxed));
         connection.flush().await.unwrap();
     }
 }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use proto_core::Verifier;
 use reqwest::{Client, Method, Response};
 use runtime_tokio::server::{ServerLimits, serve};
-use runtime_tokio::webhook::{WebhookLimits, WebhookStats, disabled, router};
+use runtime_tokio::webhook::{EventRoute, EventRoutes, WebhookLimits, WebhookStats, disabled};
 use runtime_tokio::{InboundEvent, Ingress, Transport, Verdict};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -42,13 +42,15 @@ const VECTORS: &str = include_str!("../../vectors/webhook_crypto.json");
 struct Inbox {
     /// `None` never answers.
     verdict: Option<Verdict>,
-    seen: Mutex<Vec<InboundEvent>>,
+    /// Payloads, and how they came.
+    seen: Mutex<Vec<(String, Transport)>>,
     acknowledged: AtomicU64,
 }
 
 impl Ingress for Inbox {
-    async fn accept(&self, event: InboundEvent) -> Verdict {
-        self.seen.lock().unwrap().push(event);
+    async fn accept(&self, event: InboundEvent<'_>) -> Verdict {
+        let payload = String::from_utf8(event.payload.to_vec()).unwrap();
+        self.seen.lock().unwrap().push((payload, event.transport));
         match &self.verdict {
             Some(verdict) => verdict.clone(),
             None => std::future::pending().await,
@@ -100,14 +102,13 @@ impl Setup {
         });
         let stats = Arc::new(WebhookStats::default());
         let verifier = Verifier::new(Some(TOKEN), self.key).unwrap();
-        let routes = router(
-            &[PATH],
+        let route = EventRoute::new(
             verifier,
             Arc::clone(&inbox),
             self.webhook,
             Arc::clone(&stats),
-        )
-        .merge(disabled(&["/disabled"]));
+        );
+        let routes = EventRoutes::new([(PATH, route)], disabled(&["/disabled"]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -153,9 +154,9 @@ impl Rig {
         self.post(body.to_owned(), &headers).await
     }
 
-    fn payloads(&self) -> Vec<Bytes> {
+    fn payloads(&self) -> Vec<String> {
         let seen = self.inbox.seen.lock().unwrap();
-        seen.iter().map(|event| event.payload.clone()).collect()
+        seen.iter().map(|(payload, _)| payload.clone()).collect()
     }
 
     /// Counts of accepted, challenges, rejected and refused.
@@ -373,10 +374,7 @@ async fn authentic_events_reach_the_application_decrypted() {
     let response = rig.post(event(TOKEN), &[]).await;
     assert_eq!(response.status(), 200);
     assert_eq!(rig.payloads(), [event(TOKEN)]);
-    assert_eq!(
-        rig.inbox.seen.lock().unwrap()[0].transport,
-        Transport::Webhook
-    );
+    assert_eq!(rig.inbox.seen.lock().unwrap()[0].1, Transport::Webhook);
     assert_eq!(rig.counts(), [1, 0, 0, 0]);
     rig.assert_no_secret_was_logged();
     drop(rig);

@@ -8,7 +8,7 @@ use proto_core::{HostPolicy, Verifier};
 use runtime_tokio::WallClock;
 use runtime_tokio::link::{LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
-use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
+use runtime_tokio::webhook::{EventRoute, WebhookLimits, WebhookStats};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -181,8 +181,7 @@ fn start(world: &World, disk: &MemoryDisk) -> Process {
     }
     if plan.webhook {
         let verifier = Verifier::new(Some(VERIFICATION_TOKEN), None);
-        let route = webhook::router(
-            &[ROUTE],
+        let route = EventRoute::new(
             verifier.expect("a token of a usual length"),
             Arc::clone(stages.admission()),
             WebhookLimits::default(),

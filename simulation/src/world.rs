@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use runtime_tokio::link::LinkStatus;
+use runtime_tokio::webhook::EventRoute;
+use xiaoo_app::pipeline::admission::Admission;
 
 use crate::daemon::EVENT_BYTES_MAX;
 use crate::disk::DiskState;
@@ -101,7 +103,7 @@ pub struct Life {
     /// It was told to stop.
     pub stops: bool,
     /// Its webhook.
-    pub route: Option<axum::Router>,
+    pub route: Option<EventRoute<Admission>>,
     /// What it says of its link.
     pub link: Option<LinkStatus>,
 }

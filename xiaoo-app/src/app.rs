@@ -10,12 +10,13 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, select_all};
 use runtime_tokio::server::{self, ServerLimits};
+use runtime_tokio::webhook::{self, EventRoutes};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::agents::Roster;
-use crate::bot::Bot;
+use crate::bot::{Bot, EventPaths};
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::routes;
@@ -92,6 +93,7 @@ impl App {
         };
         let mut router = router(readiness);
         let mut running = Vec::with_capacity(self.bots.len());
+        let mut event_routes = Vec::new();
         for bot in self.bots {
             info!(
                 %address,
@@ -101,14 +103,20 @@ impl App {
                 model = bot.pipeline.agents.default_agent().models.first().config().model,
                 "the daemon runs"
             );
-            let (bot, events) = bot.start();
-            router = router.merge(events);
+            let (bot, EventPaths { paths, route }) = bot.start();
+            match route {
+                Some(route) => {
+                    let routes = paths.into_iter().map(|path| (path, route.clone()));
+                    event_routes.extend(routes);
+                }
+                None => router = router.merge(webhook::disabled(&paths)),
+            }
             running.push(bot);
         }
         let no_http = CancellationToken::new();
         let serving = tokio::spawn(server::serve(
             listener,
-            router.fallback(routes::not_found),
+            EventRoutes::new(event_routes, router.fallback(routes::not_found)),
             ServerLimits::default(),
             no_http.clone(),
         ));

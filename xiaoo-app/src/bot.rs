@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use proto_core::Verifier;
 use runtime_tokio::WallClock;
 use runtime_tokio::http::{self, HttpOptions};
 use runtime_tokio::link::{Dialer, LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
-use runtime_tokio::webhook::{self, WebhookLimits, WebhookStats};
+use runtime_tokio::webhook::{EventRoute, WebhookLimits, WebhookStats};
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
@@ -20,6 +19,7 @@ use crate::config::{
     Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, ToolsConfig,
     Transport,
 };
+use crate::pipeline::admission::Admission;
 use crate::pipeline::budget::Budgets;
 use crate::pipeline::policy::{self, ChatRule, Policy};
 use crate::pipeline::{FileLimits, Pipeline, Settings, SharedPipeline};
@@ -131,8 +131,8 @@ impl Bot {
         self.feishu.transport
     }
 
-    /// Starts it, and gives the routes that it answers.
-    pub fn start(self) -> (RunningBot, Router) {
+    /// Starts it, and gives the paths that are its own.
+    pub fn start(self) -> (RunningBot, EventPaths) {
         let link = self.link_status.clone().map(|status| {
             let http = HttpOptions {
                 ca_file: self.feishu.ca_file.clone(),
@@ -149,23 +149,21 @@ impl Bot {
             (options, status)
         });
         let own = format!("/api/v1/channels/{}/events", self.feishu.instance);
-        let mut routes: Vec<&str> = Vec::new();
+        let mut paths: Vec<String> = Vec::new();
         if self.is_first {
-            routes.extend(EVENT_ROUTES);
+            paths.extend(EVENT_ROUTES.map(str::to_owned));
         }
-        if !routes.contains(&own.as_str()) {
-            routes.push(&own);
+        if !paths.contains(&own) {
+            paths.push(own);
         }
         let stages = Stages::start(Arc::clone(&self.pipeline), self.identity, link);
-        let events = match self.verifier {
-            Some(verifier) => webhook::router(
-                &routes,
-                verifier,
-                Arc::clone(stages.admission()),
-                WebhookLimits::default(),
-                Arc::new(WebhookStats::default()),
-            ),
-            None => webhook::disabled(&routes),
+        let admission = Arc::clone(stages.admission());
+        let events = EventPaths {
+            paths,
+            route: self.verifier.map(|verifier| {
+                let stats = Arc::new(WebhookStats::default());
+                EventRoute::new(verifier, admission, WebhookLimits::default(), stats)
+            }),
         };
         let running = RunningBot {
             pipeline: self.pipeline,
@@ -175,6 +173,14 @@ impl Bot {
         };
         (running, events)
     }
+}
+
+/// Where a bot's events are pushed to.
+pub struct EventPaths {
+    /// All the same.
+    pub paths: Vec<String>,
+    /// What answers there; `None` when events come over the long connection.
+    pub route: Option<EventRoute<Admission>>,
 }
 
 impl RunningBot {

@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
-use crate::event::{Envelope, Event, EventKind};
+use crate::event::{Envelope, Event, EventError, EventKind};
 use crate::json::{Json, JsonStr, Scanner, write_escaped};
 use crate::{Buffer, BufferFull, UnixMillis};
 use crypto::DecryptionKey;
@@ -70,7 +70,7 @@ impl Challenge<'_> {
 #[derive(Clone, Copy)]
 pub struct Verified<'a> {
     json: Json<'a>,
-    event: Option<Event<'a>>,
+    event: Result<Event<'a>, EventError>,
 }
 
 impl<'a> Verified<'a> {
@@ -86,10 +86,12 @@ impl<'a> Verified<'a> {
         self.json.raw().as_bytes()
     }
 
-    /// The event, if it is of a shape that anyone knows.
-    #[must_use]
-    pub const fn event(&self) -> Option<&Event<'a>> {
-        self.event.as_ref()
+    /// The event, read.
+    ///
+    /// # Errors
+    /// [`EventError::Shape`]: it is authentic, and no event that anyone knows.
+    pub fn event(&self) -> Result<&Event<'a>, EventError> {
+        self.event.as_ref().map_err(|error| *error)
     }
 }
 
@@ -253,7 +255,7 @@ impl Verifier {
             }
             return Ok(Verdict::Event(Verified {
                 json: document.document(),
-                event: document.as_event().ok(),
+                event: document.as_event(),
             }));
         }
         self.judge(document)
@@ -262,14 +264,14 @@ impl Verifier {
     /// The token, then what the document is. What is no event that anyone
     /// knows is authentic all the same: it is acknowledged and counted further up.
     fn judge<'a>(&self, document: &Envelope<'a>) -> Result<Verdict<'a>, Rejection> {
-        let event = document.as_event().ok();
+        let event = document.as_event();
         let token = match &event {
-            Some(event) => event.token,
-            None => document.token,
+            Ok(event) => event.token,
+            Err(_) => document.token,
         };
         self.check_token(token)?;
         Ok(match event {
-            Some(Event {
+            Ok(Event {
                 kind: EventKind::UrlVerification(challenge),
                 ..
             }) => Verdict::Challenge(Challenge(challenge)),

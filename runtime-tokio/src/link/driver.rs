@@ -308,8 +308,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         self.accepting.push(Box::pin(async move {
             let verdict = match payload {
                 Ok(payload) => {
+                    let event = proto_core::Event::parse(&payload);
                     let event = InboundEvent {
-                        payload,
+                        payload: &payload,
+                        event: event.as_ref().map_err(|error| *error),
                         transport: Transport::LongConnection,
                         received,
                     };

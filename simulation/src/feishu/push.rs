@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use proto_core::Method;
+use runtime_tokio::webhook::EventRoute;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
-use tower::ServiceExt as _;
+use xiaoo_app::pipeline::admission::Admission;
 
 use super::gateway::encode;
 use crate::disk::CONVALESCENCE_MS;
@@ -243,7 +244,7 @@ fn frames(world: &World, event: &Event, push: &str) -> Vec<Vec<u8>> {
 async fn by_webhook(world: &World, event: &Event) -> (Pushed, Option<u64>) {
     let chosen = {
         let mut state = world.lock();
-        let up: Vec<(u32, axum::Router)> = state
+        let up: Vec<(u32, EventRoute<Admission>)> = state
             .processes
             .iter()
             .filter(|(_, life)| !life.died.is_cancelled())
@@ -266,9 +267,9 @@ async fn by_webhook(world: &World, event: &Event) -> (Pushed, Option<u64>) {
         .header("content-type", "application/json")
         .body(Body::from(event.payload.clone()))
         .expect("a request like any other");
-    let answer = timeout(ACK_WITHIN, route.oneshot(request)).await;
+    let answer = timeout(ACK_WITHIN, route.answer(request)).await;
     let code = match answer {
-        Ok(Ok(response)) if world.lives(pid) => Some(response.status().as_u16()),
+        Ok(response) if world.lives(pid) => Some(response.status().as_u16()),
         _ => None,
     };
     let pid = Some(pid);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use planted::Defect;
-use proto_core::{Event, EventKind, InboundMessage};
+use proto_core::{Event, EventError, EventKind, InboundMessage};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
@@ -67,13 +67,20 @@ impl Admission {
     }
 
     /// Takes in an event that Feishu has given up pushing.
-    pub async fn take_in_late(&self, payload: Bytes) -> Verdict {
-        self.admit(payload, LATE_TURN).await
+    pub async fn take_in_late(&self, payload: &[u8]) -> Verdict {
+        let event = Event::parse(payload);
+        let event = event.as_ref().map_err(|error| *error);
+        self.admit(event, payload, LATE_TURN).await
     }
 
-    async fn admit(&self, payload: Bytes, turn_kind: &'static str) -> Verdict {
+    async fn admit(
+        &self,
+        event: Result<&Event<'_>, EventError>,
+        payload: &[u8],
+        turn_kind: &'static str,
+    ) -> Verdict {
         let counters = &self.pipeline.counters;
-        let event = match Event::parse(&payload) {
+        let event = match event {
             Ok(event) => event,
             Err(error) => {
                 // A redelivery could not be understood either.
@@ -86,7 +93,7 @@ impl Admission {
             }
         };
         if let EventKind::CardAction(_) = event.kind {
-            let answer = match CardAction::of(&event) {
+            let answer = match CardAction::of(event) {
                 Some(action) => action::take(&self.pipeline, &action).await,
                 // An empty object leaves the card as it is.
                 None => Bytes::from_static(b"{}"),
@@ -96,7 +103,7 @@ impl Admission {
         let bot_open_id = self.pipeline.identity.borrow().clone();
         let identity_known = bot_open_id.is_some();
         let identity = self.pipeline.settings.identity(bot_open_id.as_deref());
-        let Some(message) = InboundMessage::from_event(&event, identity) else {
+        let Some(message) = InboundMessage::from_event(event, identity) else {
             if event.event_type.is_some_and(|kind| kind == MESSAGE_EVENT) {
                 warn!(
                     bytes = payload.len(),
@@ -189,7 +196,7 @@ impl Admission {
         })
     }
 
-    fn new_event(&self, message: InboundMessage, lane: Lane, payload: Bytes) -> NewEvent {
+    fn new_event(&self, message: InboundMessage, lane: Lane, payload: &[u8]) -> NewEvent {
         let conversation = conversation(&self.pipeline.settings.instance, &message);
         // An event without an id of its own is known by its message.
         let event_id = if message.event_id.is_empty() {
@@ -205,7 +212,7 @@ impl Admission {
             work: Some(NewTurn {
                 conversation: format!("{conversation}{}", lane.beside),
                 kind: lane.kind.into(),
-                body: payload.into(),
+                body: Bytes::copy_from_slice(payload).into(),
                 urgent: !lane.beside.is_empty(),
             }),
         }
@@ -298,13 +305,13 @@ pub fn conversation_of(lane: &str) -> &str {
 }
 
 impl Ingress for Admission {
-    async fn accept(&self, event: InboundEvent) -> Verdict {
+    async fn accept(&self, event: InboundEvent<'_>) -> Verdict {
         Counters::count(&self.pipeline.counters.events);
         if self.closed.load(Ordering::Acquire) {
             Counters::count(&self.pipeline.counters.refused);
             return Verdict::Refused;
         }
-        self.admit(event.payload, MESSAGE_TURN).await
+        self.admit(event.event, event.payload, MESSAGE_TURN).await
     }
 
     fn acknowledged(&self) {

@@ -242,7 +242,7 @@ async fn listed(
 
 async fn take_in(admission: &Admission, event: &Value) -> Result<(), NotYet> {
     for _ in 0..REFUSALS_MAX {
-        match admission.take_in_late(event.to_string().into()).await {
+        match admission.take_in_late(event.to_string().as_bytes()).await {
             Verdict::Accepted | Verdict::Answer(_) => return Ok(()),
             Verdict::Refused => tokio::time::sleep(REFUSED_AGAIN).await,
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use feishu_sim::{CardAction, FaultKind, UserFile, UserMessage};
 use model_sim::Script;
+use proto_core::Event;
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::{InboundEvent, Ingress as _, Transport, Verdict, WallClock, http};
 use serde_json::{Value, json};
@@ -213,8 +214,11 @@ async fn says(
             },
         },
     });
+    let payload = event.to_string();
+    let event = Event::parse(payload.as_bytes());
     let event = InboundEvent {
-        payload: event.to_string().into(),
+        payload: payload.as_bytes(),
+        event: event.as_ref().map_err(|error| *error),
         transport: Transport::Webhook,
         received: tokio::time::Instant::now(),
     };

@@ -8,13 +8,14 @@ use std::collections::{HashSet, VecDeque};
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::Router;
 use benches::inputs::{APP_ID, BOT_OPEN_ID, ENCRYPT_KEY};
-use proto_core::{Event, HostPolicy, Identity, InboundMessage};
+use proto_core::{HostPolicy, Identity, InboundMessage};
 use runtime_tokio::link::{
     Dialer, EndpointAnswer, EndpointSource, LinkOptions, LinkStatus, TlsSource,
 };
 use runtime_tokio::server::{ServerLimits, serve};
-use runtime_tokio::webhook::{WebhookLimits, WebhookStats, router};
+use runtime_tokio::webhook::{EventRoute, EventRoutes, WebhookLimits, WebhookStats};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -54,15 +55,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let key = (kind == "hook-encrypted").then_some(ENCRYPT_KEY);
-    let router = router(
-        &["/webhook/event"],
+    let route = EventRoute::new(
         benches::ours::verifier(key),
         receiver,
         WebhookLimits::default(),
         Arc::new(WebhookStats::default()),
     );
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    serve(listener, router, ServerLimits::default(), stop).await;
+    let routes = EventRoutes::new([("/webhook/event", route)], Router::new());
+    serve(listener, routes, ServerLimits::default(), stop).await;
     Ok(())
 }
 
@@ -85,15 +86,15 @@ struct Receiver {
 }
 
 impl Ingress for Receiver {
-    async fn accept(&self, event: InboundEvent) -> Verdict {
-        let Ok(event) = Event::parse(&event.payload) else {
+    async fn accept(&self, event: InboundEvent<'_>) -> Verdict {
+        let Ok(event) = event.event else {
             return Verdict::Accepted;
         };
         let identity = Identity {
             open_id: BOT_OPEN_ID,
             app_id: APP_ID,
         };
-        let Some(message) = InboundMessage::from_event(&event, identity) else {
+        let Some(message) = InboundMessage::from_event(event, identity) else {
             return Verdict::Accepted;
         };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
