@@ -13,7 +13,9 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use tokio_tungstenite::accept_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_util::sync::CancellationToken;
 
 use crate::people;
@@ -21,6 +23,9 @@ use crate::world::World;
 
 /// Frames that wait for a link; more are lost.
 const FRAMES_MAX: usize = 1_024;
+/// What is read from a daemon at once: acknowledgements and pings, and nothing
+/// more is zeroed for them.
+const READ_BUFFER_BYTES: usize = 2 << 10;
 /// A ping comes every 120 s and is waited for 30 s. Whoever keeps a silent
 /// link longer than that, and a little, is deaf.
 const DEAF: Duration = Duration::from_secs(120 + 30 + 10);
@@ -63,7 +68,8 @@ async fn dial(world: World, pid: u32) -> Result<Box<dyn Stream>, String> {
 }
 
 async fn serve(world: World, pid: u32, socket: DuplexStream, died: CancellationToken) {
-    let Ok(socket) = tokio_tungstenite::accept_async(socket).await else {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER_BYTES);
+    let Ok(socket) = accept_async_with_config(socket, Some(config)).await else {
         return;
     };
     let (mut sink, mut source) = socket.split();
