@@ -5,6 +5,7 @@
 #                                         every planted defect within 200 seeds
 #   simulation/run.sh --seconds 3600      before a release
 #   simulation/run.sh --seed 17 --trace   one world, step by step
+#   simulation/run.sh --planted           those alone
 #   simulation/run.sh --seed 17 --plant NoUuid --trace
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,5 +17,5 @@ cargo build --release --quiet
 target/release/simulation "$@"
 if [ $# = 0 ]; then
     echo "planted defects:"
-    cargo test --release --quiet --test planted -- --nocapture
+    target/release/simulation --planted
 fi

@@ -5,6 +5,7 @@
 //!     simulation --from 5000         other seeds
 //!     simulation --seed 17 --trace   one seed, step by step
 //!     simulation --plant NoUuid      with a defect planted
+//!     simulation --planted           whether every planted defect is found, and soon
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ const TWICE: u64 = 50;
 const HOURS_A_SECOND: f64 = 100.0;
 /// Seeds from which on that is judged.
 const JUDGED: usize = 50;
+/// Seeds within which each planted defect must be found.
+const FOUND_WITHIN: u64 = 200;
 /// Seeds that once found something.
 const KEPT: &str = include_str!("../seeds.txt");
 
@@ -34,6 +37,7 @@ struct Options {
     one: Option<u64>,
     trace: bool,
     plant: Option<Defect>,
+    planted: bool,
 }
 
 fn main() -> ExitCode {
@@ -49,7 +53,30 @@ fn main() -> ExitCode {
         say(seed, &report);
         return code(report.violations.is_empty());
     }
-    code(many(&options))
+    code(if options.planted {
+        all_planted_are_found()
+    } else {
+        many(&options)
+    })
+}
+
+/// Plants every defect. A simulation that finds nothing shows nothing.
+fn all_planted_are_found() -> bool {
+    let mut missed = 0;
+    for defect in Defect::ALL {
+        let found = (0..FOUND_WITHIN).find_map(|seed| {
+            let report = run(seed, Some(defect), false);
+            Some((seed, report.violations.into_iter().next()?))
+        });
+        if let Some((seed, how)) = found {
+            println!("{defect:?}: seed {seed}, {how}");
+        } else {
+            println!("{defect:?}: NOT FOUND within {FOUND_WITHIN} seeds");
+            missed += 1;
+        }
+    }
+    println!("{} planted defects, {missed} not found", Defect::ALL.len());
+    missed == 0
 }
 
 /// Runs what was found before, then seed after seed.
@@ -169,6 +196,7 @@ impl Options {
             one: None,
             trace: false,
             plant: None,
+            planted: false,
         };
         while let Some(arg) = args.next() {
             let mut number = || {
@@ -184,6 +212,7 @@ impl Options {
                     options.seeds = u64::MAX;
                 }
                 "--trace" => options.trace = true,
+                "--planted" => options.planted = true,
                 "--plant" => {
                     let name = args.next().unwrap_or_default();
                     let mut all = Defect::ALL.into_iter();
