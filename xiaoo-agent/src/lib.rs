@@ -39,6 +39,7 @@ pub mod document;
 pub mod mcp;
 pub mod message;
 pub mod model;
+mod outputs;
 pub mod sandbox;
 pub mod skill;
 pub mod tool;

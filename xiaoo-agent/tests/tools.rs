@@ -397,15 +397,15 @@ async fn the_whole_of_a_long_output_is_kept() {
     assert!(
         output
             .content
-            .contains("the whole is in .output/call_1.txt"),
+            .contains("the whole is in .outputs/call_1.txt"),
         "{output:?}"
     );
-    let kept = fs::read_to_string(desk.path(".output/call_1.txt")).unwrap();
+    let kept = fs::read_to_string(desk.path(".outputs/call_1.txt")).unwrap();
     assert_eq!(kept.lines().count(), 20_000);
     let found = desk
-        .call("search", json!({"pattern": "^12345$", "path": ".output"}))
+        .call("search", json!({"pattern": "^12345$", "path": ".outputs"}))
         .await;
-    assert_eq!(found.content, ".output/call_1.txt:12345: 12345\n");
+    assert_eq!(found.content, ".outputs/call_1.txt:12345: 12345\n");
 }
 
 #[tokio::test]

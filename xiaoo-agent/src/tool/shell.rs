@@ -11,6 +11,7 @@ use super::arguments::{number, parse};
 use super::files::{either, workspace};
 use super::{Intent, Tool, ToolContext, ToolOutput};
 use crate::cut::{head, tail};
+use crate::outputs::{self, Known};
 use crate::sandbox::{
     Ended, Enforcement, Output, Sandbox, SandboxError, SandboxLimits, SandboxPolicy,
 };
@@ -74,9 +75,6 @@ struct Arguments {
 }
 
 impl Shell {
-    /// Where the whole of a long output is kept, in the workspace.
-    pub const OUTPUTS: &'static str = ".output";
-
     /// Commands run in `sandbox`.
     #[must_use]
     pub fn new(sandbox: Sandbox, settings: ShellSettings) -> Self {
@@ -160,16 +158,9 @@ impl Shell {
         let body = if whole.len() <= SHOWN_BYTES_MAX {
             whole
         } else {
-            let kept = workspace
-                .write_new(
-                    Self::OUTPUTS,
-                    &format!("{}.txt", context.call_id),
-                    whole.as_bytes(),
-                    u64::try_from(whole.len()).unwrap_or(u64::MAX),
-                )
-                .await;
-            let note = match kept {
-                Ok(saved) => format!("the whole is in {}: use read_file or search", saved.path),
+            let kept = outputs::keep(workspace, &context.call_id, whole.clone(), Known::Replaced);
+            let note = match kept.await {
+                Ok(path) => format!("the whole is in {path}: use read_file or search"),
                 Err(error) => format!("the whole could not be kept: {error}"),
             };
             both_ends(&whole, &note)

@@ -6,6 +6,7 @@
 use super::history::{effective, newest_turns};
 use super::run::Turn;
 use super::{Observer, Progress, TurnError, output, summary};
+use crate::cut::head;
 use crate::message::Message;
 use crate::model::{Finish, ModelError, Pictures, Question, Usage};
 use crate::tool::ToolSet;
@@ -211,7 +212,7 @@ impl<O: Observer> Turn<'_, O> {
             }
         };
         let content_max = (keep / 4).clamp(SUMMARY_BYTES_MIN, SUMMARY_BYTES_MAX);
-        content.truncate(output::prefix(&content, content_max).len());
+        content.truncate(head(&content, content_max).len());
         if covers_request {
             content.push_str(&summary::request(&self.request.user));
         }

@@ -1,6 +1,6 @@
 //! What is summarised, and what a model is told to do so. No I/O.
 
-use super::output::{prefix, suffix};
+use crate::cut::{head, tail};
 use crate::message::{Image, Message};
 
 /// Where the part that is kept word for word begins: the earliest place from which on no more
@@ -183,7 +183,7 @@ fn middle_out(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }
-    let (head, tail) = (prefix(text, bytes_max / 2), suffix(text, bytes_max / 2));
+    let (head, tail) = (head(text, bytes_max / 2), tail(text, bytes_max / 2));
     format!("{head} […] {tail}")
 }
 

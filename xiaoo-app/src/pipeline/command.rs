@@ -17,7 +17,7 @@ pub enum ChatCommand {
     Model(Option<String>),
     /// What it can read up on.
     Skills,
-    /// The last message once more.
+    /// The last message of whoever says so, once more.
     Retry,
     /// Lets in whoever was given this code.
     Pair(String),

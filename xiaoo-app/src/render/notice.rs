@@ -23,7 +23,7 @@ pub enum Notice {
     Late,
     /// The conversation does not fit into the model any more.
     TooLong,
-    /// There is no message to be answered once more.
+    /// The sender has said nothing here that could be answered once more.
     NothingToRetry,
     /// What may be used in a day is used up.
     UsedUp(UsedUp),
@@ -61,8 +61,8 @@ impl Notice {
                 "Sorry, this conversation has become too long for the model. /new begins another one.",
             ),
             Self::NothingToRetry => language.pick(
-                "没有可以重新回答的消息。",
-                "There is no message to answer once more.",
+                "你在这里还没有可以重新回答的消息。",
+                "There is no message of yours here that I could answer once more.",
             ),
             Self::UsedUp(UsedUp::Person) => language.pick(
                 "你今天的用量已经用完，明天（北京时间 0 点后）可以继续。",

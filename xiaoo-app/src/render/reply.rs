@@ -47,7 +47,7 @@ pub fn help(language: Language, is_admin: bool) -> String {
             "直接发消息就可以和我对话；在群里请 @ 我。也可以发图片和文件。\n\
              - `/stop` 停止当前任务（直接说“停止”也可以）\n\
              - `/new` 开始新对话，忘记之前的内容\n\
-             - `/retry` 重新回答上一条消息\n\
+             - `/retry` 重新回答你的上一条消息\n\
              - `/status` 查看状态\n\
              - `/model` 查看或切换模型\n\
              - `/skills` 查看技能，`/技能名 内容` 使用技能\n\
@@ -55,7 +55,7 @@ pub fn help(language: Language, is_admin: bool) -> String {
             "Write to me, or mention me in a group. Pictures and files are welcome.\n\
              - `/stop` ends what I am doing (a plain \"stop\" does, too)\n\
              - `/new` begins a new conversation and forgets this one\n\
-             - `/retry` answers the last message once more\n\
+             - `/retry` answers your last message once more\n\
              - `/status` says how things stand\n\
              - `/model` shows or changes the model\n\
              - `/skills` lists skills; `/skill-name …` uses one\n\

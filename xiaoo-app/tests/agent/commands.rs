@@ -6,7 +6,7 @@ use feishu_sim::UserMessage;
 use model_sim::Script;
 
 use crate::harness::{PATIENCE, Rig, Via, answers};
-use crate::seen::reply;
+use crate::seen::{id_of, reply, say};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_ends_the_stream_within_a_second_and_nothing_comes_after_it() {
@@ -100,6 +100,55 @@ async fn new_forgets_and_retry_takes_the_place_of_the_first_try() {
     rig.answer_to(&third).await;
     let body = rig.model.requests().pop().unwrap().body["messages"].to_string();
     assert!(!body.contains("417"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_in_a_group_repeats_the_words_of_whoever_asks_and_of_nobody_else() {
+    let rig = Rig::via(Via::LongConnection).await;
+    let [li, bob] = ["李雷", "Bob Miller"].map(|name| id_of(&rig.sim, name));
+    let group = rig.sim.group_chat_id().to_owned();
+    let says = |who: &str, text: &str| {
+        let message = UserMessage::text(text).in_chat(&group).from(who);
+        say(&rig, message)
+    };
+    let asked = || rig.model.requests().pop().unwrap();
+    for (who, text, said) in [
+        (&li, "@小欧 what is seven times six?", "42"),
+        (&bob, "@小欧 and the capital of Peru?", "Lima"),
+    ] {
+        rig.model.script(Script::Answer(said.into()));
+        assert_eq!(rig.answer_to(&says(who, text)).await, said);
+    }
+    // What others have said since stays said.
+    rig.model.script(Script::Answer("forty-two".into()));
+    assert_eq!(rig.answer_to(&says(&li, "@小欧 /retry")).await, "forty-two");
+    let last = asked().last_user_message();
+    assert!(
+        last.contains("seven times six") && !last.contains("/retry"),
+        "{last}"
+    );
+    let body = asked().body["messages"].to_string();
+    assert!(body.contains("Peru") && body.contains("Lima"), "{body}");
+    // Nobody has spoken since: the first answer makes room.
+    rig.model.script(Script::Answer("6 × 7 = 42".into()));
+    assert_eq!(
+        rig.answer_to(&says(&li, "@小欧 /retry")).await,
+        "6 × 7 = 42"
+    );
+    let body = asked().body["messages"].to_string();
+    assert!(!body.contains("forty-two"), "{body}");
+    // Who has said nothing has nothing to repeat, in either language.
+    let questions = rig.model.requests().len();
+    let eve = rig.sim.add_person("Eve").unwrap();
+    rig.sim.add_member(&group, &eve).unwrap();
+    for (text, notice) in [
+        ("/retry", "no message of yours"),
+        ("/重试", "你在这里还没有"),
+    ] {
+        let said = rig.answer_to(&says(&eve, &format!("@小欧 {text}"))).await;
+        assert!(said.contains(notice), "{said}");
+    }
+    assert_eq!(rig.model.requests().len(), questions);
 }
 
 #[tokio::test(flavor = "multi_thread")]

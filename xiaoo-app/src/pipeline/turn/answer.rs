@@ -28,7 +28,7 @@ use super::super::signs::Board;
 use super::Ended;
 use super::recorder::{self, Recorder, Steps, kept};
 use crate::agents::{Agent, Kit, chats};
-use crate::render::context::tame;
+use crate::render::context::{author_of, tame};
 use crate::render::language::Language;
 use crate::render::notice::Notice;
 
@@ -242,7 +242,7 @@ impl Question<'_> {
     ) -> Result<Message, Ended> {
         let Gathered { mut said, brought } = match self.is_retry {
             true => Gathered {
-                said: said_last(history)?,
+                said: said_last(history, self.message)?,
                 brought: Vec::new(),
             },
             false => intake::gather(self.pipeline, self.message, workspace, people).await,
@@ -337,24 +337,31 @@ impl Question<'_> {
     }
 }
 
-/// What was said last, once more.
-fn said_last(history: &[Message]) -> Result<Message, Ended> {
-    let last = xiaoo_agent::effective_history(history.to_vec())
+/// What the sender of `message` has said last, once more. In a group that is not what others have
+/// said: it is theirs to be repeated.
+fn said_last(history: &[Message], message: &InboundMessage) -> Result<Message, Ended> {
+    let own = (!message.is_direct).then_some(message.sender_open_id.as_str());
+    let history = xiaoo_agent::effective_history(history.to_vec());
+    let last = history
         .into_iter()
         .rev()
-        .find_map(again);
-    last.ok_or_else(|| Ended::notice(Notice::NothingToRetry, "there is nothing to retry".into()))
+        .filter(|message| matches!(message, Message::User { .. }))
+        .enumerate()
+        .find(|(_, said)| own.is_none() || author_of(said.content()) == own);
+    last.and_then(|(later, said)| again(said, later == 0))
+        .ok_or_else(|| Ended::notice(Notice::NothingToRetry, "there is nothing to retry".into()))
 }
 
-/// The same words once more, in place of the first.
-fn again(message: Message) -> Option<Message> {
+/// The same words once more: in place of the first, unless something else was said since, which
+/// stays.
+fn again(message: Message, is_last: bool) -> Option<Message> {
     match message {
         Message::User {
             content, images, ..
         } => Some(Message::User {
             content,
             images,
-            again: true,
+            again: is_last,
         }),
         Message::Assistant { .. } | Message::Tool { .. } | Message::Summary { .. } => None,
     }
