@@ -3,43 +3,70 @@
 //! `XIAOO_FAIL_POINT=name` aborts at the first pass of that name. Only in
 //! builds with debug assertions; in others a place is nothing at all.
 
-/// Every place, in the order in which one message passes them.
-pub const NAMES: &[&str] = &[
-    "admit.before_commit",
-    "admit.after_commit",
-    "admit.acknowledged",
-    "sign.reaction_shown",
-    "sign.card_shown",
-    "model.replied",
-    "model.recorded",
-    "tool.starts",
-    "tool.started",
-    "tool.returned",
-    "tool.recorded",
-    "finish.before_commit",
-    "finish.after_commit",
-    "outbox.reply.taken",
-    "outbox.reply.sent",
-    "outbox.reply.settled",
-    "outbox.file.taken",
-    "outbox.file.sent",
-    "outbox.file.settled",
-    "outbox.card.taken",
-    "outbox.card.sent",
-    "outbox.card.settled",
-    "outbox.unreact.taken",
-    "outbox.unreact.sent",
-    "outbox.unreact.settled",
-];
+/// Makes the places out of one list, so that there is none in the code that tests don't know.
+macro_rules! fail_points {
+    ($($place:ident = $name:literal,)*) => {
+        /// A place.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FailPoint {
+            $(#[doc = concat!("`", $name, "`")] $place,)*
+        }
+
+        impl FailPoint {
+            /// Every place, in the order in which one message passes them.
+            pub const ALL: &[Self] = &[$(Self::$place,)*];
+
+            /// What it is called.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$place => $name,)*
+                }
+            }
+        }
+    };
+}
+
+fail_points! {
+    AdmitBeforeCommit = "admit.before_commit",
+    AdmitAfterCommit = "admit.after_commit",
+    AdmitAcknowledged = "admit.acknowledged",
+    ReactionShown = "sign.reaction_shown",
+    CardShown = "sign.card_shown",
+    ModelReplied = "model.replied",
+    ModelRecorded = "model.recorded",
+    ToolStarts = "tool.starts",
+    ToolStarted = "tool.started",
+    ToolReturned = "tool.returned",
+    ToolRecorded = "tool.recorded",
+    FinishBeforeCommit = "finish.before_commit",
+    FinishAfterCommit = "finish.after_commit",
+    ReplyTaken = "outbox.reply.taken",
+    ReplySent = "outbox.reply.sent",
+    ReplySettled = "outbox.reply.settled",
+    FileTaken = "outbox.file.taken",
+    FileSent = "outbox.file.sent",
+    FileSettled = "outbox.file.settled",
+    CardTaken = "outbox.card.taken",
+    CardSent = "outbox.card.sent",
+    CardSettled = "outbox.card.settled",
+    UnreactTaken = "outbox.unreact.taken",
+    UnreactSent = "outbox.unreact.sent",
+    UnreactSettled = "outbox.unreact.settled",
+    // Only of a message that its conversation's backlog has no room for.
+    MarkTaken = "outbox.mark.taken",
+    MarkSent = "outbox.mark.sent",
+    MarkSettled = "outbox.mark.settled",
+}
 
 /// Dies here if that was asked for.
 #[cfg(debug_assertions)]
-pub fn pass(name: &str) {
+pub fn pass(place: FailPoint) {
     use std::sync::LazyLock;
 
     static CHOSEN: LazyLock<Option<String>> =
         LazyLock::new(|| std::env::var("XIAOO_FAIL_POINT").ok());
-    if CHOSEN.as_deref() == Some(name) {
+    if CHOSEN.as_deref() == Some(place.name()) {
         std::process::abort();
     }
 }
@@ -47,4 +74,4 @@ pub fn pass(name: &str) {
 /// Dies here if that was asked for: never, in this build.
 #[cfg(not(debug_assertions))]
 #[inline]
-pub const fn pass(_name: &str) {}
+pub const fn pass(_place: FailPoint) {}

@@ -15,7 +15,7 @@ use super::busy::{Bursts, TakenIn};
 use super::command::ChatCommand;
 use super::policy::{Decision, Known};
 use super::{Counters, SharedPipeline, action, guests};
-use crate::fail_point;
+use crate::fail_point::{self, FailPoint};
 use crate::render::action::CardAction;
 
 /// The type of the event that tells of a message.
@@ -134,14 +134,14 @@ impl Admission {
         };
         let ids = (message.event_id.clone(), message.message_id.clone());
         let event = self.new_event(message, place, payload);
-        fail_point::pass("admit.before_commit");
+        fail_point::pass(FailPoint::AdmitBeforeCommit);
         if planted::is(Defect::AckBeforeCommit) {
             let store = self.pipeline.store.clone();
             tokio::spawn(async move { store.admit(event).await });
             return Verdict::Accepted;
         }
         let taken_in = self.bursts.take_in(&self.pipeline.store, event).await;
-        fail_point::pass("admit.after_commit");
+        fail_point::pass(FailPoint::AdmitAfterCommit);
         self.verdict(taken_in, &ids.0, &ids.1)
     }
 
@@ -308,7 +308,7 @@ impl Ingress for Admission {
     }
 
     fn acknowledged(&self) {
-        fail_point::pass("admit.acknowledged");
+        fail_point::pass(FailPoint::AdmitAcknowledged);
     }
 }
 

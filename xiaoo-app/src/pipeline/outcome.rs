@@ -18,7 +18,7 @@ use super::ask::{Ask, button_id};
 use super::outbox::Sending;
 use super::people::Directory;
 use super::signs::{Board, SETTLED_AFTER, Shown, card_uuid, event_key};
-use crate::fail_point;
+use crate::fail_point::{self, FailPoint};
 use crate::render::answer::{self, Content};
 use crate::render::card::Phase;
 use crate::render::language::Language;
@@ -312,11 +312,11 @@ pub(super) async fn finish(
 ) {
     let mut instead = instead;
     let mut wait = FINISH_AGAIN;
-    fail_point::pass("finish.before_commit");
+    fail_point::pass(FailPoint::FinishBeforeCommit);
     loop {
         let error = match pipeline.store.finish(turn.key, result.clone()).await {
             Ok(Fenced::Done) => {
-                fail_point::pass("finish.after_commit");
+                fail_point::pass(FailPoint::FinishAfterCommit);
                 return;
             }
             Ok(Fenced::Replaced) => {

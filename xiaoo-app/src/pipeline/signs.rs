@@ -22,7 +22,7 @@ use crate::render::language::Language;
 use super::lookup::{Fate, Sought, What};
 use super::outbox::{RESENT_BLINDLY, look_up};
 use super::{Settings, SharedPipeline};
-use crate::fail_point;
+use crate::fail_point::{self, FailPoint};
 
 /// Waits between two updates of a card. With them a turn of up to 24 seconds
 /// stays within eight calls; a longer one is updated less often than Feishu
@@ -249,7 +249,7 @@ async fn react(pipeline: &SharedPipeline, turn: &Turn, message: &InboundMessage)
     };
     match pipeline.api.add_reaction(&message.message_id, emoji).await {
         Ok(reaction) => {
-            fail_point::pass("sign.reaction_shown");
+            fail_point::pass(FailPoint::ReactionShown);
             let sign = Sign::Reaction(Some(reaction.clone()));
             if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
                 warn!("a reaction could not be noted: {error}");
@@ -292,7 +292,7 @@ async fn open_card(
             }
         }
     };
-    fail_point::pass("sign.card_shown");
+    fail_point::pass(FailPoint::CardShown);
     let sign = Sign::Card(Some(shown.clone()));
     if let Err(error) = pipeline.store.note_sign(turn.key, sign).await {
         warn!("a progress card could not be noted: {error}");

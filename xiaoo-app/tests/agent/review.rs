@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use xiaoo_agent::{Model, ModelConfig, Provider, ToolSet};
 use xiaoo_app::agents::{Agent, Agents};
+use xiaoo_app::fail_point::FailPoint;
 use xiaoo_app::pipeline::admission::Admission;
 use xiaoo_app::pipeline::ask::{Ask, State, What};
 use xiaoo_app::pipeline::policy::{DirectAccess, Policy};
@@ -126,7 +127,7 @@ async fn an_order_of_before_the_outage_is_not_obeyed_and_its_sender_is_told() {
         ..Setup::default()
     })
     .await;
-    rig.spawn_to_die_at(Some("admit.after_commit"));
+    rig.spawn_to_die_at(Some(FailPoint::AdmitAfterCommit));
     rig.until_ready().await;
     let order = rig.says("/help");
     assert_eq!(rig.daemon.ended().await, None);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use xiaoo_app::fail_point::FailPoint;
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -72,7 +73,7 @@ impl Daemon {
     }
 
     /// Starts it so that it dies at this fail point, if any.
-    pub fn spawn_to_die_at(&mut self, fail_point: Option<&str>) {
+    pub fn spawn_to_die_at(&mut self, fail_point: Option<FailPoint>) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -82,8 +83,8 @@ impl Daemon {
         words.push(env!("CARGO_BIN_EXE_xiaoo-app"));
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        if let Some(name) = fail_point {
-            command.env("XIAOO_FAIL_POINT", name);
+        if let Some(place) = fail_point {
+            command.env("XIAOO_FAIL_POINT", place.name());
         }
         let child = command
             .args(["daemon", "--host", "127.0.0.1", "--port"])

@@ -7,6 +7,7 @@ use feishu_sim::{ClientConfig, Sim, SimConfig, UserMessage};
 use model_sim::{ModelSim, ModelSimConfig};
 use serde_json::Value;
 use tempfile::TempDir;
+use xiaoo_app::fail_point::FailPoint;
 
 #[path = "daemon.rs"]
 pub mod daemon;
@@ -162,7 +163,7 @@ impl Rig {
     }
 
     /// Starts the daemon so that it dies at this fail point, if any.
-    pub fn spawn_to_die_at(&mut self, fail_point: Option<&str>) {
+    pub fn spawn_to_die_at(&mut self, fail_point: Option<FailPoint>) {
         self.daemon.spawn_to_die_at(fail_point);
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use feishu_sim::SimConfig;
 use model_sim::Script;
+use xiaoo_app::fail_point::FailPoint;
 
 use crate::harness::{PATIENCE, Rig, Setup, Via, answers};
 
@@ -93,7 +94,7 @@ async fn a_message_that_comes_first_after_an_outage_does_not_hide_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_that_was_cut_off_begins_again_and_ends_once() {
     let (mut rig, before, missed) = out_of_reach(Via::LongConnection).await;
-    rig.spawn_to_die_at(Some("admit.after_commit"));
+    rig.spawn_to_die_at(Some(FailPoint::AdmitAfterCommit));
     let died = tokio::time::timeout(PATIENCE, rig.daemon.ended()).await;
     assert_eq!(died.unwrap(), None, "the first of them was taken in");
     rig.start_daemon().await;

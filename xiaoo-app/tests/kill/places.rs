@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use feishu_sim::view::{DeliveryState, Message};
 use model_sim::Script;
-use xiaoo_app::fail_point;
+use xiaoo_app::fail_point::FailPoint;
 
 use crate::crowd::{FILE, a_file, sends_back};
 use crate::harness::{PATIENCE, Rig, Setup, Via, answers};
@@ -15,29 +15,36 @@ const RUNS: usize = 5;
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_named_place_the_answer_is_shown_once() {
     // Each costs a second of waiting for processes: some at a time.
-    let places: Vec<_> = fail_point::NAMES
+    let places: Vec<_> = FailPoint::ALL
         .iter()
+        .filter(|place| !is_of_a_mark(**place))
         .flat_map(|place| {
-            let both = place.starts_with("admit.");
+            let both = place.name().starts_with("admit.");
             let webhook = both.then_some((Via::EncryptedWebhook, *place));
             [Some((Via::LongConnection, *place)), webhook]
         })
         .flatten()
         .collect();
     for some in places.chunks(3) {
-        let runs = some.iter().map(|(via, place)| survives(*via, place));
+        let runs = some.iter().map(|(via, place)| survives(*via, *place));
         futures_util::future::join_all(runs).await;
     }
 }
 
-async fn survives(via: Via, place: &str) {
+/// Those are passed by a message that is marked, and not answered.
+pub fn is_of_a_mark(place: FailPoint) -> bool {
+    place.name().starts_with("outbox.mark.")
+}
+
+async fn survives(via: Via, fail_point: FailPoint) {
+    let place = fail_point.name();
     let mut rig = Rig::without_daemon(Setup {
         via,
         ..Setup::default()
     })
     .await;
     sends_back(&rig.model);
-    rig.spawn_to_die_at(Some(place));
+    rig.spawn_to_die_at(Some(fail_point));
     rig.until_ready().await;
     let asked = rig.sim.user_says(a_file()).unwrap().message_id;
     let ended = tokio::time::timeout(PATIENCE, rig.daemon.ended()).await;
@@ -70,6 +77,75 @@ async fn survives(via: Via, place: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killed_where_it_marks_a_message_the_mark_is_there_once_and_the_others_are_answered() {
+    let places = FailPoint::ALL.iter().filter(|place| is_of_a_mark(**place));
+    let runs: Vec<_> = places.map(|place| marks_once(*place)).collect();
+    assert_eq!(runs.len(), 3);
+    futures_util::future::join_all(runs).await;
+}
+
+async fn marks_once(fail_point: FailPoint) {
+    let place = fail_point.name();
+    let mut rig = Rig::without_daemon(Setup {
+        more: "[limits]\nmax_queue_per_conversation = 1",
+        ..Setup::default()
+    })
+    .await;
+    rig.model.script(Script::HangMidStream {
+        text: "until the daemon dies".into(),
+        pieces: 1,
+    });
+    rig.spawn_to_die_at(Some(fail_point));
+    rig.until_ready().await;
+    // One is worked on, one waits, one is told that there are too many, one is marked.
+    let mut asked = Vec::new();
+    for number in 0..4 {
+        asked.push(rig.says(&format!("question {number}")));
+        if number == 3 {
+            break;
+        }
+        let acked = rig
+            .sim
+            .until(PATIENCE, |sim| (sim.acks().len() > number).then_some(()));
+        acked.await.unwrap();
+        if number == 0 {
+            rig.model.wait_for_requests(1).await;
+        }
+    }
+    let ended = tokio::time::timeout(PATIENCE, rig.daemon.ended()).await;
+    let code = ended.unwrap_or_else(|_| panic!("{place} was never passed; log:\n{}", rig.log()));
+    assert_eq!(code, None, "{place}: died of a signal");
+    rig.start_daemon().await;
+    for answered in &asked[..2] {
+        rig.answer_to(answered).await;
+    }
+    let mark = rig.sim.until(PATIENCE, |sim| {
+        let marks = sim.reactions(&asked[3]);
+        (!marks.is_empty()).then_some(marks)
+    });
+    let marks = mark
+        .await
+        .unwrap_or_else(|| panic!("{place}: no mark; log:\n{}", rig.log()));
+    assert_eq!(marks.len(), 1, "{place}: {marks:?}");
+    assert_eq!(marks[0].emoji_type, "CrossMark");
+    // All is sent: a later message is not held up, and the marked one has nothing but its mark.
+    let next = rig.says("and now?");
+    rig.answer_to(&next).await;
+    assert_eq!(rig.sim.reactions(&asked[3]).len(), 1, "{place}");
+    assert!(
+        answers(&rig.sim, &rig.chat(), &asked[3]).is_empty(),
+        "{place}"
+    );
+    assert_eq!(
+        answers(&rig.sim, &rig.chat(), &asked[2]).len(),
+        1,
+        "{place}"
+    );
+    let (_, ready) = rig.ready().await;
+    assert_eq!(ready["store"]["dead"], 0, "{place}: {ready}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_right_after_the_acknowledgement_the_answer_comes() {
     for via in [Via::LongConnection, Via::Webhook, Via::EncryptedWebhook] {
         let mut rig = Rig::via(via).await;
@@ -91,7 +167,7 @@ async fn killed_right_after_the_acknowledgement_the_answer_comes() {
 async fn a_tool_call_that_had_started_is_not_run_again_and_the_model_is_told() {
     let mut rig = Rig::without_daemon(Setup::default()).await;
     rig.model.script(Script::tool_call("current_time", "{}"));
-    rig.spawn_to_die_at(Some("tool.returned"));
+    rig.spawn_to_die_at(Some(FailPoint::ToolReturned));
     rig.until_ready().await;
     let asked = rig.says("please do it");
     assert_eq!(rig.daemon.ended().await, None);
@@ -112,7 +188,7 @@ async fn a_turn_that_is_cut_off_every_time_ends_in_an_honest_notice() {
     let mut rig = Rig::without_daemon(Setup::default()).await;
     let mut asked = None;
     for _ in 0..RUNS {
-        rig.spawn_to_die_at(Some("model.replied"));
+        rig.spawn_to_die_at(Some(FailPoint::ModelReplied));
         if asked.is_none() {
             rig.until_ready().await;
             asked = Some(rig.says("please have a look"));

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use xiaoo_store::Body;
 
+use crate::fail_point::FailPoint;
+
 /// One thing to send, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "send", rename_all = "snake_case")]
@@ -129,33 +131,16 @@ impl Sending {
     }
 
     /// Where a test can stop the process: before, between and after.
-    pub(super) fn fail_points(&self) -> [&'static str; 3] {
+    pub(super) fn fail_points(&self) -> [FailPoint; 3] {
+        use FailPoint as At;
         match self {
-            Self::Reply { .. } => [
-                "outbox.reply.taken",
-                "outbox.reply.sent",
-                "outbox.reply.settled",
-            ],
-            Self::File { .. } => [
-                "outbox.file.taken",
-                "outbox.file.sent",
-                "outbox.file.settled",
-            ],
-            Self::FinishCard { .. } => [
-                "outbox.card.taken",
-                "outbox.card.sent",
-                "outbox.card.settled",
-            ],
-            Self::Mark { .. } => [
-                "outbox.mark.taken",
-                "outbox.mark.sent",
-                "outbox.mark.settled",
-            ],
-            Self::TakeReactionAway { .. } => [
-                "outbox.unreact.taken",
-                "outbox.unreact.sent",
-                "outbox.unreact.settled",
-            ],
+            Self::Reply { .. } => [At::ReplyTaken, At::ReplySent, At::ReplySettled],
+            Self::File { .. } => [At::FileTaken, At::FileSent, At::FileSettled],
+            Self::FinishCard { .. } => [At::CardTaken, At::CardSent, At::CardSettled],
+            Self::Mark { .. } => [At::MarkTaken, At::MarkSent, At::MarkSettled],
+            Self::TakeReactionAway { .. } => {
+                [At::UnreactTaken, At::UnreactSent, At::UnreactSettled]
+            }
         }
     }
 

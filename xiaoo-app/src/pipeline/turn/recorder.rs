@@ -6,7 +6,7 @@ use xiaoo_store::{Body, Fenced, Step, Store, StoreError, Turn, TurnKey};
 
 use super::super::signs::Board;
 use super::Ended;
-use crate::fail_point;
+use crate::fail_point::{self, FailPoint};
 use crate::render::notice::Notice;
 
 /// The kind of step that the model sees again: what it said, what a tool returned.
@@ -98,9 +98,9 @@ impl Observer for Recorder<'_> {
 
     async fn record(&mut self, step: &Recorded) -> Result<(), RecordFailed> {
         let (kind, before, after) = match step {
-            Recorded::Reply { .. } => (MESSAGE, "model.replied", "model.recorded"),
-            Recorded::Started { .. } => (STARTED, "tool.starts", "tool.started"),
-            Recorded::Message(_) => (MESSAGE, "tool.returned", "tool.recorded"),
+            Recorded::Reply { .. } => (MESSAGE, FailPoint::ModelReplied, FailPoint::ModelRecorded),
+            Recorded::Started { .. } => (STARTED, FailPoint::ToolStarts, FailPoint::ToolStarted),
+            Recorded::Message(_) => (MESSAGE, FailPoint::ToolReturned, FailPoint::ToolRecorded),
         };
         fail_point::pass(before);
         self.keep(kind, step).await.map_err(RecordFailed)?;
