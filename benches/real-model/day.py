@@ -29,6 +29,16 @@ ANSWER_WITHIN_S = 600
 THREADS = 1
 # Of llama.cpp's log: errors.
 VERBOSITY = 1
+# The weights come without one, and llama.cpp's own choice is another model's. The instructions go
+# before the first words, as Gemma knows no other place for them.
+TEMPLATE = (
+    "{{ bos_token }}{% set told = namespace(first='') %}{% for message in messages %}"
+    "{% if message.role == 'system' %}{% set told.first = message.content + '\n\n' %}{% else %}"
+    "<start_of_turn>{{ 'model' if message.role == 'assistant' else 'user' }}\n"
+    "{{ told.first }}{{ message.content | trim }}<end_of_turn>\n"
+    "{% set told.first = '' %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
 
 DAY = [
     "Good morning! Who are you?",
@@ -66,6 +76,7 @@ def start_model(work):
     params.n_parallel = 1
     params.port = 0
     params.use_jinja = True
+    params.chat_template = TEMPLATE
     params.verbosity = VERBOSITY
     for cpu in (params.cpuparams, params.cpuparams_batch):
         cpu.n_threads = THREADS
