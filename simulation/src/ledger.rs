@@ -6,6 +6,7 @@ use xiaoo_app::pipeline::admission::LATE_TURN;
 use xiaoo_store::{Admission, Deed, Outcome, TurnId, TurnKey};
 
 use crate::draw::Plan;
+use crate::feishu::shown::mark;
 use crate::world::{State, World};
 
 /// What is on the disk.
@@ -29,6 +30,8 @@ pub struct Ledger {
     store_full_at: i64,
     /// Rows that were given up: whose, what, why.
     pub dead: Vec<(TurnId, String, String)>,
+    /// Files that answers said they bring: whose, and which run of the model wanted it.
+    pub files: Vec<(TurnId, String)>,
 }
 
 /// One turn.
@@ -144,6 +147,12 @@ pub fn witness(world: &World, deed: Deed<'_>) {
             state.ledger.leave(key.id);
             let now = state.now_ms();
             let ledger = &mut state.ledger;
+            let files = result.outbox.iter().filter(|row| row.kind == "file");
+            let files = files.filter_map(|row| {
+                let body = String::from_utf8_lossy(&row.body);
+                Some((key.id, mark(&body, "file=")?))
+            });
+            ledger.files.extend(files);
             if let Some(record) = ledger.turns.get_mut(&key.id) {
                 record.ended = Some(result.outcome);
                 record.ended_ms = now;
@@ -267,6 +276,14 @@ impl Ledger {
             let is_answered = turn.ended == Some(Outcome::Answered) && turn.ended_ms < before_ms;
             is_answered && turn.conversation.ends_with(place)
         })
+    }
+
+    /// Whether something of this kind about a message was given up.
+    #[must_use]
+    pub fn is_dead(&self, message: &str, kind: &str) -> bool {
+        let turn = self.by_message.get(message);
+        let mut dead = self.dead.iter();
+        dead.any(|(owner, dead, _)| Some(owner) == turn && dead == kind)
     }
 
     /// Whether nothing is left to do.

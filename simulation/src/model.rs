@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use reqwest::{Body, Request, Response};
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use xiaoo_agent::{Tool, ToolContext, ToolOutput};
+use xiaoo_agent::{Attachment, Tool, ToolContext, ToolOutput};
 
 use crate::feishu::network::{broken, response};
 use crate::feishu::shown::mark;
@@ -16,6 +16,8 @@ use crate::world::World;
 
 /// Lines of a long answer: some four messages.
 const LONG: usize = 220;
+/// One call of so many gives a file.
+const FILE_EACH: u64 = 3;
 
 /// What the model is asked now.
 #[derive(Default)]
@@ -97,7 +99,7 @@ pub async fn exchange(
     let wants_tool = !is_after_tool && question["tools"].is_array();
     if wants_tool && world.strikes(faults.model_tools, "a tool is wanted") {
         let call = json!({"tool_calls": [{"index": 0, "id": format!("call_{run}"), "type": "function",
-            "function": {"name": "note", "arguments": json!({"run": run}).to_string()}}]});
+            "function": {"name": "note", "arguments": json!({"run": run, "about": message}).to_string()}}]});
         let chunks = vec![delta(call), finish("tool_calls")];
         return Ok(stream(world, pid, open, chunks, true));
     }
@@ -222,7 +224,8 @@ fn stream(world: World, pid: u32, open: Open, chunks: Vec<Value>, is_whole: bool
     Response::from(response)
 }
 
-/// A tool that notes that it was called: never twice for one call.
+/// A tool that notes that it was called: never twice for one call. Some calls give a file to go out
+/// with the answer.
 pub struct Note(pub World);
 
 impl Tool for Note {
@@ -248,7 +251,16 @@ impl Tool for Note {
                 }
             }
             sleep(self.0.millis(1..2_000)).await;
-            ToolOutput::ok("noted")
+            let mut output = ToolOutput::ok("noted");
+            if run.is_multiple_of(FILE_EACH) {
+                let about = arguments["about"].as_str().unwrap_or_default();
+                output.attachments.push(Attachment {
+                    key: Some(format!("about={about} file={run}")),
+                    name: "note.txt".into(),
+                    is_image: false,
+                });
+            }
+            output
         }
         .boxed()
     }

@@ -72,9 +72,24 @@ pub fn last(world: &World) {
         .filter(|(message, is_wanted)| !**is_wanted && state.feishu.shown.is_answered(message))
         .map(|(message, _)| format!("{message} is answered and nobody asked"))
         .collect();
+    let kept_back: Vec<String> = state
+        .ledger
+        .files
+        .iter()
+        .filter(|(turn, file)| {
+            let mut dead = state.ledger.dead.iter();
+            let is_dead = dead.any(|(owner, kind, _)| owner == turn && kind == "file");
+            !is_dead && !state.feishu.shown.has_file(file)
+        })
+        .map(|(turn, file)| format!("the file {file} of turn {turn} was never shown"))
+        .collect();
     let left: Vec<String> = left_over(&state).collect();
     let held: Vec<String> = links_in_use(&state).collect();
-    for what in [unfinished, unanswered, missed, intruding, left, held].concat() {
+    for what in [
+        unfinished, unanswered, missed, intruding, kept_back, left, held,
+    ]
+    .concat()
+    {
         state.violated(format_args!("{what}"));
     }
 }
@@ -85,19 +100,15 @@ fn is_lost(state: &State, message: &str) -> bool {
     if shown.is_answered(message) || shown.is_marked(message) {
         return false;
     }
-    let Some(turn) = state.ledger.by_message.get(message) else {
+    if !state.ledger.by_message.contains_key(message) {
         return true;
-    };
+    }
     let written = state.feishu.messages.get(message);
     if written.is_some_and(|written| written.recalled) {
         // Its notice goes to the chat and says not what it is about; a mark it has none.
         return false;
     }
-    let is_dead = |kind: &str| {
-        let mut dead = state.ledger.dead.iter();
-        dead.any(|(owner, dead, _)| owner == turn && dead == kind)
-    };
-    !is_dead("reply") && !is_dead("mark")
+    !state.ledger.is_dead(message, "reply") && !state.ledger.is_dead(message, "mark")
 }
 
 /// Links that still hold what came in, long after it did.
@@ -116,11 +127,7 @@ fn links_in_use(state: &State) -> impl Iterator<Item = String> {
 
 /// What is still on people's screens and should not be.
 fn left_over(state: &State) -> impl Iterator<Item = String> {
-    let dead = |about: &str, kind: &str| {
-        let turn = state.ledger.by_message.get(about);
-        let mut dead = state.ledger.dead.iter();
-        dead.any(|(owner, dead, _)| Some(owner) == turn && dead == kind)
-    };
+    let dead = |about: &str, kind: &str| state.ledger.is_dead(about, kind);
     let cards = state.feishu.shown.cards().filter_map(move |(about, card)| {
         let content = &state.feishu.messages.get(card)?.content;
         let is_excused = state.feishu.excused.contains(card) || dead(about, "card");

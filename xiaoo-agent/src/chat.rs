@@ -4,6 +4,7 @@
 //! one small question, so that a chat that can't do one still does the others.
 
 use core::time::Duration;
+use std::fs::File;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,23 @@ pub trait Chat: Send + Sync {
 
     /// Asks the person of the turn, and waits for the answer; as [`Chat::approve`].
     fn ask<'a>(&'a self, question: &'a PersonQuestion) -> BoxFuture<'a, Result<String, ChatError>>;
+
+    /// Takes a file that is to go out with the answer, as it is now, and gives the key by which it
+    /// is sent from wherever the answer is. Nobody sees it before that, so it may be taken twice.
+    ///
+    /// What passes is tried again for as long as a turn can wait.
+    fn take_file(&self, file: OutgoingFile) -> BoxFuture<'_, Result<String, ChatError>>;
+}
+
+/// A file that is to go out.
+#[derive(Debug)]
+pub struct OutgoingFile {
+    /// Its bytes.
+    pub file: File,
+    /// The name that people see.
+    pub name: String,
+    /// Whether it is shown as an image.
+    pub is_image: bool,
 }
 
 /// A person in the chat.
@@ -87,13 +105,12 @@ pub enum ChatError {
 }
 
 /// A file that goes out with the answer.
-///
-/// It names a file of the workspace, which must stay as it is until then: tools copy what they
-/// attach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// Relative to the workspace's root.
-    pub path: String,
+    /// What [`Chat::take_file`] has given; `None` for one that the chat did not take, which people
+    /// are told.
+    #[serde(default)]
+    pub key: Option<String>,
     /// The name that people see.
     pub name: String,
     /// Whether it is shown as an image.
@@ -115,6 +132,10 @@ impl Chat for NoChat {
     }
 
     fn ask<'a>(&'a self, _: &'a PersonQuestion) -> BoxFuture<'a, Result<String, ChatError>> {
+        Box::pin(core::future::ready(Err(ChatError::Unavailable)))
+    }
+
+    fn take_file(&self, _: OutgoingFile) -> BoxFuture<'_, Result<String, ChatError>> {
         Box::pin(core::future::ready(Err(ChatError::Unavailable)))
     }
 }

@@ -47,7 +47,8 @@ pub mod turn;
 pub mod workspace;
 
 pub use chat::{
-    Approval, ApprovalRequest, Attachment, Chat, ChatError, Member, NoChat, PersonQuestion,
+    Approval, ApprovalRequest, Attachment, Chat, ChatError, Member, NoChat, OutgoingFile,
+    PersonQuestion,
 };
 #[cfg(feature = "mcp")]
 pub use mcp::{

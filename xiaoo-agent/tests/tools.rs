@@ -6,15 +6,21 @@
 )]
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::symlink;
+use std::sync::{Arc, Mutex};
 
+use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use xiaoo_agent::document::{DocumentLimits, DocumentReader};
 use xiaoo_agent::sandbox::Sandbox;
 use xiaoo_agent::tool::{Shell, ShellSettings, file_tools};
-use xiaoo_agent::{Attachment, Intent, ToolContext, ToolOutput, ToolSet, Workspace};
+use xiaoo_agent::{
+    Approval, ApprovalRequest, Attachment, Chat, ChatError, Intent, Member, NoChat, OutgoingFile,
+    PersonQuestion, ToolContext, ToolOutput, ToolSet, Workspace,
+};
 
 #[tokio::test]
 async fn files_are_written_read_edited_and_listed() {
@@ -273,7 +279,7 @@ async fn files_are_sent_as_they_are_now() {
     assert_eq!(
         sent.attachments,
         [Attachment {
-            path: ".outgoing/call_1-plot.png".into(),
+            key: Some("key_1".into()),
             name: "plot.png".into(),
             is_image: true,
         }]
@@ -282,21 +288,43 @@ async fn files_are_sent_as_they_are_now() {
         sent.content,
         "out/plot.png (12 bytes) will be sent with your answer as plot.png, shown as a picture."
     );
-    fs::write(desk.path("out/plot.png"), "changed").unwrap();
-    assert_eq!(
-        fs::read(desk.path(".outgoing/call_1-plot.png")).unwrap(),
-        png
-    );
     let named = json!({"path": "out/table.csv", "name": "../季度/表.csv\n"});
     let sent = desk.call("send_file", named).await;
     assert_eq!(
         sent.attachments,
         [Attachment {
-            path: ".outgoing/call_1-表.csv".into(),
+            key: Some("key_2".into()),
             name: "表.csv".into(),
             is_image: false,
         }]
     );
+    let took = desk.chat.took.lock().unwrap();
+    let expected = [
+        ("plot.png".to_owned(), png.to_vec()),
+        ("表.csv".to_owned(), b"a,b\n".to_vec()),
+    ];
+    assert_eq!(*took, expected);
+}
+
+#[tokio::test]
+async fn what_the_chat_does_not_take_is_said_to_the_model_and_left_to_be_told() {
+    let desk = Desk::new();
+    fs::write(desk.path("table.csv"), "a,b\n").unwrap();
+    let context = desk.context().with_chat(Arc::new(NoChat));
+    let tool = desk.tools.get("send_file").unwrap();
+    let sent = tool.call(json!({"path": "table.csv"}), &context).await;
+    assert_eq!(
+        sent.content,
+        "Error: table.csv can't be sent: this is not possible in this chat. People will see a note \
+         with your answer that table.csv could not be sent."
+    );
+    assert!(sent.is_error);
+    let missing = Attachment {
+        key: None,
+        name: "table.csv".into(),
+        is_image: false,
+    };
+    assert_eq!(sent.attachments, [missing]);
 }
 
 #[tokio::test]
@@ -473,8 +501,38 @@ fn people_are_asked_about_what_really_happens() {
     }
 }
 
+/// A chat that takes every file.
+#[derive(Default)]
+struct Taker {
+    took: Mutex<Vec<(String, Vec<u8>)>>,
+}
+
+impl Chat for Taker {
+    fn members(&self) -> BoxFuture<'_, Result<Vec<Member>, ChatError>> {
+        NoChat.members()
+    }
+
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Approval> {
+        NoChat.approve(request)
+    }
+
+    fn ask<'a>(&'a self, question: &'a PersonQuestion) -> BoxFuture<'a, Result<String, ChatError>> {
+        NoChat.ask(question)
+    }
+
+    fn take_file(&self, mut file: OutgoingFile) -> BoxFuture<'_, Result<String, ChatError>> {
+        let mut bytes = Vec::new();
+        file.file.read_to_end(&mut bytes).unwrap();
+        let mut took = self.took.lock().unwrap();
+        took.push((file.name, bytes));
+        let key = format!("key_{}", took.len());
+        async { Ok(key) }.boxed()
+    }
+}
+
 struct Desk {
     tools: ToolSet,
+    chat: Arc<Taker>,
     all: TempDir,
 }
 
@@ -489,7 +547,8 @@ impl Desk {
         }
         let all = TempDir::new().unwrap();
         fs::create_dir(all.path().join("root")).unwrap();
-        Self { tools, all }
+        let chat = Arc::default();
+        Self { tools, chat, all }
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -503,7 +562,7 @@ impl Desk {
     fn context(&self) -> ToolContext {
         let mut context = ToolContext::new("call_1", CancellationToken::new());
         context.workspace = Some(self.workspace());
-        context
+        context.with_chat(self.chat.clone())
     }
 
     async fn call(&self, tool: &str, arguments: Value) -> ToolOutput {

@@ -37,6 +37,7 @@ fail_points! {
     ModelRecorded = "model.recorded",
     ToolStarts = "tool.starts",
     ToolStarted = "tool.started",
+    FileUploaded = "file.uploaded",
     ToolReturned = "tool.returned",
     ToolRecorded = "tool.recorded",
     FinishBeforeCommit = "finish.before_commit",

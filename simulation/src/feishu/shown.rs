@@ -13,6 +13,8 @@ pub struct Shown {
     about: BTreeMap<String, Answer>,
     /// Messages that are marked as ones that there is no room for.
     marked: BTreeSet<String>,
+    /// Files that went with answers, by the runs of the model that wanted them.
+    files: BTreeSet<String>,
     /// The newest turn of each conversation that was answered.
     newest: BTreeMap<String, (u64, String)>,
 }
@@ -39,6 +41,9 @@ pub fn judge(state: &mut State, pid: u32, id: &str, message: &Message) {
         return;
     }
     let text = words(&message.content);
+    if message.kind == "file" {
+        return judge_file(state, &text);
+    }
     let (about, run, line) = marks(&text, message);
     if about.is_empty() {
         // A notice about a message that was recalled, to its chat.
@@ -68,6 +73,25 @@ pub fn judge(state: &mut State, pid: u32, id: &str, message: &Message) {
     }
     if state.feishu.shown.marked.contains(&about) {
         state.violated(format_args!("{about} is marked and answered"));
+    }
+    in_order(state, &about);
+}
+
+/// A file: once, and behind the answer that it goes with.
+fn judge_file(state: &mut State, text: &str) {
+    let (Some(about), Some(file)) = (mark(text, "about="), mark(text, "file=")) else {
+        return state.violated(format_args!("nobody has wanted the file {text:?}"));
+    };
+    state.saw("a file goes with an answer");
+    if !state.feishu.shown.files.insert(file.clone()) {
+        state.violated(format_args!(
+            "{about} is answered twice with the file {file}"
+        ));
+    }
+    let answer = state.feishu.shown.about.get(&about);
+    let has_answer = answer.is_some_and(|answer| !answer.run.is_empty() && answer.run != "notice");
+    if !has_answer && !state.ledger.is_dead(&about, "reply") {
+        state.violated(format_args!("the file {file} has no answer about {about}"));
     }
     in_order(state, &about);
 }
@@ -162,6 +186,12 @@ impl Shown {
     #[must_use]
     pub fn is_marked(&self, message: &str) -> bool {
         self.marked.contains(message)
+    }
+
+    /// Whether the file that a run of the model has wanted was shown.
+    #[must_use]
+    pub fn has_file(&self, file: &str) -> bool {
+        self.files.contains(file)
     }
 
     /// The process that made a card.

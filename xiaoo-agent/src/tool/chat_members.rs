@@ -70,7 +70,9 @@ const MEMBERS_MAX: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Approval, ApprovalRequest, Chat, ChatError, Member, PersonQuestion};
+    use crate::chat::{
+        Approval, ApprovalRequest, Chat, ChatError, Member, OutgoingFile, PersonQuestion,
+    };
     use std::sync::Arc;
     use tokio_util::sync::CancellationToken;
 
@@ -90,6 +92,10 @@ mod tests {
         }
 
         fn ask<'a>(&'a self, _: &'a PersonQuestion) -> BoxFuture<'a, Result<String, ChatError>> {
+            async { Err(ChatError::Unavailable) }.boxed()
+        }
+
+        fn take_file(&self, _: OutgoingFile) -> BoxFuture<'_, Result<String, ChatError>> {
             async { Err(ChatError::Unavailable) }.boxed()
         }
     }

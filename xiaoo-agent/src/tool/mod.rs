@@ -12,6 +12,7 @@ mod shell;
 mod web_fetch;
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +67,11 @@ pub trait Tool: Send + Sync + 'static {
     /// itself bounds it.
     fn waits_for_people(&self) -> bool {
         false
+    }
+    /// How long a call may take, where that is more than
+    /// [`TurnLimits::tool_timeout`](crate::TurnLimits).
+    fn time_max(&self) -> Duration {
+        Duration::ZERO
     }
     /// Does it. `arguments` is a JSON object, not checked against the schema.
     ///

@@ -119,12 +119,12 @@ impl<O: Observer> Turn<'_, O> {
             self.observer
                 .progress(Progress::WaitingForPerson { tool: name.clone() });
         }
+        let limit = self.request.limits.tool_timeout.max(tool.time_max());
         let cancel = context.cancel.clone();
         // A task of its own: one that blocks its thread blocks nobody who waits for it.
         let running =
             tokio::spawn(async move { tool.call(arguments, &context).await }.in_current_span());
         let running = AbortOnDropHandle::new(running);
-        let limit = self.request.limits.tool_timeout;
         let ran = if waits_for_people {
             Ok(self.deadline.paused(running).await)
         } else {

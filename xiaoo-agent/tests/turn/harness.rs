@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use xiaoo_agent::{
     Approval, ApprovalRequest, ApprovalRules, Chat, ChatError, Member, Message, ModelChain, NoChat,
-    Observer, PersonQuestion, Progress, RecordFailed, Recorded, Tool, ToolCall, ToolContext,
-    ToolOutput, ToolSet, TurnError, TurnFailed, TurnLimits, TurnOutcome, TurnRequest, Usage,
-    Workspace, run_turn,
+    Observer, OutgoingFile, PersonQuestion, Progress, RecordFailed, Recorded, Tool, ToolCall,
+    ToolContext, ToolOutput, ToolSet, TurnError, TurnFailed, TurnLimits, TurnOutcome, TurnRequest,
+    Usage, Workspace, run_turn,
 };
 
 use crate::common::model_at;
@@ -260,6 +260,10 @@ impl Chat for People {
             self.answer.clone().ok_or(ChatError::TimedOut)
         }
         .boxed()
+    }
+
+    fn take_file(&self, _: OutgoingFile) -> BoxFuture<'_, Result<String, ChatError>> {
+        async { Err(ChatError::Unavailable) }.boxed()
     }
 }
 

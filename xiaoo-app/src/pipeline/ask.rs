@@ -12,7 +12,9 @@ use proto_core::InboundMessage;
 use runtime_tokio::openapi::{ApiError, derive_uuid};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
-use xiaoo_agent::{Approval, ApprovalRequest, Chat, ChatError, Member, PersonQuestion};
+use xiaoo_agent::{
+    Approval, ApprovalRequest, Chat, ChatError, Member, OutgoingFile, PersonQuestion,
+};
 use xiaoo_store::limits::NOTES_PER_SCOPE_MAX;
 use xiaoo_store::{StoreError, Turn, TurnId};
 
@@ -20,6 +22,7 @@ use super::notes::read;
 use super::people::{self, Directory};
 use super::running::Place;
 use super::signs::{CARD_ORDINAL, event_key};
+use super::upload::Uploads;
 use super::{Pipeline, SharedPipeline};
 use crate::render::ask::{self, AskView, Outcome};
 use crate::render::language::Language;
@@ -153,6 +156,7 @@ pub struct ChatOfTurn {
     /// The turn's place among those that run; others have it while people are waited for.
     place: Place,
     patience: Duration,
+    uploads: Uploads,
 }
 
 impl ChatOfTurn {
@@ -174,6 +178,7 @@ impl ChatOfTurn {
             language,
             people,
             place,
+            uploads: Uploads::default(),
         }
     }
 
@@ -403,6 +408,10 @@ impl Chat for ChatOfTurn {
                 Err(error) => Err(ChatError::Platform(error.to_string())),
             }
         })
+    }
+
+    fn take_file(&self, file: OutgoingFile) -> BoxFuture<'_, Result<String, ChatError>> {
+        Box::pin(self.uploads.take(&self.pipeline.api, file))
     }
 }
 

@@ -6,13 +6,12 @@
 
 use std::time::Duration;
 
-use proto_core::{InboundMessage, InboundResource, ResourceKind};
-use runtime_tokio::openapi::{ApiError, ResourceAt};
-use tokio::io::AsyncSeekExt as _;
+use proto_core::{InboundMessage, ResourceKind};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 use xiaoo_agent::{Image, Message, Workspace};
 
+use super::fetch::{self, NotFetched, Wanted};
 use super::guests::{self, Brought};
 use super::listed::read_back;
 use super::people::Directory;
@@ -25,8 +24,6 @@ const WITHIN: Duration = Duration::from_secs(90);
 const FILES_MAX: usize = 12;
 /// What the bot's own messages are said to be by.
 const OWN_NAME: &str = "you";
-/// Where files of people are, in the conversation's directory.
-const FILES: &str = "files";
 
 /// What there is of a message.
 pub(super) struct Gathered {
@@ -39,12 +36,13 @@ pub(super) struct Gathered {
 /// Asks for all that a message brings along.
 pub(super) async fn gather(
     pipeline: &SharedPipeline,
-    message: &InboundMessage,
+    (conversation, message): (&str, &InboundMessage),
     workspace: Option<&Workspace>,
     people: &Directory,
 ) -> Gathered {
     let intake = Intake {
         pipeline,
+        conversation,
         message,
         workspace,
         deadline: Instant::now() + WITHIN,
@@ -54,17 +52,10 @@ pub(super) async fn gather(
 
 struct Intake<'a> {
     pipeline: &'a Pipeline,
+    conversation: &'a str,
     message: &'a InboundMessage,
     workspace: Option<&'a Workspace>,
     deadline: Instant,
-}
-
-/// A file to be fetched: of this message, by this key.
-struct Wanted {
-    message_id: String,
-    file_key: String,
-    kind: ResourceKind,
-    name: Option<String>,
 }
 
 impl Intake<'_> {
@@ -83,7 +74,7 @@ impl Intake<'_> {
                 name: file.name.clone(),
             }));
         }
-        wanted.extend(of_message(
+        wanted.extend(Wanted::of_message(
             &self.message.message_id,
             &self.message.resources,
         ));
@@ -136,7 +127,10 @@ impl Intake<'_> {
         }
         let listed = self.listed(&self.message.message_id).await;
         let bundle = context::bundle(&listed, people);
-        wanted.extend(of_message(&self.message.message_id, &bundle.resources));
+        wanted.extend(Wanted::of_message(
+            &self.message.message_id,
+            &bundle.resources,
+        ));
         Some(bundle)
     }
 
@@ -150,7 +144,7 @@ impl Intake<'_> {
             .filter(|id| !id.is_empty())?;
         let listed = self.listed(parent).await;
         let quoted = context::quoted(&listed, people, OWN_NAME)?;
-        wanted.extend(of_message(parent, &quoted.resources));
+        wanted.extend(Wanted::of_message(parent, &quoted.resources));
         Some(quoted)
     }
 
@@ -176,112 +170,29 @@ impl Intake<'_> {
         let mut known = std::collections::HashSet::new();
         wanted.retain(|file| known.insert(file.file_key.clone()));
         let mut attached = Vec::with_capacity(wanted.len());
+        let mut fetched = Vec::new();
         for (at, file) in wanted.into_iter().enumerate() {
-            let fetched = if at >= FILES_MAX {
-                Err(format!("more than {FILES_MAX} files came at once"))
+            let had = if at >= FILES_MAX {
+                let why = format!("more than {FILES_MAX} files came at once");
+                Err(NotFetched::for_good(why))
             } else {
-                match tokio::time::timeout_at(self.deadline, self.fetch_one(&file)).await {
-                    Ok(fetched) => fetched,
-                    Err(_) => Err("it took too long".to_owned()),
-                }
+                fetch::fetch(self.pipeline, self.workspace, &file, self.deadline).await
             };
-            attached.push(fetched.unwrap_or_else(|why| {
+            if let Ok(Attached::Fetched { path, .. }) = &had {
+                fetched.push(file.fetched_to(path));
+            }
+            attached.push(had.unwrap_or_else(|NotFetched { why, .. }| {
                 warn!(
                     message_id = file.message_id,
                     "a file was not fetched: {why}"
                 );
                 Attached::Missing {
-                    name: file
-                        .name
-                        .clone()
-                        .unwrap_or_else(|| kind_word(file.kind).into()),
+                    name: file.name(),
                     why,
                 }
             }));
         }
+        fetch::remember(self.pipeline, self.conversation, self.workspace, &fetched).await;
         attached
-    }
-
-    async fn fetch_one(&self, file: &Wanted) -> Result<Attached, String> {
-        let Some(workspace) = self.workspace else {
-            return Err("there is no directory for files".into());
-        };
-        let local = |error: std::io::Error| format!("it could not be kept: {error}");
-        let root = workspace.root().to_path_buf();
-        let part = tokio::task::spawn_blocking(move || tempfile::tempfile_in(root))
-            .await
-            .map_err(|_| "the daemon is stopping".to_owned())?
-            .map_err(local)?;
-        let mut part = tokio::fs::File::from_std(part);
-        let at = ResourceAt {
-            message_id: &file.message_id,
-            file_key: &file.file_key,
-            kind: file.kind,
-        };
-        let bytes_max = self.pipeline.settings.files.file_bytes_max;
-        let down = self
-            .pipeline
-            .api
-            .download_resource(at, bytes_max, &part)
-            .await
-            .map_err(|error| why_not_fetched(&error))?;
-        part.rewind().await.map_err(local)?;
-        let name = file
-            .name
-            .clone()
-            .or(down.file_name)
-            .unwrap_or_else(|| nameless(file.kind, &down.content_type));
-        let saved = workspace
-            .write_new(FILES, &name, part, bytes_max)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(Attached::Fetched {
-            path: saved.path,
-            name,
-            media_type: down.content_type,
-            bytes: saved.bytes,
-        })
-    }
-}
-
-fn of_message(message_id: &str, resources: &[InboundResource]) -> Vec<Wanted> {
-    let wanted = resources.iter().map(|resource| Wanted {
-        message_id: message_id.to_owned(),
-        file_key: resource.file_key.clone(),
-        kind: resource.kind,
-        name: resource.file_name.clone(),
-    });
-    wanted.collect()
-}
-
-fn why_not_fetched(error: &ApiError) -> String {
-    if error.is_too_large() {
-        "it is too large".into()
-    } else if error.target_is_gone() {
-        "it was deleted".into()
-    } else if error.is_scope_missing() {
-        "the bot may not read files here: the app lacks a permission".into()
-    } else {
-        error.to_string()
-    }
-}
-
-/// What a file is called that has no name: voice messages and pictures have none.
-fn nameless(kind: ResourceKind, media_type: &str) -> String {
-    let extension = match (context::extension(media_type), kind) {
-        // The platform does not always say; what it records itself is known.
-        ("bin", ResourceKind::Audio) => "opus",
-        ("bin", ResourceKind::Video) => "mp4",
-        (told, _) => told,
-    };
-    format!("{}.{extension}", kind_word(kind))
-}
-
-fn kind_word(kind: ResourceKind) -> &'static str {
-    match kind {
-        ResourceKind::Image => "image",
-        ResourceKind::Audio => "audio",
-        ResourceKind::Video => "video",
-        ResourceKind::File | ResourceKind::Sticker => "file",
     }
 }

@@ -11,6 +11,8 @@
 //! | the bot itself is told something | [`command`], [`orders`] | answered at once, also while a turn runs |
 //! | a person is asked something | [`ask`], [`action`] | the answer is durable before anybody is told |
 //! | what the message brings along | [`intake`] | files, quotes, people; best effort, in bounded time |
+//! | a file goes out | [`upload`] | at Feishu before the result: any daemon can send it |
+//! | a file of theirs comes in | [`fetch`] | once on each daemon's disk, as long as it is talked about |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
 //! | what was missed in an outage? | [`recovery`] | chats are read back, if the operator wants it |
@@ -22,6 +24,7 @@ pub mod ask;
 pub mod budget;
 pub mod busy;
 pub mod command;
+mod fetch;
 pub mod guests;
 pub mod identity;
 pub mod intake;
@@ -39,6 +42,7 @@ pub mod running;
 pub mod setting;
 pub mod signs;
 pub mod turn;
+mod upload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,6 @@
 //! What a turn leaves behind, in one transaction: how it ended, what the
 //! conversation remembers, and what is to be sent.
 
-use std::path::Path;
 use std::time::Duration;
 
 use planted::Defect;
@@ -20,6 +19,7 @@ use super::people::Directory;
 use super::signs::{Board, SETTLED_AFTER, Shown, card_uuid, event_key};
 use crate::fail_point::{self, FailPoint};
 use crate::render::answer::{self, Content};
+use crate::render::attachment;
 use crate::render::card::Phase;
 use crate::render::language::Language;
 use crate::render::notice;
@@ -47,20 +47,16 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// With an answer; `root` is where its files are.
-    pub(super) fn answered(&self, outcome: &TurnOutcome, root: Option<&Path>) -> TurnResult {
+    /// With an answer.
+    pub(super) fn answered(&self, outcome: &TurnOutcome) -> TurnResult {
         let contents = answer::contents(&outcome.answer, &self.people.mentionable());
-        let files: Vec<&Attachment> = match root {
-            Some(_) => outcome.attachments().take(FILES_MAX).collect(),
-            None => Vec::new(),
-        };
-        let root = root.map(|root| root.to_string_lossy()).unwrap_or_default();
+        let files = self.files(outcome.attachments());
         TurnResult {
             outcome: Outcome::Answered,
             detail: None,
             finished_ms: self.now_ms,
             history: kept(&outcome.new_messages),
-            outbox: self.outbox(Phase::Done, contents, &files, &root),
+            outbox: self.outbox(Phase::Done, contents, files),
         }
     }
 
@@ -77,7 +73,7 @@ impl Ending<'_> {
             detail: Some(why),
             finished_ms: self.now_ms,
             history: Vec::new(),
-            outbox: self.outbox(Phase::Failed, contents, &[], ""),
+            outbox: self.outbox(Phase::Failed, contents, Vec::new()),
         }
     }
 
@@ -96,19 +92,13 @@ impl Ending<'_> {
             detail: Some("stopped by a person".into()),
             finished_ms: self.now_ms,
             history: kept(&ended_early(messages, "it was stopped by a person")),
-            outbox: self.outbox(Phase::Stopped, Vec::new(), &[], ""),
+            outbox: self.outbox(Phase::Stopped, Vec::new(), Vec::new()),
         }
     }
 
     /// What is to be sent, in order: the answer, its files, the cards' final states, and
     /// the reaction taken away.
-    fn outbox(
-        &self,
-        phase: Phase,
-        contents: Vec<Content>,
-        files: &[&Attachment],
-        root: &str,
-    ) -> Vec<NewOutbox> {
+    fn outbox(&self, phase: Phase, contents: Vec<Content>, files: Vec<Content>) -> Vec<NewOutbox> {
         let Self {
             turn,
             message,
@@ -134,7 +124,7 @@ impl Ending<'_> {
                 asked_ms: turn.received_ms,
             });
         }
-        for (at, file) in files.iter().enumerate() {
+        for (at, file) in files.into_iter().enumerate() {
             sendings.push(Sending::File {
                 message_id: message.message_id.clone(),
                 chat_id: message.chat_id.clone(),
@@ -142,11 +132,9 @@ impl Ending<'_> {
                 thread_id: thread_id.clone(),
                 part: parts + at,
                 asked_ms: turn.received_ms,
-                root: root.to_owned(),
-                path: file.path.clone(),
-                name: file.name.clone(),
-                is_image: file.is_image,
-                fallback: notice::file_not_sent(Language::of(&message.text), &file.name),
+                msg_type: file.msg_type.to_owned(),
+                content: file.content,
+                fallback: file.fallback,
             });
         }
         for (call_id, ask) in *asks {
@@ -187,6 +175,28 @@ impl Ending<'_> {
             sendings.extend(self.once_more(finished));
         }
         rows(turn, sendings)
+    }
+
+    /// The files of an answer, and a word about each that Feishu has not taken.
+    fn files<'f>(&self, files: impl Iterator<Item = &'f Attachment>) -> Vec<Content> {
+        let files: Vec<&Attachment> = files.collect();
+        // What was taken at a later try is not missing.
+        let is_taken = |name: &str| {
+            let mut others = files.iter();
+            others.any(|other| other.key.is_some() && other.name == name)
+        };
+        let language = Language::of(&self.message.text);
+        let shown = files.iter().filter_map(|file| {
+            let missing = notice::content(&notice::file_not_sent(language, &file.name));
+            match &file.key {
+                Some(key) => Some(Content {
+                    fallback: Some(missing.content),
+                    ..attachment::taken(key, &file.name, file.is_image)
+                }),
+                None => (!is_taken(&file.name)).then_some(missing),
+            }
+        });
+        shown.take(FILES_MAX).collect()
     }
 
     /// A try that was given up may arrive behind the final state: when that can

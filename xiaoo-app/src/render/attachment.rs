@@ -9,24 +9,25 @@ use super::mention::plain;
 /// Characters of a file's name that people see.
 const NAME_CHARS_MAX: usize = 100;
 
-/// A message that shows an uploaded image.
+/// A message that shows what was uploaded under a key: an image, or a file of this name, of the
+/// type that fits its kind.
 #[must_use]
-pub fn image(image_key: &str) -> Content {
+pub fn taken(key: &str, name: &str, is_image: bool) -> Content {
+    let (msg_type, content) = match is_image {
+        true => ("image", json!({ "image_key": key })),
+        false => (kind(name).msg_type(), json!({ "file_key": key })),
+    };
     Content {
-        msg_type: "image",
-        content: json!({ "image_key": image_key }).to_string(),
+        msg_type,
+        content: content.to_string(),
         fallback: None,
     }
 }
 
-/// A message that holds an uploaded file, of the type that fits its kind.
+/// What a file of this name is uploaded as.
 #[must_use]
-pub fn file(kind: FileType, file_key: &str) -> Content {
-    Content {
-        msg_type: kind.msg_type(),
-        content: json!({ "file_key": file_key }).to_string(),
-        fallback: None,
-    }
+pub fn kind(name: &str) -> FileType {
+    FileType::of_name(&file_name(name))
 }
 
 /// A file's name as it is uploaded: the last part of a path, on one line,
@@ -64,12 +65,18 @@ mod tests {
 
     #[test]
     fn a_message_is_of_the_type_that_its_file_needs() {
-        assert_eq!(image("img_1").content, r#"{"image_key":"img_1"}"#);
-        for (name, msg_type) in [("a.mp4", "media"), ("a.opus", "audio"), ("a.pdf", "file")] {
-            let made = file(FileType::of_name(name), "file_1");
+        for (name, is_image, msg_type, content) in [
+            ("a.png", true, "image", r#"{"image_key":"key_1"}"#),
+            ("a.png", false, "file", r#"{"file_key":"key_1"}"#),
+            ("a.mp4", false, "media", r#"{"file_key":"key_1"}"#),
+            ("a.opus\n", false, "audio", r#"{"file_key":"key_1"}"#),
+            ("a.pdf", false, "file", r#"{"file_key":"key_1"}"#),
+        ] {
+            let made = taken("key_1", name, is_image);
             assert_eq!(
                 (made.msg_type, made.content.as_str()),
-                (msg_type, r#"{"file_key":"file_1"}"#)
+                (msg_type, content),
+                "{name:?}"
             );
         }
     }

@@ -1,6 +1,7 @@
 //! Files that people send and the bot sends back.
 
 use feishu_sim::{Fault, FaultKind, Forward, SimConfig, UserFile, UserMessage};
+use model_sim::Script;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
@@ -375,4 +376,65 @@ async fn a_file_that_can_not_be_had_is_said_to_the_model() {
     );
     // Whatever was not to be had, the people who asked were answered.
     assert_eq!(rig.model.requests().len(), 6);
+}
+
+/// How a file goes up.
+const UPLOAD: &str = "POST /open-apis/im/v1/files";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_feishu_does_not_take_is_tried_again_and_else_said_beside_the_answer() {
+    let rig = rig("").await;
+    let write = json!({"path": "a.csv", "content": "1"});
+    calls(&rig, &[("write_file", write)]).await;
+    let send = [("send_file", json!({"path": "a.csv"}))];
+    let fails = |code, status, count| {
+        rig.sim.faults().add(Fault {
+            count: Some(count),
+            ..FaultKind::ApiCode { code, status }.on(UPLOAD)
+        });
+    };
+    // Trouble that passes, longer than one call has patience for.
+    fails(2_200, 500, 5);
+    let results = calls(&rig, &send).await;
+    assert!(results[0].contains("will be sent"), "{results:?}");
+    assert_eq!(sent(&rig, "file").await, "a.csv");
+    // A permission is missing: no use to try again.
+    fails(99_991_672, 400, 1);
+    let asked = say(&rig, UserMessage::text("send it once more"));
+    for script in [
+        Script::tool_call(
+            "send_file",
+            json!({"path": "a.csv", "name": "b.csv"}).to_string(),
+        ),
+        Script::Answer("here are the figures".into()),
+    ] {
+        rig.model.script(script);
+    }
+    let answers = rig.answers_to(&asked).await;
+    let texts: Vec<_> = answers.iter().map(|answer| answer.text.as_str()).collect();
+    let expected = [
+        "here are the figures",
+        "(The file b.csv could not be sent.)",
+    ];
+    assert_eq!(texts, expected);
+    let results = last_request(&rig).tool_results();
+    assert!(
+        results[0].starts_with("Error: a.csv can't be sent"),
+        "{results:?}"
+    );
+    // The same, and taken at the next try.
+    fails(99_991_672, 400, 1);
+    let asked = say(&rig, UserMessage::text("and again"));
+    let send = |again: bool| {
+        let arguments = json!({"path": "a.csv", "name": "c.csv", "again": again});
+        Script::tool_call("send_file", arguments.to_string())
+    };
+    for script in [send(false), send(true), Script::Answer("done".into())] {
+        rig.model.script(script);
+    }
+    let answers = rig.answers_to(&asked).await;
+    let shown: Vec<_> = answers.iter().map(|answer| answer.files.len()).collect();
+    assert_eq!(shown, [0, 1], "{answers:?}");
+    let (_, ready) = rig.ready().await;
+    assert_eq!(ready["store"]["dead"], 0, "{ready}");
 }

@@ -174,6 +174,19 @@ impl Rig {
         Daemon::new(folder.join("config.toml"), folder.join("other.log"), secret)
     }
 
+    /// Another daemon with a disk of its own, else of the same configuration, not started yet.
+    pub fn daemon_elsewhere(&self) -> Daemon {
+        let folder = self.folder.path();
+        let text = std::fs::read_to_string(folder.join("config.toml")).unwrap();
+        let here = format!("workspace = \"{}\"", folder.display());
+        let there = format!("workspace = \"{}\"", folder.join("elsewhere").display());
+        assert!(text.contains(&here), "{text}");
+        let config = folder.join("elsewhere.toml");
+        std::fs::write(&config, text.replace(&here, &there)).unwrap();
+        let secret = &self.sim.config().app_secret;
+        Daemon::new(config, folder.join("other.log"), secret)
+    }
+
     pub async fn until_ready(&self) {
         self.daemon.until_ready().await;
     }

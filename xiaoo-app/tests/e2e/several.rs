@@ -1,10 +1,13 @@
 //! Several daemons on one PostgreSQL store.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use feishu_sim::view::DeliveryState;
-use feishu_sim::{Fault, FaultKind, SimConfig, UserMessage};
+use feishu_sim::view::{DeliveryState, Message};
+use feishu_sim::{Fault, FaultKind, SimConfig, UserFile, UserMessage};
 use model_sim::Script;
+use serde_json::json;
+use xiaoo_app::fail_point::FailPoint;
 
 use crate::balancer::Balancer;
 use crate::harness::{Daemon, PATIENCE, Rig, Setup, Via, answers};
@@ -312,4 +315,94 @@ async fn survives_an_outage(via: Via) {
         assert_eq!(rig.card_of(asked).card.unwrap().template, "green");
     }
     assert_eq!(rig.model.requests().len(), 2, "{via:?}: turns");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_a_dead_daemons_disk_is_sent_once_by_the_other() {
+    let (mut rig, _, balancer) = rig(Via::LongConnection, Cluster::shared(), "").await;
+    let write = json!({"path": "report.csv", "content": "a,b\n"});
+    let send = json!({"path": "report.csv"});
+    for script in [
+        Script::tool_call("write_file", write.to_string()),
+        Script::tool_call("send_file", send.to_string()),
+        Script::Answer("here it is".into()),
+    ] {
+        rig.model.script(script);
+    }
+    // The result is kept, its text is sent, and its file is not.
+    rig.spawn_to_die_at(Some(FailPoint::FileTaken));
+    rig.until_ready().await;
+    let asked = rig.says("write me a report");
+    assert_eq!(rig.daemon.ended().await, None);
+    let _other = elsewhere(&rig, &balancer).await;
+    let answers = rig.answers_to(&asked).await;
+    let names = |message: &Message| -> Vec<String> {
+        let files = message.files.iter();
+        files.map(|file| file.name.clone()).collect()
+    };
+    assert_eq!(answers.len(), 2, "{answers:?}");
+    assert_eq!(answers[0].text, "here it is");
+    assert_eq!(names(&answers[1]), ["report.csv"]);
+    assert_eq!(files_of(&rig, "").len(), 1, "on the disk of the dead one");
+    assert!(files_of(&rig, "elsewhere").is_empty());
+    // Nothing is held up, and nothing comes again.
+    rig.model.script(Script::Answer("next".into()));
+    assert_eq!(rig.answer_to(&rig.says("and now?")).await, "next");
+    assert_eq!(self::answers(&rig.sim, &rig.chat(), &asked).len(), 2);
+    assert_eq!(rig.sim.api_calls()["POST /open-apis/im/v1/files"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_one_has_fetched_can_be_asked_about_at_another_unless_it_was_taken_away_there()
+{
+    const RESOURCE: &str = "GET /open-apis/im/v1/messages/:message_id/resources/:file_key";
+    let (mut rig, _, balancer) = rig(Via::LongConnection, Cluster::shared(), "").await;
+    rig.start_daemon().await;
+    let file = UserFile::file("numbers.csv", "name,count\nleft,3\nright,5\n");
+    let brought = rig.sim.user_says(UserMessage::file(file)).unwrap();
+    rig.answer_to(&brought.message_id).await;
+    rig.daemon.kill();
+    let _other = elsewhere(&rig, &balancer).await;
+    let reads = async |rig: &Rig| {
+        let read = json!({"path": "files/numbers.csv"});
+        let read = Script::tool_call("read_file", read.to_string());
+        rig.model.script(read);
+        rig.model.script(Script::Answer("as it says".into()));
+        rig.answer_to(&rig.says("what did the second column say?"))
+            .await;
+        let requests = rig.model.requests();
+        requests.last().unwrap().tool_results().pop().unwrap()
+    };
+    let result = reads(&rig).await;
+    assert!(result.contains("right,5"), "{result}");
+    assert_eq!(rig.sim.api_calls()[RESOURCE], 2, "once for each disk");
+    let [here] = files_of(&rig, "elsewhere").try_into().unwrap();
+    std::fs::remove_file(here).unwrap();
+    let result = reads(&rig).await;
+    assert!(result.starts_with("Error"), "{result}");
+    assert_eq!(rig.sim.api_calls()[RESOURCE], 2);
+}
+
+/// Another daemon, with a disk of its own, that is ready.
+async fn elsewhere(rig: &Rig, balancer: &Balancer) -> Daemon {
+    let mut other = rig.daemon_elsewhere();
+    other.start().await;
+    balancer.leads_to([other.port]);
+    other
+}
+
+/// The files of all conversations on a disk, but for those that are ours alone.
+fn files_of(rig: &Rig, disk: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![rig.folder.path().join(disk).join("chats")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let is_ours = entry.file_name().as_encoded_bytes().starts_with(b".");
+            match entry.file_type().unwrap() {
+                kind if kind.is_dir() => directories.push(entry.path()),
+                _ => files.extend((!is_ours).then(|| entry.path())),
+            }
+        }
+    }
+    files
 }

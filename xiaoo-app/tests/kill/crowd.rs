@@ -189,23 +189,30 @@ pub fn a_file() -> UserMessage {
     UserMessage::file(UserFile::file(FILE, "left,3\nright,5\n"))
 }
 
-/// Has the model send the file back, and do so again where it is told that it was interrupted.
+/// Has the model look at the clock, once more where it is told that this was interrupted, and then
+/// send the file back: the one call may be made again by itself, the other may not.
 pub fn sends_back(model: &ModelSim) {
-    let path = format!("files/{FILE}");
-    let named = serde_json::json!({ "path": path, "name": FILE });
-    let plain = serde_json::json!({ "path": path });
     // Never the same call twice in a row: that would be taken for a circle.
-    for (parity, arguments) in [plain, named].into_iter().enumerate() {
+    for (parity, arguments) in ["{}", r#"{"again": true}"#].into_iter().enumerate() {
         model.always_when(
             move |request| {
                 let results = request.tool_results();
-                let is_to_send = results.last().is_none_or(|it| it.contains("interrupted"));
+                let is_to_look = results.last().is_none_or(|it| it.contains("interrupted"));
                 let is_turn = results.len() % 2 == parity;
-                is_to_send && is_turn && request.last_user_message().contains(FILE)
+                is_to_look && is_turn && request.last_user_message().contains(FILE)
             },
-            Script::tool_call("send_file", arguments.to_string()),
+            Script::tool_call("current_time", arguments),
         );
     }
+    let arguments = serde_json::json!({ "path": format!("files/{FILE}") });
+    model.always_when(
+        |request| {
+            let results = request.tool_results();
+            let has_looked = results.last().is_some_and(|it| it.contains("unix_seconds"));
+            has_looked && request.last_user_message().contains(FILE)
+        },
+        Script::tool_call("send_file", arguments.to_string()),
+    );
     model.always_for(FILE, Script::Answer("here it is".into()));
 }
 

@@ -102,7 +102,7 @@ async fn run(keeps: Keeps, via: Via, kills: u64, rng: &mut fastrand::Rng) {
         ..Setup::default()
     })
     .await;
-    let mut other = (keeps == Keeps::Server).then(|| rig.another_daemon());
+    let mut other = (keeps == Keeps::Server).then(|| rig.daemon_elsewhere());
     balancer.leads_to([&rig.daemon].into_iter().chain(&other).map(|one| one.port));
     // On an empty database both make the tables.
     rig.spawn();

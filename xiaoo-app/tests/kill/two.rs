@@ -1,5 +1,5 @@
-//! One of two daemons on a server, killed between a step and its record: the other
-//! goes on.
+//! One of two daemons on a server, each with a disk of its own, killed between a step and
+//! its record: the other goes on.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ async fn survives(via: Via, fail_point: FailPoint) {
     })
     .await;
     rig.spawn_to_die_at(Some(fail_point));
-    let mut other = rig.another_daemon();
+    let mut other = rig.daemon_elsewhere();
     balancer.leads_to([rig.daemon.port, other.port]);
     other.start().await;
     rig.until_ready().await;

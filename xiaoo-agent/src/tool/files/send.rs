@@ -1,17 +1,19 @@
+use core::time::Duration;
+
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{either, intent, workspace};
-use crate::chat::Attachment;
+use crate::chat::{Attachment, OutgoingFile};
 use crate::document::is_picture;
 use crate::tool::arguments::parse;
 use crate::tool::{Intent, Tool, ToolContext, ToolOutput};
-use crate::workspace::file_name;
+use crate::workspace::{WorkspaceError, file_name};
 
 /// `send_file`: a file of the workspace goes out with the answer.
 ///
-/// What goes out is a copy, so that it stays as it is now.
+/// The chat takes it at once, so that it goes out as it is now, and from any machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SendFile;
 
@@ -23,12 +25,12 @@ struct Arguments {
 }
 
 impl SendFile {
-    /// Where the copies are, in the workspace.
-    pub const OUTGOING: &'static str = ".outgoing";
     /// Larger pictures go as files.
     pub const IMAGE_BYTES_MAX: u64 = 10 << 20;
     /// The largest file that the platform takes.
     pub const FILE_BYTES_MAX: u64 = 30 << 20;
+    /// How long the chat may take: the largest file on a slow line, and another try.
+    pub const TAKEN_WITHIN: Duration = Duration::from_secs(300);
 }
 
 impl Tool for SendFile {
@@ -57,6 +59,15 @@ impl Tool for SendFile {
         intent("send", arguments, context)
     }
 
+    // Nobody sees what was taken and not sent.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
+    fn time_max(&self) -> Duration {
+        Self::TAKEN_WITHIN
+    }
+
     fn call<'a>(&'a self, arguments: Value, context: &'a ToolContext) -> BoxFuture<'a, ToolOutput> {
         async move { either(send(arguments, context).await) }.boxed()
     }
@@ -81,28 +92,37 @@ async fn send(arguments: Value, context: &ToolContext) -> Result<ToolOutput, Too
             "Error: {path} is empty, and the chat takes no empty files. Write something into it first."
         )));
     }
+    if bytes > SendFile::FILE_BYTES_MAX {
+        let bytes_max = SendFile::FILE_BYTES_MAX;
+        return Err(WorkspaceError::TooLarge { path, bytes_max }.into());
+    }
     let own = path.rsplit('/').next().unwrap_or_default();
     let name = name
         .as_deref()
         .map(str::trim)
         .filter(|name| !name.is_empty());
     let name = file_name(name.unwrap_or(own));
-    let copy = workspace
-        .write_new(
-            SendFile::OUTGOING,
-            &format!("{}-{name}", context.call_id),
-            tokio::fs::File::from_std(file),
-            SendFile::FILE_BYTES_MAX,
-        )
-        .await?;
-    Ok(ToolOutput {
-        content: format!(
+    let outgoing = OutgoingFile {
+        file,
+        name: name.clone(),
+        is_image,
+    };
+    let taken = context.chat.take_file(outgoing).await;
+    let content = match &taken {
+        Ok(_) => format!(
             "{path} ({bytes} bytes) will be sent with your answer as {name}{}.",
             if is_image { ", shown as a picture" } else { "" }
         ),
-        is_error: false,
+        Err(why) => format!(
+            "Error: {path} can't be sent: {why}. People will see a note with your answer that \
+             {name} could not be sent."
+        ),
+    };
+    Ok(ToolOutput {
+        content,
+        is_error: taken.is_err(),
         attachments: vec![Attachment {
-            path: copy.path,
+            key: taken.ok(),
             name,
             is_image,
         }],

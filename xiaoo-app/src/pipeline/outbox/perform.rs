@@ -1,19 +1,14 @@
 //! Sending one thing, once.
 
-use std::path::Path;
-
 use planted::Defect;
-use runtime_tokio::openapi::{ApiError, FileType, ReplyTarget, Upload};
+use runtime_tokio::openapi::{ApiError, ReplyTarget};
 use tracing::{debug, info, warn};
-use xiaoo_agent::Workspace;
 use xiaoo_store::OutboxRow;
 
 use super::super::lookup::{self, Fate, Ourselves, Sought, What};
 use super::super::{SharedPipeline, busy};
 use super::RESENT_BLINDLY;
 use super::sending::Sending;
-use crate::render::answer::Content;
-use crate::render::{attachment, notice};
 
 /// Why a row was not sent.
 pub(super) enum Unsent {
@@ -37,6 +32,17 @@ pub(super) async fn perform(
 ) -> Result<String, Unsent> {
     match sending {
         Sending::Reply {
+            message_id,
+            chat_id,
+            in_thread,
+            thread_id,
+            msg_type,
+            content,
+            fallback,
+            part,
+            asked_ms,
+        }
+        | Sending::File {
             message_id,
             chat_id,
             in_thread,
@@ -72,61 +78,6 @@ pub(super) async fn perform(
             }
             let content = (msg_type.as_str(), content.as_str());
             Ok(reply(pipeline, &target, content, fallback.as_deref(), &uuid).await?)
-        }
-        Sending::File {
-            message_id,
-            chat_id,
-            in_thread,
-            thread_id,
-            part,
-            asked_ms,
-            root,
-            path,
-            name,
-            is_image,
-            fallback,
-        } => {
-            let sought = Sought {
-                chat_id,
-                thread_id: thread_id.as_deref(),
-                reply_to: message_id,
-                asked_ms: *asked_ms,
-                first_try_ms: row.first_try_at_ms,
-                what: What::Part {
-                    ordinal: *part,
-                    content: "",
-                },
-            };
-            if let Some(found) = sent_before(pipeline, row, &sought).await? {
-                return Ok(found);
-            }
-            let target = ReplyTarget {
-                message_id: message_id.clone(),
-                chat_id: chat_id.clone(),
-                in_thread: *in_thread,
-            };
-            let api = &pipeline.api;
-            let file = Path::new(root);
-            match uploaded(pipeline, file, path, name, *is_image).await {
-                Ok(shown) => {
-                    let sent = api
-                        .reply_or_create(&target, shown.msg_type, &shown.content, &row.uuid)
-                        .await?;
-                    Ok(sent.message_id)
-                }
-                Err(Unsent::Api(error)) if error.is_retryable() || error.outcome_is_unknown() => {
-                    Err(error.into())
-                }
-                Err(unsent) => {
-                    warn!("a file cannot be sent, its name is: {}", unsent.reason());
-                    let uuid = format!("{}-t", row.uuid);
-                    let content = notice::content(fallback).content;
-                    let sent = api
-                        .reply_or_create(&target, "text", &content, &uuid)
-                        .await?;
-                    Ok(sent.message_id)
-                }
-            }
         }
         Sending::FinishCard {
             card,
@@ -229,39 +180,7 @@ async fn sent_before(
     }
 }
 
-/// Uploads a file; gives the message that shows it. An upload that nobody shows costs nothing.
-async fn uploaded(
-    pipeline: &SharedPipeline,
-    root: &Path,
-    path: &str,
-    name: &str,
-    is_image: bool,
-) -> Result<Content, Unsent> {
-    let here = |why: String| Unsent::Unknown(format!("the file {name}: {why}"));
-    let (root, path) = (root.to_owned(), path.to_owned());
-    let opening = tokio::task::spawn_blocking(move || {
-        let workspace = Workspace::open(root).map_err(|error| error.to_string())?;
-        let opened = workspace.open_file(&path);
-        opened.map_err(|error| error.to_string())
-    });
-    let file = opening
-        .await
-        .map_err(|_| here("the daemon is stopping".into()))?
-        .map_err(here)?;
-    let upload = Upload::from_file(file.into())
-        .await
-        .map_err(|error| here(error.to_string()))?;
-    if is_image {
-        let key = pipeline.api.upload_image(&upload).await?;
-        return Ok(attachment::image(&key));
-    }
-    let name = attachment::file_name(name);
-    let kind = FileType::of_name(&name);
-    let key = pipeline.api.upload_file(&upload, kind, &name, None).await?;
-    Ok(attachment::file(kind, &key))
-}
-
-/// Sends an answer, as plain text if Feishu does not take its form.
+/// Sends an answer or a file of it; a plain text if Feishu does not take that.
 pub(in super::super) async fn reply(
     pipeline: &SharedPipeline,
     target: &ReplyTarget,
@@ -275,7 +194,7 @@ pub(in super::super) async fn reply(
         fallback,
     ) {
         (Err(refused), Some(plain)) if refused.is_content_refused() => {
-            warn!("Feishu did not take the formatted answer, sending plain text: {refused}");
+            warn!("Feishu did not take a {msg_type}, sending plain text: {refused}");
             // Another content needs another uuid; it is derived too.
             let uuid = format!("{uuid}-t");
             api.reply_or_create(target, "text", plain, &uuid).await?

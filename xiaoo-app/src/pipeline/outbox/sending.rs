@@ -34,7 +34,8 @@ pub enum Sending {
         /// does not take the first form.
         fallback: Option<String>,
     },
-    /// A file that goes with an answer.
+    /// A file that goes with an answer, or the word that it does not. It is at Feishu already, so
+    /// any daemon can send it.
     File {
         /// The person's message.
         message_id: String,
@@ -48,16 +49,12 @@ pub enum Sending {
         part: usize,
         /// When the person's message came in, Unix milliseconds.
         asked_ms: i64,
-        /// The conversation's directory.
-        root: String,
-        /// The file, relative to it.
-        path: String,
-        /// The name that people see.
-        name: String,
-        /// Whether it is shown as an image.
-        is_image: bool,
-        /// What is said where it cannot be sent.
-        fallback: String,
+        /// `image`, `file`, `audio` or `media`; `text` for the word.
+        msg_type: String,
+        /// The content's JSON: the key by which Feishu has it.
+        content: String,
+        /// The content of a text that says so where Feishu does not take it.
+        fallback: Option<String>,
     },
     /// The final state of a progress card.
     FinishCard {

@@ -19,6 +19,7 @@ use super::super::SharedPipeline;
 use super::super::admission::LATE_TURN;
 use super::super::ask::ChatOfTurn;
 use super::super::command::words;
+use super::super::fetch;
 use super::super::guests;
 use super::super::intake::{self, Gathered};
 use super::super::people::{self, Directory};
@@ -98,7 +99,7 @@ impl Question<'_> {
     }
 
     /// Where the conversation's files are.
-    pub(super) fn root(&self) -> Option<PathBuf> {
+    fn root(&self) -> Option<PathBuf> {
         self.agent.conversation_root(&self.turn.conversation)
     }
 
@@ -134,6 +135,9 @@ impl Question<'_> {
             );
         }
         let workspace = self.workspace().await;
+        if let Some(workspace) = &workspace {
+            fetch::again(pipeline, &turn.conversation, workspace).await;
+        }
         let people = self.people().await;
         let kit = self.agent.kit(workspace.as_ref()).await;
         let user = match steps.said {
@@ -245,7 +249,10 @@ impl Question<'_> {
                 said: said_last(history, self.message)?,
                 brought: Vec::new(),
             },
-            false => intake::gather(self.pipeline, self.message, workspace, people).await,
+            false => {
+                let about = (self.turn.conversation.as_str(), self.message);
+                intake::gather(self.pipeline, about, workspace, people).await
+            }
         };
         if self.turn.kind == LATE_TURN
             && let Message::User { content, .. } = &mut said

@@ -165,13 +165,12 @@ async fn run_in_span(
         Ok(outcome) => {
             told_answered(&outcome);
             Counters::count(&pipeline.counters.answered);
-            let root = question.root();
             let failed = ending.failed(
                 Notice::Failed.text(language),
                 "the answer could not be kept".into(),
                 &[],
             );
-            (ending.answered(&outcome, root.as_deref()), Some(failed))
+            (ending.answered(&outcome), Some(failed))
         }
         Err(Ended::Stopped { messages, .. }) => {
             info!("the turn was stopped");
