@@ -9,7 +9,7 @@
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
 //! | what is left of it | [`outcome`] | result, history and what to send: one transaction |
 //! | the bot itself is told something | [`command`], [`orders`] | answered at once, also while a turn runs |
-//! | a person is asked something | [`ask`], [`action`] | the answer is durable before anybody is told |
+//! | a person is asked something | [`ask`], [`action`], `grants` | the answer is durable before anybody is told |
 //! | what the message brings along | [`intake`] | files, quotes, people; best effort, in bounded time |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
@@ -22,6 +22,7 @@ pub mod ask;
 pub mod budget;
 pub mod busy;
 pub mod command;
+mod grants;
 pub mod guests;
 pub mod identity;
 pub mod intake;
