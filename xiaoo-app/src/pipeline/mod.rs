@@ -33,6 +33,7 @@ pub mod notes;
 pub mod orders;
 pub mod outbox;
 pub mod outcome;
+pub mod pairing;
 pub mod people;
 pub mod policy;
 pub mod recovery;
