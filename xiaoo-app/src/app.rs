@@ -18,7 +18,7 @@ use tracing::info;
 use crate::agents::Roster;
 use crate::bot::{Bot, EventPaths};
 use crate::clients::Clients;
-use crate::config::Config;
+use crate::config::{Config, store_of_bot};
 use crate::routes;
 use crate::routes::ready::{Channel, Readiness};
 
@@ -45,11 +45,7 @@ impl App {
         let mut bots = Vec::with_capacity(config.channels.len());
         for (at, feishu) in config.channels.into_iter().enumerate() {
             let is_first = at == 0;
-            let store = if is_first {
-                config.store.url.clone()
-            } else {
-                config.store.url.for_instance(&feishu.instance)
-            };
+            let store = store_of_bot(&config.store.url, is_first, &feishu.instance);
             let agents = roster
                 .of_bot(feishu.agent.as_deref())
                 .context("there is no agent")?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 use xiaoo_app::cli::{Cli, Command, write_completions};
-use xiaoo_app::commands::{daemon, demo, inspect, skill, store};
+use xiaoo_app::commands::{daemon, demo, inspect, pairing, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
 
@@ -53,6 +53,16 @@ fn main() -> ExitCode {
                 }
             };
             store::run(command, &url, &mut io::stdout().lock(), &mut io::stderr())
+        }
+        Command::Pairing(command) => {
+            let desks = match pairing::desks(command.place(), &env) {
+                Ok(desks) => desks,
+                Err(errors) => {
+                    say(&errors.to_string());
+                    return ExitCode::from(BAD_USAGE);
+                }
+            };
+            pairing::run(command, &desks, &mut io::stdout().lock())
         }
         Command::Skill(command) => {
             let places = match skill::Places::find(command.place(), &env) {

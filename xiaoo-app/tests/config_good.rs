@@ -462,6 +462,47 @@ fn several_bots_load_with_the_section_itself_or_without_it() {
 }
 
 #[test]
+fn the_store_of_each_bot_is_known_without_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let stores = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        Config::stores(&file, &|_: &str| None)
+    };
+    let account = |id: &str| {
+        format!("[[channels.feishu.accounts]]\nchannel_instance_id = \"{id}\"\napp_id = \"?\"\n")
+    };
+    let store = "[store]\nurl = \"sqlite:/s/xiaoo.db\"\n";
+    let one = "[channels.feishu]\napp_id = \"?\"\n";
+    let all = [account("desk"), account("ops")].concat();
+    for (text, expected) in [
+        (store.to_owned(), &[("feishu", "xiaoo.db")][..]),
+        (format!("{store}{one}"), &[("feishu", "xiaoo.db")]),
+        (
+            format!("{store}{one}{all}"),
+            &[
+                ("feishu", "xiaoo.db"),
+                ("desk", "xiaoo-desk.db"),
+                ("ops", "xiaoo-ops.db"),
+            ],
+        ),
+        (
+            format!("{store}{all}"),
+            &[("desk", "xiaoo.db"), ("ops", "xiaoo-ops.db")],
+        ),
+    ] {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(name, file)| ((*name).to_owned(), StoreUrl::sqlite(format!("/s/{file}"))))
+            .collect();
+        assert_eq!(stores(&text).unwrap(), expected, "{text}");
+    }
+    let wrong = format!("{store}{}", account("a b"));
+    let told = stores(&wrong).unwrap_err().to_string();
+    assert!(told.contains("channel_instance_id"), "{told}");
+}
+
+#[test]
 fn parts_that_this_program_does_not_have_are_warnings() {
     let text = format!(
         "{LEAST}\n[trace]\nstorage_backend = \"noop\"\n[hooker]\n[skills]\nallow_scripts = true\n"

@@ -184,10 +184,7 @@ impl Command {
             }
             Self::Finish(_, result) => check_result(result),
             Self::ClearHistory { conversation } => name("conversation", conversation),
-            Self::PutNote(put) => {
-                note_name(&put.scope, &put.key)?;
-                bounded("note body", put.body.len(), NOTE_BYTES_MAX)
-            }
+            Self::PutNote(put) => put.check(),
             Self::DeleteNote { scope, key, .. } => note_name(scope, key),
             Self::OutboxDone { .. }
             | Self::OutboxRetry { .. }
@@ -198,6 +195,14 @@ impl Command {
             | Self::OutboxTake { .. }
             | Self::Prune { .. } => Ok(()),
         }
+    }
+}
+
+impl PutNote {
+    /// Refuses what no engine keeps.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        note_name(&self.scope, &self.key)?;
+        bounded("note body", self.body.len(), NOTE_BYTES_MAX)
     }
 }
 

@@ -94,6 +94,19 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// An earlier version has written the file, and only a daemon brings it up to date.
+    #[error(
+        "the store {path} has schema {found}, this version writes {known}: start the daemon once, which brings it up to date",
+        path = .path.display()
+    )]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The version that is written.
+        known: i64,
+    },
     /// The file or its directory can't be written.
     #[error(
         "the store {path} can't be written: give this user write access to the file and its directory",
@@ -151,6 +164,7 @@ impl OpenError {
             | Self::NewerSchema { .. }
             | Self::NewerServerSchema { .. }
             | Self::NoStore { .. }
+            | Self::OlderSchema { .. }
             | Self::ReadOnly { .. }
             | Self::Server { .. }
             | Self::Sqlite { .. } => false,

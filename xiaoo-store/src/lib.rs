@@ -134,7 +134,8 @@
 //! disk is not final: health is [`Health::Full`] until there is room again. A
 //! lock file beside the database (`PATH.lock`) keeps a second process out. A file that is
 //! there is looked through before anything is written to it, and refused if it is damaged;
-//! [`StoreReader`] gets out of it what can still be read.
+//! [`StoreReader`] gets out of it what can still be read. [`NotesBeside`] is the one way in for
+//! another process: a note changed in one transaction, which the daemon sees at its next look.
 //!
 //! **PostgreSQL.** Each daemon has a row with a lease by the server's clock, renewed by
 //! the engine itself; turns and sends that are under way name their owner. When a lease
@@ -153,6 +154,7 @@
 
 pub mod limits;
 
+mod beside;
 mod call;
 mod command;
 mod desk;
@@ -166,6 +168,7 @@ mod store;
 mod types;
 mod url;
 
+pub use beside::NotesBeside;
 pub use error::{OpenError, StoreError};
 pub use memory::{Commit, Deed, Fate, MemoryDisk};
 pub use note::{Expect, Note, NotePut, PutNote};

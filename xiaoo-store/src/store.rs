@@ -554,7 +554,7 @@ impl Closing {
 }
 
 impl StoreOptions {
-    fn bounds(&self) -> Bounds {
+    pub(crate) fn bounds(&self) -> Bounds {
         Bounds {
             queued_max: self.queued_max,
             queued_per_conversation_max: self.queued_per_conversation_max,

@@ -43,6 +43,12 @@ pub enum Fault {
     /// The format wants one string.
     #[error("`allowed-tools` is a list; the open format wants one string, separated by spaces")]
     AllowedToolsList,
+    /// It could use next to nothing.
+    #[error(
+        "`allowed-tools` names no tool that is known here ({0:?}): while the skill is in force, \
+         only reading files and what belongs to the chat is left"
+    )]
+    AllowedToolsUnknown(String),
     /// There is nothing under the front matter.
     #[error("the body is empty: there is nothing for the model to read")]
     BodyEmpty,
@@ -166,7 +172,8 @@ impl Fault {
             | Self::NameNotAscii(_)
             | Self::NothingThere
             | Self::UnknownKey(_) => Level::Note,
-            Self::BodyEmpty
+            Self::AllowedToolsUnknown(_)
+            | Self::BodyEmpty
             | Self::CompatibilityLength(_)
             | Self::DescriptionLength(_)
             | Self::NameCharacter { .. }
@@ -195,7 +202,8 @@ impl Fault {
     pub const fn strict(&self) -> Level {
         match self {
             Self::Extension(_) => Level::Note,
-            Self::BodyEmpty
+            Self::AllowedToolsUnknown(_)
+            | Self::BodyEmpty
             | Self::BodyLong(_)
             | Self::NameNotAscii(_)
             | Self::TooManyArguments

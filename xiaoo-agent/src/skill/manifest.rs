@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::allowed;
 use super::fault::{Fault, Level};
 use super::limits::{ARGUMENTS_MAX, COMPATIBILITY_CHARS_MAX, DESCRIPTION_CHARS_MAX};
 use super::name;
@@ -24,7 +25,8 @@ pub struct Manifest {
     pub compatibility: Option<String>,
     /// Further facts; structures are JSON texts.
     pub metadata: BTreeMap<String, String>,
-    /// The tools that it is meant to use; can only narrow what an agent has.
+    /// The tools that it is meant to use, as its author calls them; can only narrow what an agent
+    /// has.
     pub allowed_tools: Option<Vec<String>>,
     /// Whether people can call it by `/name`.
     pub user_invocable: bool,
@@ -180,17 +182,22 @@ impl<'a> Fields<'a> {
     }
 
     fn allowed_tools(&mut self) -> Option<Vec<String>> {
-        match self.take("allowed-tools")? {
-            Value::String(text) => Some(tool_words(&text)),
+        let tools: Vec<String> = match self.take("allowed-tools")? {
+            Value::String(text) => tool_words(&text),
             Value::Array(list) => {
                 self.faults.push(Fault::AllowedToolsList);
-                Some(list.iter().filter_map(as_text).collect())
+                list.iter().filter_map(as_text).collect()
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
                 self.wrong("allowed-tools", "one string");
-                None
+                return None;
             }
+        };
+        if allowed::ours(&tools).is_empty() {
+            self.faults
+                .push(Fault::AllowedToolsUnknown(tools.join(" ")));
         }
+        Some(tools)
     }
 
     fn arguments(&mut self) -> Vec<String> {

@@ -10,6 +10,7 @@
 //! and a [`Diagnostic`], and takes nothing else down. Links that lead out of a root or of a
 //! skill are refused.
 
+mod allowed;
 mod arguments;
 pub mod audit;
 mod catalogue;
@@ -28,6 +29,7 @@ mod skills;
 mod tool;
 mod value;
 
+pub(crate) use allowed::InForce;
 pub use fault::{Fault, Level};
 pub use limits::SkillLimits;
 pub use load::{Checked, check};

@@ -3,9 +3,9 @@
 use core::fmt::Write as _;
 use std::path::Path;
 
-use super::Skill;
 use super::arguments::fill;
 use super::limits::{ARGUMENT_BYTES_MAX, FILES_NAMED_MAX, FOLDER_DEPTH_MAX, FOLDERS_MAX};
+use super::{Skill, allowed};
 
 /// The body with its arguments, wrapped so that it can be told from everything else.
 pub(super) fn write(skill: &Skill, args: &str) -> String {
@@ -21,11 +21,15 @@ pub(super) fn write(skill: &Skill, args: &str) -> String {
         let _ = write!(body, "\n\nARGUMENTS: {args}");
     }
     let mut text = format!(
-        "<skill name=\"{}\" directory=\"{}\">\n{}\n",
+        "<skill name=\"{}\" directory=\"{}\"",
         escape(skill.name()),
         escape(&directory),
-        harmless(&body)
     );
+    if let Some(tools) = &skill.manifest.allowed_tools {
+        let tools = allowed::ours(tools).join(" ");
+        let _ = write!(text, " {}=\"{}\"", allowed::ATTRIBUTE, escape(&tools));
+    }
+    let _ = write!(text, ">\n{}\n", harmless(&body));
     write_commands(skill, &mut text);
     write_files(&skill.directory, &mut text);
     for missing in &skill.missing {

@@ -38,7 +38,8 @@ impl Tool for LoadSkill {
     fn description(&self) -> &'static str {
         "Loads a skill: instructions for one kind of task, and the files that come with it. Load \
          it before the work when a task matches its description; then follow it. Its files are \
-         read with read_file, by their path in its directory."
+         read with read_file, by their path in its directory. Where it says allowed_tools, no \
+         others can be used to change or reach something."
     }
 
     fn parameters(&self) -> Value {

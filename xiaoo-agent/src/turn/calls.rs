@@ -1,6 +1,7 @@
 //! One call of a tool: asked for, agreed to, noted, made.
 
 use core::time::Duration;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,10 +10,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::history::parse_arguments;
-use super::run::Turn;
+use super::run::{Turn, calls};
 use super::{Observer, Progress, Recorded, TurnError, output};
 use crate::chat::{Approval, ApprovalRequest};
 use crate::message::{Message, ToolCall};
+use crate::skill::{InForce, LoadSkill};
 use crate::tool::{Intent, Tool, ToolContext, ToolOutput};
 
 impl<O: Observer> Turn<'_, O> {
@@ -53,6 +55,9 @@ impl<O: Observer> Turn<'_, O> {
         if self.repeats.is_too_often(call) {
             return Ok(ToolOutput::error(SAME_AGAIN));
         }
+        if let Some(refusal) = self.not_listed(&call.name) {
+            return Ok(ToolOutput::error(refusal));
+        }
         let context = ToolContext::new(&call.id, self.stop.child_token())
             .with_workspace(self.request.workspace.clone())
             .with_chat(Arc::clone(&self.request.chat));
@@ -67,6 +72,34 @@ impl<O: Observer> Turn<'_, O> {
             self.started.insert(call.id.clone());
         }
         Ok(self.run_tool(tool, arguments, context).await)
+    }
+
+    /// Why the call is not made, if the skills that are in force do not list its tool.
+    fn not_listed(&self, tool: &str) -> Option<String> {
+        let loads = self.after.iter().flat_map(calls);
+        let loads: HashSet<&str> = loads
+            .filter(|call| call.name == LoadSkill::NAME)
+            .map(|call| call.id.as_str())
+            .collect();
+        let loaded = self.after.iter().filter_map(|message| match message {
+            Message::Tool {
+                tool_call_id,
+                content,
+                ..
+            } => loads
+                .contains(tool_call_id.as_str())
+                .then_some(content.as_str()),
+            Message::User { .. } | Message::Assistant { .. } | Message::Summary { .. } => None,
+        });
+        let in_force = InForce::of(self.request.user.content(), loaded);
+        let may = in_force.check(tool).err()?;
+        tracing::info!(tool, "a call of a tool that no skill in force lists");
+        Some(format!(
+            "Error: this call was not made: the skill that you follow allows no other tools than \
+             {}. Do not try to reach the same by other means. Go on without it, or say what you \
+             would need.",
+            may.join(", ")
+        ))
     }
 
     /// Why the call is not made, if somebody has to agree to it and does not.

@@ -2,6 +2,7 @@
 
 use crate::cut::{head, tail};
 use crate::message::{Image, Message};
+use crate::skill::LoadSkill;
 
 /// Where the part that is kept word for word begins: the earliest place from which on no more
 /// than `keep_bytes` follow, or the latest place there is. `None` when the part before it is too
@@ -123,7 +124,7 @@ pub(super) fn is_instruction(before: &[&Message], call_id: &str) -> bool {
         Message::Assistant { tool_calls, .. } => tool_calls.iter().find(|call| call.id == call_id),
         Message::User { .. } | Message::Tool { .. } | Message::Summary { .. } => None,
     });
-    asked.is_some_and(|call| call.name == LOAD_SKILL)
+    asked.is_some_and(|call| call.name == LoadSkill::NAME)
 }
 
 /// The request that a turn works on, for a summary that covers it.
@@ -200,9 +201,6 @@ pub(super) const SYSTEM: &str = "You shorten a conversation between a person (or
 
 /// What comes behind the material.
 pub(super) const TASK: &str = "Write the text that takes the place of this conversation.";
-
-/// The tool whose results are instructions.
-const LOAD_SKILL: &str = "load_skill";
 
 /// A part that is smaller than this fraction of what is kept is not worth a question.
 const WORTH: usize = 8;

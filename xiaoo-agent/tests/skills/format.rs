@@ -220,6 +220,14 @@ fn what_is_unknown_or_of_a_wrong_kind_is_left_out() {
             wrong("allowed-tools", "one string"),
         ),
         ("allowed-tools: [Read]", Fault::AllowedToolsList),
+        (
+            "allowed-tools: WebSearch Bsh(git:*)",
+            Fault::AllowedToolsUnknown("WebSearch Bsh(git:*)".into()),
+        ),
+        (
+            "allowed-tools: ''",
+            Fault::AllowedToolsUnknown(String::new()),
+        ),
     ];
     for (field, fault) in cases {
         let yard = Yard::with(

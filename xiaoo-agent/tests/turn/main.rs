@@ -16,4 +16,5 @@ mod harness;
 mod outputs;
 mod pictures;
 mod resume;
+mod skills;
 mod stop;

@@ -42,6 +42,9 @@ pub enum Command {
     /// Look after skills: list, check, audit, install and remove them
     #[command(subcommand)]
     Skill(SkillCommand),
+    /// Say who may talk to a bot whose `dm_policy` is "pairing"; works while the daemon runs
+    #[command(subcommand)]
+    Pairing(PairingCommand),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -319,6 +322,72 @@ pub struct SkillRemoveArgs {
     pub place: SkillPlaceArgs,
 }
 
+/// What to do with pairings.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PairingCommand {
+    /// List who was let in, and who waits for it with which code
+    List(PairingListArgs),
+    /// Let in whoever was given a code, as an admin does by /pair CODE
+    Approve(PairingApproveArgs),
+    /// Shut somebody out again, as an admin does by /unpair; from their next message on
+    Revoke(PairingRevokeArgs),
+}
+
+impl PairingCommand {
+    /// Whose pairings are meant.
+    #[must_use]
+    pub fn place(&self) -> &PairingPlaceArgs {
+        match self {
+            Self::List(args) => &args.place,
+            Self::Approve(args) => &args.place,
+            Self::Revoke(args) => &args.place,
+        }
+    }
+}
+
+/// Whose pairings are meant.
+#[derive(Args, Clone, Debug)]
+pub struct PairingPlaceArgs {
+    #[command(flatten)]
+    /// Which store, or whose stores, are meant.
+    pub store: StoreArgs,
+    /// Of several bots only this one, by its `channel_instance_id`
+    #[arg(long, value_name = "INSTANCE", conflicts_with = "store")]
+    pub instance: Option<String>,
+}
+
+/// Arguments of `pairing list`.
+#[derive(Args, Clone, Debug)]
+pub struct PairingListArgs {
+    #[command(flatten)]
+    /// Whose pairings are meant.
+    pub place: PairingPlaceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pairing approve`.
+#[derive(Args, Clone, Debug)]
+pub struct PairingApproveArgs {
+    /// The code that the stranger was given
+    pub code: String,
+    #[command(flatten)]
+    /// Whose pairings are meant.
+    pub place: PairingPlaceArgs,
+}
+
+/// Arguments of `pairing revoke`.
+#[derive(Args, Clone, Debug)]
+pub struct PairingRevokeArgs {
+    /// The person, as `pairing list` names them
+    #[arg(value_name = "ou_…")]
+    pub open_id: String,
+    #[command(flatten)]
+    /// Whose pairings are meant.
+    pub place: PairingPlaceArgs,
+}
+
 /// Arguments of `completions`.
 #[derive(Args, Clone, Debug)]
 pub struct CompletionsArgs {
@@ -372,6 +441,9 @@ mod tests {
             "xiaoo-app skill audit code-review --json",
             "xiaoo-app skill install https://git.example/skills.git --only a --only b --into /opt/skills --force",
             "xiaoo-app skill remove code-review --yes",
+            "xiaoo-app pairing list --json",
+            "xiaoo-app pairing approve 123456 --instance feishu",
+            "xiaoo-app pairing revoke ou_1 --config /opt/xiaoo/config/config.toml",
             "xiaoo-app completions bash",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -397,6 +469,9 @@ mod tests {
             "xiaoo-app skill",
             "xiaoo-app skill check",
             "xiaoo-app skill install",
+            "xiaoo-app pairing",
+            "xiaoo-app pairing approve",
+            "xiaoo-app pairing list --store sqlite:a.db --instance feishu",
             "xiaoo-app store check --store mysql://h/db",
             "xiaoo-app store check --store sqlite:a.db --config c.toml",
         ] {

@@ -3,5 +3,6 @@
 pub mod daemon;
 pub mod demo;
 pub mod inspect;
+pub mod pairing;
 pub mod skill;
 pub mod store;

@@ -381,6 +381,16 @@ pub struct HttpConfig {
     pub dashboard: bool,
 }
 
+/// The store of a bot: the first one's is the store itself, others' are derived from it.
+#[must_use]
+pub fn store_of_bot(store: &StoreUrl, is_first: bool, instance: &str) -> StoreUrl {
+    if is_first {
+        store.clone()
+    } else {
+        store.for_instance(instance)
+    }
+}
+
 impl Config {
     /// Reads and checks the file at `path`.
     ///
@@ -414,6 +424,18 @@ impl Config {
     pub fn store_url(path: &Path, env: &dyn Env) -> Result<StoreUrl, ConfigErrors> {
         match read(path) {
             Ok(text) => check::check_store(&Source::new(path, &text), env),
+            Err(why) => Err(ConfigErrors::unreadable(path, &why)),
+        }
+    }
+
+    /// The stores of the bots of the daemon with the file at `path`, the first bot's in front, each
+    /// with the bot's name. As with [`Config::store_url`], nothing else need be right.
+    ///
+    /// # Errors
+    /// What is wrong with what says where they are.
+    pub fn stores(path: &Path, env: &dyn Env) -> Result<Vec<(String, StoreUrl)>, ConfigErrors> {
+        match read(path) {
+            Ok(text) => check::check_stores(&Source::new(path, &text), env),
             Err(why) => Err(ConfigErrors::unreadable(path, &why)),
         }
     }

@@ -12,7 +12,7 @@ use xiaoo_store::TurnId;
 use super::ask::{self, Ask, State, What};
 use super::{Counters, SharedPipeline};
 use crate::render::action::{CardAction, CardAnswer, Toast};
-use crate::render::ask::{ALWAYS, DENY, ONCE};
+use crate::render::ask::{ALWAYS, Always, DENY, EVERYONE, ONCE};
 
 /// In which time the store must have decided; the platform waits for 3 s.
 const WITHIN: Duration = Duration::from_millis(2_000);
@@ -72,6 +72,9 @@ async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
     let Some(choice) = choice(&known.what, action) else {
         return CardAnswer::toast(Toast::Empty);
     };
+    if choice == EVERYONE && !pipeline.settings.policy.is_admin(operator) {
+        return CardAnswer::toast(Toast::AdminsOnly);
+    }
     let state = State::Answered {
         by: operator.to_owned(),
         choice: choice.clone(),
@@ -91,7 +94,16 @@ async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
     info!(operator, %turn, "a question was answered");
     let toast = match (&ended.what, choice.as_str()) {
         (What::Approval { tool, .. }, ALWAYS) => {
-            ask::grant(pipeline, &ended.conversation, tool).await;
+            let to = Some(ended.who.as_str());
+            pipeline
+                .grant(&ended.conversation, tool, to, operator)
+                .await;
+            Toast::Allowed
+        }
+        (What::Approval { tool, .. }, EVERYONE) => {
+            pipeline
+                .grant(&ended.conversation, tool, None, operator)
+                .await;
             Toast::Allowed
         }
         (What::Approval { .. }, DENY) => Toast::Denied,
@@ -112,11 +124,14 @@ fn too_late(state: &State) -> Toast {
 /// What was chosen; `None` if it is nothing that could be.
 fn choice(what: &What, action: &CardAction) -> Option<String> {
     match what {
-        What::Approval { .. } => {
+        What::Approval { always, .. } => {
             let pressed = action.choice()?;
-            [ONCE, ALWAYS, DENY]
-                .contains(&pressed)
-                .then(|| pressed.to_owned())
+            let is_offered = match pressed {
+                ONCE | ALWAYS | DENY => true,
+                EVERYONE => *always == Always::AskerOrEveryone,
+                _ => false,
+            };
+            is_offered.then(|| pressed.to_owned())
         }
         What::Question { options, .. } if options.is_empty() => {
             let text = action.text()?.trim();

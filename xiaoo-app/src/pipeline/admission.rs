@@ -319,6 +319,19 @@ impl Ingress for Admission {
     }
 }
 
+/// The chat that a conversation is in, as the conversations of its threads begin, too.
+#[must_use]
+pub fn chat_of<'a>(instance: &str, conversation: &'a str) -> &'a str {
+    let behind = conversation.strip_prefix(instance).unwrap_or_default();
+    let chat = behind.strip_prefix(':').unwrap_or_default();
+    let thread = chat.split_once(':').map_or("", |(_, thread)| thread);
+    let end = match thread {
+        "" => conversation.len(),
+        thread => conversation.len() - thread.len() - 1,
+    };
+    conversation.get(..end).unwrap_or(conversation)
+}
+
 /// The lane of a message: its chat, and its thread if it is in one.
 #[must_use]
 pub fn conversation(instance: &str, message: &InboundMessage) -> String {

@@ -24,7 +24,7 @@ use super::running::Place;
 use super::signs::{CARD_ORDINAL, event_key};
 use super::upload::Uploads;
 use super::{Pipeline, SharedPipeline};
-use crate::render::ask::{self, AskView, Outcome};
+use crate::render::ask::{self, Always, AskView, Outcome};
 use crate::render::language::Language;
 
 /// How often an answer is looked for without a word from the store.
@@ -33,8 +33,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LOOK_GAP: Duration = Duration::from_millis(100);
 /// How long a question is kept: its card may be pressed long after.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// How long "always" holds in a chat.
-const GRANT_KEPT: Duration = super::notes::SETTING_KEPT;
 /// Cards of one turn that are seen to when it ends: as many as it has steps, and some.
 const CARDS_MAX: usize = 64;
 
@@ -73,6 +71,9 @@ pub enum What {
         what: String,
         /// Where.
         place: String,
+        /// Whom "always" can be for.
+        #[serde(default)]
+        always: Always,
     },
     /// What the model wants to know.
     Question {
@@ -93,7 +94,8 @@ pub enum State {
     Answered {
         /// Who (an open_id).
         by: String,
-        /// What: `once`, `always` or `deny` for an approval, the answer itself for a question.
+        /// What: `once`, `always`, `everyone` or `deny` for an approval, the answer itself for a
+        /// question.
         choice: String,
         /// When, Unix milliseconds.
         at_ms: i64,
@@ -107,11 +109,6 @@ pub enum State {
 /// Where the questions of a turn are kept; each has the call's id as its key.
 pub(super) fn scope(turn: TurnId) -> String {
     format!("ask:{turn}")
-}
-
-/// Where it is kept what may always be done in a conversation; each tool is a key.
-pub(super) fn grants(conversation: &str) -> String {
-    format!("grant:{conversation}")
 }
 
 impl Ask {
@@ -135,7 +132,12 @@ impl Ask {
             language: self.language,
         };
         match &self.what {
-            What::Approval { tool, what, place } => ask::approval(&view, tool, what, place),
+            What::Approval {
+                tool,
+                what,
+                place,
+                always,
+            } => ask::approval(&view, tool, (what, place), *always),
             What::Question { text, options } => ask::question(&view, text, options),
         }
     }
@@ -179,6 +181,16 @@ impl ChatOfTurn {
             people,
             place,
             uploads: Uploads::default(),
+        }
+    }
+
+    /// Whom "always" can be for in this chat.
+    fn always(&self) -> Always {
+        let has_admins = !self.pipeline.settings.policy.admins.is_empty();
+        match (self.message.is_direct, has_admins) {
+            (true, _) => Always::Alone,
+            (false, false) => Always::Asker,
+            (false, true) => Always::AskerOrEveryone,
         }
     }
 
@@ -346,16 +358,6 @@ pub(super) async fn withdrawn(pipeline: &Pipeline, turn: TurnId) -> Vec<(String,
     closed
 }
 
-/// Notes that a tool may always be used in a conversation.
-pub(super) async fn grant(pipeline: &Pipeline, conversation: &str, tool: &str) {
-    let kept = pipeline
-        .keep_note(&grants(conversation), tool, &true, GRANT_KEPT)
-        .await;
-    if let Err(error) = kept {
-        warn!("what may always be done could not be noted: {error}");
-    }
-}
-
 impl Chat for ChatOfTurn {
     fn members(&self) -> BoxFuture<'_, Result<Vec<Member>, ChatError>> {
         Box::pin(async {
@@ -371,16 +373,16 @@ impl Chat for ChatOfTurn {
 
     fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Approval> {
         Box::pin(async {
-            let grants = grants(&self.turn.conversation);
-            match self.pipeline.note::<bool>(&grants, &request.tool).await {
-                Ok(Some(true)) => return Approval::Allowed,
-                Ok(_) => {}
-                Err(error) => warn!("what may always be done cannot be read: {error}"),
+            let (conversation, who) = (&self.turn.conversation, &self.message.sender_open_id);
+            let granted = self.pipeline.is_granted(conversation, &request.tool, who);
+            if granted.await {
+                return Approval::Allowed;
             }
             let what = What::Approval {
                 tool: request.tool.clone(),
                 what: request.what.clone(),
                 place: request.place.clone(),
+                always: self.always(),
             };
             let waiting = self.wait_for(&request.call_id, what, self.patience);
             match self.place.lent(waiting).await {

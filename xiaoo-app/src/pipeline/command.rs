@@ -21,10 +21,12 @@ pub enum ChatCommand {
     Retry,
     /// Lets in whoever was given this code.
     Pair(String),
+    /// Shuts this person out again.
+    Unpair(String),
 }
 
 /// The words that begin a command, with or without the slash's full-width form.
-const WORDS: [(&str, &str, Make); 8] = [
+const WORDS: [(&str, &str, Make); 9] = [
     ("help", "帮助", |_| ChatCommand::Help),
     ("new", "新对话", |_| ChatCommand::New),
     ("stop", "停止", |_| ChatCommand::Stop),
@@ -35,6 +37,9 @@ const WORDS: [(&str, &str, Make); 8] = [
     ("skills", "技能", |_| ChatCommand::Skills),
     ("retry", "重试", |_| ChatCommand::Retry),
     ("pair", "配对", |rest| ChatCommand::Pair(rest.to_owned())),
+    ("unpair", "取消配对", |rest| {
+        ChatCommand::Unpair(rest.to_owned())
+    }),
 ];
 
 type Make = fn(&str) -> ChatCommand;
@@ -52,6 +57,7 @@ impl ChatCommand {
             Self::Skills => "skills",
             Self::Retry => "retry",
             Self::Pair(_) => "pair",
+            Self::Unpair(_) => "unpair",
         }
     }
 
@@ -117,6 +123,8 @@ mod tests {
             ("/skills", Some(ChatCommand::Skills)),
             ("/状态", Some(ChatCommand::Status)),
             ("/pair 123456", Some(ChatCommand::Pair("123456".into()))),
+            ("/unpair ou_1", Some(ChatCommand::Unpair("ou_1".into()))),
+            ("/取消配对 ou_1", Some(ChatCommand::Unpair("ou_1".into()))),
             ("please stop", None),
             ("停止部署了吗", None),
             ("/weekly-report this week", None),

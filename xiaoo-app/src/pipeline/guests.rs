@@ -1,6 +1,6 @@
-//! What is known of people and bots that are not simply let in: who was let in by a code, who was
-//! told that they may not, how long bots have talked among themselves, and which files somebody
-//! brought before turning to the bot.
+//! What is known of people and bots that are not simply let in: who was let in by a code (see
+//! [`pairing`]), who was told that they may not, how long bots have talked among themselves, and
+//! which files somebody brought before turning to the bot.
 
 use std::time::Duration;
 
@@ -10,11 +10,8 @@ use tracing::{info, warn};
 use xiaoo_store::StoreError;
 
 use super::Pipeline;
+use super::pairing::{self, CODE_KEPT, Change, NOTE, Paired, Stranger};
 
-/// How long somebody stays let in: as long as anybody works somewhere.
-const PAIRED_KEPT: Duration = Duration::from_secs(3_650 * 24 * 3_600);
-/// How long a code holds: an admin may be at lunch.
-const CODE_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How long a run of bots' messages is remembered.
 const BOTS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How long files that were brought wait for the words about them.
@@ -55,13 +52,6 @@ pub struct BotsRun {
     pub last: String,
 }
 
-/// Somebody who wants to be let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stranger {
-    /// Who.
-    pub open_id: String,
-}
-
 /// Whether an admin has let the sender in, where that makes a difference.
 pub(super) async fn is_paired(
     pipeline: &Pipeline,
@@ -70,8 +60,9 @@ pub(super) async fn is_paired(
     if !pipeline.settings.policy.asks_for_pairing(message) {
         return Ok(false);
     }
-    let scope = paired(&message.sender_open_id);
-    Ok(pipeline.note::<bool>(&scope, NOTE).await? == Some(true))
+    let scope = pairing::paired(&message.sender_open_id);
+    let paired = pipeline.note::<Paired>(&scope, NOTE).await?;
+    Ok(paired.is_some_and(|paired| paired.holds()))
 }
 
 /// The code by which an admin lets this person in; `None` when all that were tried are others'.
@@ -79,18 +70,20 @@ pub(super) async fn pairing_code(
     pipeline: &Pipeline,
     open_id: &str,
 ) -> Result<Option<String>, StoreError> {
-    let scope = format!("code_of:{open_id}");
-    if let Some(code) = pipeline.note::<String>(&scope, NOTE).await? {
-        return Ok(Some(code));
-    }
+    let scope = pairing::code_of(open_id);
     let stranger = Stranger {
         open_id: open_id.to_owned(),
     };
+    if let Some(code) = pipeline.note::<String>(&scope, NOTE).await?
+        && pipeline.note(&pairing::code(&code), NOTE).await?.as_ref() == Some(&stranger)
+    {
+        return Ok(Some(code));
+    }
     for _ in 0..CODE_TRIES_MAX {
         let code = format!("{:06}", fastrand::u32(0..1_000_000));
         let there = pipeline
             .change_note(
-                &code_scope(&code),
+                &pairing::code(&code),
                 NOTE,
                 CODE_KEPT,
                 |known: Option<&Stranger>| known.is_none().then(|| stranger.clone()),
@@ -105,21 +98,47 @@ pub(super) async fn pairing_code(
     Ok(None)
 }
 
-/// Lets in whoever was given the code; `None` if nobody was.
-pub(super) async fn let_in(pipeline: &Pipeline, code: &str) -> Result<Option<String>, StoreError> {
-    let scope = code_scope(code);
-    let Some(stranger) = pipeline.note::<Stranger>(&scope, NOTE).await? else {
+/// Lets in whoever was given the code, on an admin's word; `None` if nobody was.
+pub(super) async fn let_in(
+    pipeline: &Pipeline,
+    code: &str,
+    by: &str,
+) -> Result<Option<String>, StoreError> {
+    let Some(Stranger { open_id }) = pipeline.note(&pairing::code(code), NOTE).await? else {
         return Ok(None);
     };
-    pipeline
-        .keep_note(&paired(&stranger.open_id), NOTE, &true, PAIRED_KEPT)
-        .await?;
-    pipeline
-        .store
-        .delete_note(&scope, NOTE, pipeline.now_ms())
-        .await?;
-    info!(open_id = stranger.open_id, "somebody was let in by a code");
-    Ok(Some(stranger.open_id))
+    let now_ms = pipeline.now_ms();
+    apply(pipeline, pairing::let_in(&open_id, code, Some(by), now_ms)).await?;
+    info!(open_id, by, "somebody was let in by a code");
+    Ok(Some(open_id))
+}
+
+/// Shuts somebody out again; says whether they were let in.
+pub(super) async fn shut_out(
+    pipeline: &Pipeline,
+    open_id: &str,
+    by: &str,
+) -> Result<bool, StoreError> {
+    let (paired, code_of) = (pairing::paired(open_id), pairing::code_of(open_id));
+    let paired = pipeline.note::<Paired>(&paired, NOTE).await?;
+    let was_let_in = paired.is_some_and(|paired| paired.holds());
+    let code = pipeline.note::<String>(&code_of, NOTE).await?;
+    apply(pipeline, pairing::shut_out(open_id, code.as_deref())).await?;
+    info!(open_id, by, was_let_in, "somebody was shut out");
+    Ok(was_let_in)
+}
+
+async fn apply(pipeline: &Pipeline, changes: Vec<Change>) -> Result<(), StoreError> {
+    for change in changes {
+        match change {
+            Change::Put(put) => drop(pipeline.store.put_note(put).await?),
+            Change::Delete(scope) => {
+                let now_ms = pipeline.now_ms();
+                drop(pipeline.store.delete_note(&scope, NOTE, now_ms).await?);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the sender has not been told for a while that they may not talk to the bot; from now
@@ -129,7 +148,7 @@ pub(super) async fn is_refused_anew(
     message: &InboundMessage,
     again: Duration,
 ) -> Result<bool, StoreError> {
-    let scope = format!("refused:{}", message.sender_open_id);
+    let scope = pairing::refused(&message.sender_open_id);
     let mut is_new = false;
     pipeline
         .change_note(&scope, NOTE, again, |told: Option<&String>| {
@@ -247,17 +266,6 @@ impl From<&InboundResource> for BroughtFile {
             name: resource.file_name.clone(),
         }
     }
-}
-
-/// The key where a scope has one note.
-const NOTE: &str = "it";
-
-fn paired(open_id: &str) -> String {
-    format!("paired:{open_id}")
-}
-
-fn code_scope(code: &str) -> String {
-    format!("code:{code}")
 }
 
 fn brought_scope(chat_id: &str, open_id: &str) -> String {

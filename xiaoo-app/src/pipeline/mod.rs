@@ -9,7 +9,7 @@
 //! | it is answered | [`turn`] | every step recorded; a crash goes on from the last one |
 //! | what is left of it | [`outcome`] | result, history and what to send: one transaction |
 //! | the bot itself is told something | [`command`], [`orders`] | answered at once, also while a turn runs |
-//! | a person is asked something | [`ask`], [`action`] | the answer is durable before anybody is told |
+//! | a person is asked something | [`ask`], [`action`], `grants` | the answer is durable before anybody is told |
 //! | what the message brings along | [`intake`] | files, quotes, people; best effort, in bounded time |
 //! | a file goes out | [`upload`] | at Feishu before the result: any daemon can send it |
 //! | a file of theirs comes in | [`fetch`] | once on each daemon's disk, as long as it is talked about |
@@ -25,6 +25,7 @@ pub mod budget;
 pub mod busy;
 pub mod command;
 mod fetch;
+mod grants;
 pub mod guests;
 pub mod identity;
 pub mod intake;
@@ -35,6 +36,7 @@ pub mod notes;
 pub mod orders;
 pub mod outbox;
 pub mod outcome;
+pub mod pairing;
 pub mod people;
 pub mod policy;
 pub mod recovery;

@@ -96,7 +96,7 @@ async fn change_note<T: Serialize + DeserializeOwned + Sync>(
     Ok(current.as_ref().and_then(read))
 }
 
-fn put<T: Serialize>(
+pub(super) fn put<T: Serialize>(
     now_ms: i64,
     (scope, key): (&str, &str),
     value: &T,

@@ -79,8 +79,20 @@ impl Order<'_> {
                 if !self.is_admin() {
                     return Ok(reply::admins_only(language));
                 }
-                let let_in = guests::let_in(self.pipeline, code).await?;
-                reply::paired(language, let_in.is_some())
+                let by = &self.message.sender_open_id;
+                let let_in = guests::let_in(self.pipeline, code, by).await?;
+                reply::paired(language, let_in.as_deref())
+            }
+            ChatCommand::Unpair(named) => {
+                if !self.is_admin() {
+                    return Ok(reply::admins_only(language));
+                }
+                let Some(open_id) = self.person(named) else {
+                    return Ok(reply::nobody_named(language));
+                };
+                let by = &self.message.sender_open_id;
+                let was_let_in = guests::shut_out(self.pipeline, open_id, by).await?;
+                reply::unpaired(language, open_id, was_let_in)
             }
             // A turn like any other; see `turn`.
             ChatCommand::Retry => String::new(),
@@ -165,6 +177,15 @@ impl Order<'_> {
 
     async fn skills(&self) -> Vec<SkillLine> {
         self.agent().skills_for_people().await
+    }
+
+    /// Whom an order is about: who is mentioned in it, or named by an open_id.
+    fn person<'a>(&'a self, named: &'a str) -> Option<&'a str> {
+        let mut mentions = self.message.mentions.iter();
+        let mentioned = mentions.find(|mention| !mention.is_bot && !mention.open_id.is_empty());
+        let named = named.split_whitespace().next();
+        let named = named.filter(|named| named.starts_with("ou_"));
+        mentioned.map(|mention| mention.open_id.as_str()).or(named)
     }
 
     fn agent(&self) -> &crate::agents::Agent {

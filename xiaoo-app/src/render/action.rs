@@ -107,6 +107,8 @@ pub enum Toast {
     Thanks,
     /// Somebody else was asked.
     NotYours,
+    /// Only an admin can let everyone.
+    AdminsOnly,
     /// It was decided before.
     DecidedAlready,
     /// Nobody waits for it any more.
@@ -127,6 +129,11 @@ impl Toast {
                 "warning",
                 "只有被询问的人或管理员可以操作",
                 "Only the person who was asked, or an admin, can decide this",
+            ),
+            Self::AdminsOnly => (
+                "warning",
+                "只有管理员可以对所有人放行",
+                "Only an admin can allow it for everyone",
             ),
             Self::DecidedAlready => ("info", "已经处理过了", "This was decided already"),
             Self::Expired => ("info", "这个请求已失效", "This is no longer needed"),

@@ -1,5 +1,6 @@
 //! Cards that ask a person something: may a tool be used, and what the model wants to know.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::language::Language;
@@ -8,8 +9,10 @@ use super::without_mentions;
 
 /// What an approval's buttons say: this once.
 pub const ONCE: &str = "once";
-/// What an approval's buttons say: always in this chat.
+/// What an approval's buttons say: always in this chat, for whoever is asked.
 pub const ALWAYS: &str = "always";
+/// What an approval's buttons say: always in this chat, for everyone there.
+pub const EVERYONE: &str = "everyone";
 /// What an approval's buttons say: no.
 pub const DENY: &str = "deny";
 
@@ -34,6 +37,19 @@ pub struct AskView<'a> {
     pub language: Language,
 }
 
+/// Whom "always" can be for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Always {
+    /// Whoever is asked; nobody else is in the chat.
+    #[default]
+    Alone,
+    /// Whoever is asked, and none of the others.
+    Asker,
+    /// The same, or by an admin's word everyone.
+    AskerOrEveryone,
+}
+
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome<'a> {
@@ -52,9 +68,14 @@ pub enum Outcome<'a> {
     Withdrawn,
 }
 
-/// May a tool be used?
+/// May a tool be used, for this and there?
 #[must_use]
-pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> String {
+pub fn approval(
+    view: &AskView<'_>,
+    tool: &str,
+    (what, place): (&str, &str),
+    always: Always,
+) -> String {
     let say = |chinese, english| view.language.pick(chinese, english);
     let tool = plain(tool, OPTION_CHARS_MAX);
     let mut elements = vec![
@@ -77,30 +98,24 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
     match view.outcome {
         None => {
             elements.push(markdown(&format!(
-                "{} {}",
+                "{} {}{}",
                 in_card(view.who),
-                say("请确认是否允许。", "please decide.")
+                say("请确认是否允许。", "please decide."),
+                whom(always, view.language)
             )));
-            elements.push(buttons(&[
-                button(view.id, say("仅此一次", "Allow once"), ONCE, "primary"),
-                button(
-                    view.id,
-                    say("本会话总是允许", "Always in this chat"),
-                    ALWAYS,
-                    "default",
-                ),
-                button(view.id, say("拒绝", "Deny"), DENY, "danger"),
-            ]));
+            elements.push(buttons(&choices(view, always)));
         }
         Some(outcome) => elements.push(markdown(&match outcome {
             Outcome::Answered { by, choice, .. } => {
-                let word = match choice {
-                    ONCE => say("✅ 已允许（仅此一次）", "✅ Allowed once"),
-                    ALWAYS => say(
-                        "✅ 已允许（本会话总是允许）",
-                        "✅ Always allowed in this chat",
-                    ),
-                    _ => say("⛔ 已拒绝", "⛔ Denied"),
+                let word: String = match choice {
+                    ONCE => say("✅ 已允许（仅此一次）", "✅ Allowed once").into(),
+                    ALWAYS => always_allowed(view, always),
+                    EVERYONE => say(
+                        "✅ 已允许（本会话对所有人总是允许）",
+                        "✅ Always allowed in this chat, for everyone",
+                    )
+                    .into(),
+                    _ => say("⛔ 已拒绝", "⛔ Denied").into(),
                 };
                 format!("{word} · {}", in_card(by))
             }
@@ -121,6 +136,56 @@ pub fn approval(view: &AskView<'_>, tool: &str, what: &str, place: &str) -> Stri
         template,
         elements,
     )
+}
+
+fn choices(view: &AskView<'_>, always: Always) -> Vec<Value> {
+    let say = |chinese, english| view.language.pick(chinese, english);
+    let once = say("仅此一次", "Allow once");
+    let here = say("本会话总是允许", "Always in this chat");
+    let mut choices = vec![
+        button(view.id, once, ONCE, "primary"),
+        button(view.id, here, ALWAYS, "default"),
+    ];
+    if always == Always::AskerOrEveryone {
+        let everyone = say("本会话对所有人总是允许", "Always for everyone here");
+        choices.push(button(view.id, everyone, EVERYONE, "default"));
+    }
+    choices.push(button(view.id, say("拒绝", "Deny"), DENY, "danger"));
+    choices
+}
+
+/// What "always" means, where there are others.
+fn whom(always: Always, language: Language) -> &'static str {
+    match always {
+        Always::Alone => "",
+        Always::Asker => language.pick(
+            "\n“本会话总是允许”只对被询问的人有效，包括本会话的话题。",
+            "\n“Always in this chat” is for the person asked alone, in its threads, too.",
+        ),
+        Always::AskerOrEveryone => language.pick(
+            "\n“本会话总是允许”只对被询问的人有效，包括本会话的话题；“对所有人”只有管理员可以选择。",
+            "\n“Always in this chat” is for the person asked alone, in its threads, too; \
+             “for everyone” only an admin can choose.",
+        ),
+    }
+}
+
+fn always_allowed(view: &AskView<'_>, always: Always) -> String {
+    let who = in_card(view.who);
+    match (always, view.language) {
+        (Always::Alone, language) => language
+            .pick(
+                "✅ 已允许（本会话总是允许）",
+                "✅ Always allowed in this chat",
+            )
+            .into(),
+        (Always::Asker | Always::AskerOrEveryone, Language::Chinese) => {
+            format!("✅ 已允许（本会话总是允许 {who}）")
+        }
+        (Always::Asker | Always::AskerOrEveryone, Language::English) => {
+            format!("✅ Always allowed in this chat, for {who} alone")
+        }
+    }
 }
 
 /// What the model wants to know.
@@ -297,7 +362,7 @@ mod tests {
 
     #[test]
     fn an_open_approval_has_three_buttons_and_a_decided_one_none() {
-        let card = approval(&OPEN, "shell", "rm -rf build", "/work");
+        let card = approval(&OPEN, "shell", ("rm -rf build", "/work"), Always::Alone);
         let actions = &parsed(&card)["elements"][4]["actions"];
         let values: Vec<_> = (0..3).map(|at| actions[at]["value"].clone()).collect();
         let value = |choice: &str| json!({"ask": "7/call_1", "choice": choice});
@@ -328,7 +393,7 @@ mod tests {
                 outcome: Some(outcome),
                 ..OPEN
             };
-            let card = approval(&view, "shell", "rm -rf build", "/work");
+            let card = approval(&view, "shell", ("rm -rf build", "/work"), Always::Alone);
             assert_eq!(parsed(&card)["header"]["template"], template);
             assert!(
                 card.contains(word) && !card.contains("\"button\""),
@@ -338,9 +403,83 @@ mod tests {
     }
 
     #[test]
+    fn where_there_are_others_the_card_says_whom_always_is_for() {
+        let cards = |language, outcome| {
+            let view = AskView {
+                outcome,
+                language,
+                ..OPEN
+            };
+            [Always::Alone, Always::Asker, Always::AskerOrEveryone]
+                .map(|always| approval(&view, "shell", ("ls", ""), always))
+        };
+        let answered = |choice| {
+            Some(Outcome::Answered {
+                by: "ou_2",
+                choice,
+                at_ms: 1,
+            })
+        };
+        for (language, outcome, words, expected) in [
+            (
+                Language::English,
+                None,
+                "for the person asked alone",
+                [false, true, true],
+            ),
+            (
+                Language::Chinese,
+                None,
+                "只对被询问的人有效",
+                [false, true, true],
+            ),
+            (
+                Language::English,
+                None,
+                "Always for everyone here",
+                [false, false, true],
+            ),
+            (
+                Language::Chinese,
+                None,
+                "对所有人总是允许",
+                [false, false, true],
+            ),
+            (
+                Language::English,
+                answered(ALWAYS),
+                "for <at id=ou_1></at> alone · <at id=ou_2></at>",
+                [false, true, true],
+            ),
+            (
+                Language::Chinese,
+                answered(ALWAYS),
+                "总是允许 <at id=ou_1>",
+                [false, true, true],
+            ),
+            (
+                Language::English,
+                answered(EVERYONE),
+                "for everyone · <at id=ou_2>",
+                [true; 3],
+            ),
+            (
+                Language::Chinese,
+                answered(EVERYONE),
+                "对所有人总是允许",
+                [true; 3],
+            ),
+        ] {
+            let found = cards(language, outcome).map(|card| card.contains(words));
+            assert_eq!(found, expected, "{words}");
+        }
+    }
+
+    #[test]
     fn what_a_tool_would_do_cannot_dress_up_the_card() {
         let what = "```\n**harmless**\n<at id=all></at>".to_owned() + &"x".repeat(9_000);
-        let card = approval(&OPEN, "**shell** <at id=all>", &what, "[a](http://x)");
+        let what = (what.as_str(), "[a](http://x)");
+        let card = approval(&OPEN, "**shell** <at id=all>", what, Always::Asker);
         let text = parsed(&card).to_string();
         assert!(!text.contains("<at id=all"), "{text}");
         assert_eq!(text.matches("```").count(), 2, "{text}");
@@ -350,16 +489,19 @@ mod tests {
     #[test]
     fn what_would_be_done_is_what_is_seen() {
         let what = "echo \u{202e}ok\u{200b}\r\n\trm".to_owned();
-        let text = parsed(&approval(&OPEN, "shell", &what, ""))["elements"][1]["content"].clone();
+        let card = approval(&OPEN, "shell", (&what, ""), Always::Asker);
+        let text = parsed(&card)["elements"][1]["content"].clone();
         assert_eq!(text, "```\necho \\u{202e}ok\\u{200b}\\u{d}\n\trm\n```");
-        let warned = |what: &str| approval(&OPEN, "shell", what, "").contains("not shown");
+        let warned =
+            |what: &str| approval(&OPEN, "shell", (what, ""), Always::Asker).contains("not shown");
         assert!(!warned(&"长".repeat(TEXT_CHARS_MAX)));
         assert!(warned(&"长".repeat(TEXT_CHARS_MAX + 1)));
     }
 
     #[test]
     fn what_is_not_seen_in_a_command_is_shown() {
-        let card = approval(&OPEN, "shell", "echo \u{202e}fr- mr\u{200b} \r x\tend", "");
+        let what = "echo \u{202e}fr- mr\u{200b} \r x\tend";
+        let card = approval(&OPEN, "shell", (what, ""), Always::Asker);
         let shown = r"echo \u{202e}fr- mr\u{200b} \u{d} x";
         let text = parsed(&card)["elements"][1]["content"].clone();
         assert_eq!(text, format!("```\n{shown}\tend\n```"));

@@ -64,8 +64,8 @@ pub fn help(language: Language, is_admin: bool) -> String {
         .to_owned();
     if is_admin {
         text.push_str(language.pick(
-            "\n- `/pair 代码` 允许申请人与我私聊（管理员）",
-            "\n- `/pair CODE` lets somebody talk to me directly (admins)",
+            "\n- `/pair 代码` 允许申请人与我私聊，`/unpair ou_…` 收回（管理员）",
+            "\n- `/pair CODE` lets somebody talk to me directly, `/unpair ou_…` takes that back (admins)",
         ));
     }
     text
@@ -191,21 +191,54 @@ pub fn skills(language: Language, known: &[SkillLine]) -> String {
     text.trim_end().to_owned()
 }
 
-/// Somebody was let in, or nobody was given that code.
+/// Somebody was let in (an open_id), or nobody was given that code.
 #[must_use]
-pub fn paired(language: Language, was_let_in: bool) -> String {
-    if was_let_in {
-        language.pick(
-            "已允许，对方现在可以和我私聊了。",
-            "Done: they can talk to me directly now.",
-        )
-    } else {
-        language.pick(
-            "没有这个代码，可能已过期。请对方再给我发一条消息获取新的代码。",
-            "Nobody has that code; it may be too old. When they write to me again they get a new one.",
-        )
+pub fn paired(language: Language, let_in: Option<&str>) -> String {
+    let Some(open_id) = let_in.map(code) else {
+        return language
+            .pick(
+                "没有这个代码，可能已过期。请对方再给我发一条消息获取新的代码。",
+                "Nobody has that code; it may be too old. When they write to me again they get a new one.",
+            )
+            .to_owned();
+    };
+    match language {
+        Language::Chinese => {
+            format!("已允许，{open_id} 现在可以和我私聊了。收回用 `/unpair`。")
+        }
+        Language::English => {
+            format!("Done: {open_id} can talk to me directly now. `/unpair` takes that back.")
+        }
     }
-    .to_owned()
+}
+
+/// Somebody was shut out again, or was never let in.
+#[must_use]
+pub fn unpaired(language: Language, open_id: &str, was_let_in: bool) -> String {
+    let open_id = code(open_id);
+    match (language, was_let_in) {
+        (Language::Chinese, true) => format!("已收回，{open_id} 不能再和我私聊了。"),
+        (Language::English, true) => {
+            format!("Done: {open_id} can't talk to me directly any more.")
+        }
+        (Language::Chinese, false) => {
+            format!("{open_id} 并不是通过配对获得许可的；白名单和管理员由配置决定。")
+        }
+        (Language::English, false) => format!(
+            "{open_id} was not let in by a code. Who is on a list, or an admin, is in the configuration."
+        ),
+    }
+}
+
+/// It was not said who is meant.
+#[must_use]
+pub fn nobody_named(language: Language) -> String {
+    language
+        .pick(
+            "请写明是谁：`/unpair ou_…`，或在群里 @ 对方。",
+            "Say who: `/unpair ou_…`, or mention them in a group.",
+        )
+        .to_owned()
 }
 
 /// Only admins may.
@@ -243,6 +276,7 @@ mod tests {
             let text = help(language, true);
             for word in [
                 "/stop", "/new", "/retry", "/status", "/model", "/skills", "/help", "/pair",
+                "/unpair",
             ] {
                 assert!(text.contains(word), "{word}: {text}");
             }

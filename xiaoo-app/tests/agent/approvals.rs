@@ -5,10 +5,11 @@ use std::time::Duration;
 use feishu_sim::view::Message;
 use feishu_sim::{CardAction, Fault, FaultKind, UserMessage};
 use model_sim::Script;
+use xiaoo_store::{Expect, PutNote, Store, StoreOptions, StoreUrl};
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
 use crate::seen::{id_of, reply, restart};
-use crate::talk::asked;
+use crate::talk::{asked, times_asked};
 
 const SHELL: &str =
     "[tools]\nenable = [\"shell\", \"ask_user\"]\nask_first = [\"shell\", \"write_file\"]\n";
@@ -202,6 +203,120 @@ async fn always_holds_in_its_chat_for_its_tool_and_over_a_restart() {
         rig.sim.press(press(&card, "Allow once")).await.unwrap();
         assert_eq!(rig.answer_to(&message).await, "asked");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn always_in_a_group_is_for_its_asker_and_an_admins_word_for_everyone() {
+    let mut rig = rig_with_admin().await;
+    let [li, bob] = ["李雷", "Bob Miller"].map(|name| id_of(&rig.sim, name));
+    let group = rig.sim.group_chat_id().to_owned();
+    let [eve, carol] = ["Eve", "Carol"].map(|name| {
+        let id = rig.sim.add_person(name).unwrap();
+        rig.sim.add_member(&group, &id).unwrap();
+        id
+    });
+    let said_by = |who: &str| UserMessage::text("run it").in_chat(&group).from(who);
+    let card = asks_in(&rig, said_by(&li)).await;
+    let shown = card.card.as_ref().unwrap().html.clone();
+    assert!(shown.contains("for the person asked alone"), "{shown}");
+    // Only an admin speaks for all.
+    let everyone = "Always for everyone here";
+    let pressed = rig.sim.press(press(&card, everyone)).await.unwrap();
+    assert_eq!(pressed.toast(), Some("只有管理员可以对所有人放行"));
+    assert_eq!(pressed.card.unwrap().template, "orange");
+    let pressed = rig.sim.press(press(&card, "Always in this chat")).await;
+    assert_eq!(pressed.unwrap().toast_type(), Some("success"));
+    assert!(turns(&rig, &card, "green").await.contains("alone"));
+    rig.answer_to(card.parent_id.as_deref().unwrap()).await;
+    // The threads of the chat are part of it.
+    let opened = is_not_asked(&rig, said_by(&li)).await;
+    let threaded = |who: &str| UserMessage {
+        reply_to: Some(opened.clone()),
+        in_thread: true,
+        ..said_by(who)
+    };
+    let done_in_thread = async |times: usize| {
+        let is_done = |message: &&Message| message.thread_id.is_some() && message.text == "done";
+        let done = rig.sim.until(PATIENCE, |sim| {
+            let messages = sim.messages(&group);
+            (messages.iter().filter(is_done).count() == times).then_some(())
+        });
+        assert!(done.await.is_some(), "{}", rig.log());
+    };
+    rig.model.script(runs("true"));
+    rig.model.script(answer("done"));
+    rig.sim.user_says(threaded(&li)).unwrap();
+    done_in_thread(1).await;
+    assert!(told(&rig).contains("exit status 0"), "{}", told(&rig));
+    // Others are asked, and what an admin says in a thread holds in the chat.
+    rig.model.script(runs("true"));
+    rig.model.script(answer("done"));
+    rig.sim.user_says(threaded(&eve)).unwrap();
+    let card = rig.sim.until(PATIENCE, |_| orange(&rig, &group).pop());
+    let card = card.await.unwrap();
+    let pressed = rig.sim.press(press(&card, everyone).by(&bob)).await;
+    assert_eq!(pressed.unwrap().toast_type(), Some("success"));
+    assert!(turns(&rig, &card, "green").await.contains("for everyone"));
+    done_in_thread(2).await;
+    restart(&mut rig).await;
+    for who in [&eve, &carol] {
+        is_not_asked(&rig, said_by(who)).await;
+    }
+    assert!(
+        rig.sim.violations().is_empty(),
+        "{:?}",
+        rig.sim.violations()
+    );
+}
+
+/// Somebody wants a command to be run; gives the card by which they are asked.
+async fn asks_in(rig: &Rig, message: UserMessage) -> Message {
+    rig.model.script(runs("true"));
+    rig.model.script(answer("done"));
+    let message = rig.sim.user_says(message).unwrap().message_id;
+    asked(rig, &message).await
+}
+
+/// The same where nobody is asked; gives the message.
+async fn is_not_asked(rig: &Rig, message: UserMessage) -> String {
+    rig.model.script(runs("true"));
+    rig.model.script(answer("done"));
+    let message = rig.sim.user_says(message).unwrap().message_id;
+    assert_eq!(rig.answer_to(&message).await, "done");
+    assert_eq!(times_asked(rig, &message), 0);
+    assert!(told(rig).contains("exit status 0"), "{}", told(rig));
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_has_kept_for_anybody_is_asked_again() {
+    let mut rig = rig(Via::LongConnection).await;
+    rig.answer_to(&rig.says("hello")).await;
+    restart(&mut rig).await;
+    rig.daemon.signal("-TERM");
+    rig.daemon.ended().await;
+    let url = StoreUrl::sqlite(rig.folder.path().join("xiaoo.db"));
+    let (store, guard) = Store::open(&url, StoreOptions::default()).unwrap();
+    let old = PutNote {
+        scope: format!("grant:feishu:{}", rig.chat()),
+        key: "shell".into(),
+        body: "true".into(),
+        expires_ms: None,
+        expect: Expect::Absent,
+        now_ms: 0,
+    };
+    store.put_note(old).await.unwrap();
+    guard.close();
+    rig.start_daemon().await;
+    let here = || UserMessage::text("run it");
+    let card = asks_in(&rig, here()).await;
+    // Alone with the bot there is nobody else to speak of.
+    let shown = card.card.as_ref().unwrap().html.clone();
+    assert!(!shown.contains("alone"), "{shown}");
+    let pressed = rig.sim.press(press(&card, "Always in this chat")).await;
+    assert_eq!(pressed.unwrap().toast_type(), Some("success"));
+    rig.answer_to(card.parent_id.as_deref().unwrap()).await;
+    is_not_asked(&rig, here()).await;
 }
 
 /// The questions that are open in a chat.

@@ -2,6 +2,7 @@
 
 use feishu_sim::{Sim, SimConfig, UserMessage};
 use serde_json::{Value, json};
+use xiaoo_store::{Expect, PutNote, Store, StoreOptions, StoreUrl};
 
 use crate::harness::{PATIENCE, Rig, Setup, answers};
 use crate::seen::{Cost, events, id_of, is_left_alone, other_bot, reply, restart, say};
@@ -27,15 +28,15 @@ async fn rig(channel: impl FnOnce(&Sim) -> String) -> Rig {
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Fate<'a> {
     Answered,
     /// Nothing.
     Alone,
     /// Its sender gets this notice.
-    Told(&'static str),
+    Told(&'a str),
 }
 
-async fn becomes(rig: &Rig, message: UserMessage, fate: Fate) {
+async fn becomes(rig: &Rig, message: UserMessage, fate: Fate<'_>) {
     let before = Cost::so_far(rig);
     match fate {
         Fate::Alone => is_left_alone(rig, message).await,
@@ -73,7 +74,7 @@ async fn in_groups_only_mentions_are_answered_unless_the_operator_says_otherwise
     use Fate::{Alone, Answered};
     let here = |sim: &Sim| format!("[channels.feishu.chats.{}]\n", sim.group_chat_id());
     type Lines = Box<dyn FnOnce(&Sim) -> String>;
-    let cases: [(Lines, [Fate; 3]); 6] = [
+    let cases: [(Lines, [Fate<'_>; 3]); 6] = [
         (Box::new(|_| String::new()), [Answered, Alone, Alone]),
         (
             Box::new(|_| "require_mention = false\n".into()),
@@ -117,7 +118,7 @@ async fn groups_are_let_in_by_policy_list_exception_and_admin() {
     let people = |sim: &Sim| format!("allow_users = [\"{}\"]\n", id_of(sim, "李雷"));
     type Lines = Box<dyn FnOnce(&Sim) -> String>;
     // What becomes of mentions: by 李雷 and 韩梅梅 in the group, by 李雷 and Bob in another.
-    let cases: [(Lines, [Fate; 4]); 6] = [
+    let cases: [(Lines, [Fate<'_>; 4]); 6] = [
         (
             Box::new(move |sim| "group_policy = \"open\"\n".to_owned() + &list(sim)),
             [Answered; 4],
@@ -293,11 +294,7 @@ fn code_in(notice: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_let_in_by_the_code_that_an_admin_sends() {
     use Fate::{Alone, Answered, Told};
-    let mut rig = rig(|sim| {
-        let [li, bob] = ["李雷", "Bob Miller"].map(|name| id_of(sim, name));
-        format!("dm_policy = \"pairing\"\nallow_users = [\"{li}\"]\nadmins = [\"{bob}\"]\n")
-    })
-    .await;
+    let mut rig = rig_with_pairing().await;
     let direct = |text: String, chat: &String| UserMessage::text(text).in_chat(chat);
     let bob = rig.sim.p2p_chat_with(&id_of(&rig.sim, "Bob Miller"));
     let bob = bob.unwrap();
@@ -331,6 +328,166 @@ async fn a_stranger_is_let_in_by_the_code_that_an_admin_sends() {
     becomes(&rig, direct("me too".into(), &mallory), Alone).await;
     // It is used up.
     becomes(&rig, direct(pair, &bob), Told("code")).await;
+}
+
+/// `xiaoo-app pairing …` of this rig's daemon: whether it worked, and what was said.
+fn pairing(rig: &Rig, words: &[&str]) -> (bool, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_xiaoo-app"))
+        .arg("pairing")
+        .args(words)
+        .arg("--config")
+        .arg(rig.folder.path().join("config.toml"))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+/// The same, and it worked.
+fn pairing_says(rig: &Rig, words: &[&str]) -> String {
+    let (worked, said) = pairing(rig, words);
+    assert!(worked, "{words:?}: {said}");
+    said
+}
+
+async fn rig_with_pairing() -> Rig {
+    rig(|sim| {
+        let [li, bob] = ["李雷", "Bob Miller"].map(|name| id_of(sim, name));
+        format!("dm_policy = \"pairing\"\nallow_users = [\"{li}\"]\nadmins = [\"{bob}\"]\n")
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_lets_in_and_shuts_out_while_the_daemon_runs() {
+    use Fate::{Alone, Answered, Told};
+    let mut rig = rig_with_pairing().await;
+    let [eve, mallory] = ["Eve", "Mallory"].map(|name| rig.sim.add_p2p_chat(name).unwrap());
+    let [eve_id, mallory_id] = ["Eve", "Mallory"].map(|name| id_of(&rig.sim, name));
+    let direct = |text: &str, chat: &String| UserMessage::text(text).in_chat(chat);
+    let nobody = "Nobody was let in by a code, and nobody waits for it.\n";
+    assert_eq!(pairing_says(&rig, &["list"]), nobody);
+
+    let code = code_in(&reply(&rig, &say(&rig, direct("hello", &eve))).await);
+    let other = code_in(&reply(&rig, &say(&rig, direct("hi", &mallory))).await);
+    let list = pairing_says(&rig, &["list"]);
+    for line in [
+        format!("{eve_id}  waits with the code {code}, which holds until 20"),
+        format!("{mallory_id}  waits with the code {other}, which holds until 20"),
+    ] {
+        assert!(list.contains(&line), "{line:?} in {list}");
+    }
+    assert_eq!(
+        pairing_says(&rig, &["approve", &code]),
+        format!("{eve_id} is let in at feishu.\n")
+    );
+    becomes(&rig, direct("thank you", &eve), Answered).await;
+    becomes(&rig, direct("me too", &mallory), Alone).await;
+    let list: Value = serde_json::from_str(&pairing_says(&rig, &["list", "--json"])).unwrap();
+    let (let_in, waiting) = (&list["let_in"][0], &list["waiting"][0]);
+    assert_eq!(
+        (&let_in["open_id"], &let_in["by"]),
+        (&json!(eve_id), &json!(null))
+    );
+    assert!(let_in["at_ms"].is_i64(), "{list}");
+    assert_eq!(
+        (&waiting["open_id"], &waiting["code"], &waiting["instance"]),
+        (&json!(mallory_id), &json!(other), &json!("feishu"))
+    );
+
+    // Shut out from the next message on, and told so, with a code that works.
+    assert_eq!(
+        pairing_says(&rig, &["revoke", &eve_id]),
+        format!("{eve_id} is no longer let in at feishu.\n")
+    );
+    let again = code_in(&reply(&rig, &say(&rig, direct("and now?", &eve))).await);
+    assert_ne!(again, code);
+    for (words, expected) in [
+        (["approve", code.as_str()], "nobody has the code"),
+        (["revoke", eve_id.as_str()], "was not let in by a code"),
+        (["list", "--instance=ops"], "there are: feishu"),
+    ] {
+        let (worked, said) = pairing(&rig, &words);
+        assert!(!worked && said.contains(expected), "{words:?}: {said}");
+    }
+    // To revoke is also to take back the code that somebody waits with.
+    let (_, said) = pairing(&rig, &["approve", &again]);
+    assert!(said.contains("nobody has the code"), "{said}");
+    becomes(&rig, direct("hello?", &eve), Told("/pair")).await;
+
+    // Without a daemon it is the same.
+    rig.daemon.kill();
+    pairing_says(&rig, &["approve", &other]);
+    rig.start_daemon().await;
+    becomes(&rig, direct("at last", &mallory), Answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_shuts_out_in_the_chat_also_whom_an_earlier_version_let_in() {
+    use Fate::{Answered, Told};
+    let mut rig = rig_with_pairing().await;
+    let bob = id_of(&rig.sim, "Bob Miller");
+    let with_bob = rig.sim.p2p_chat_with(&bob).unwrap();
+    let eve = rig.sim.add_p2p_chat("Eve").unwrap();
+    let eve_id = id_of(&rig.sim, "Eve");
+    let direct = |text: &str, chat: &String| UserMessage::text(text).in_chat(chat);
+    rig.daemon.signal("-TERM");
+    rig.daemon.ended().await;
+    let url = StoreUrl::sqlite(rig.folder.path().join("xiaoo.db"));
+    let (store, guard) = Store::open(&url, StoreOptions::default()).unwrap();
+    let note = |scope: String, body: &str| PutNote {
+        scope,
+        key: "it".into(),
+        body: body.into(),
+        expires_ms: None,
+        expect: Expect::Absent,
+        now_ms: 0,
+    };
+    // It left behind which code there was.
+    let old = [
+        note(format!("paired:{eve_id}"), "true"),
+        note(format!("code_of:{eve_id}"), "\"123456\""),
+    ];
+    for note in old {
+        store.put_note(note).await.unwrap();
+    }
+    guard.close();
+    rig.start_daemon().await;
+    becomes(&rig, direct("hello", &eve), Answered).await;
+    assert_eq!(
+        pairing_says(&rig, &["list"]),
+        format!("{eve_id}  let in at feishu\n")
+    );
+
+    let unpair = format!("/unpair {eve_id}");
+    becomes(&rig, UserMessage::text(&unpair), Told("Only admins")).await;
+    becomes(&rig, direct("/unpair", &with_bob), Told("Say who")).await;
+    becomes(&rig, direct("/取消配对 她", &with_bob), Told("请写明是谁")).await;
+    becomes(&rig, direct(&unpair, &with_bob), Told("Done")).await;
+    becomes(
+        &rig,
+        direct(&unpair, &with_bob),
+        Told("not let in by a code"),
+    )
+    .await;
+    let code = code_in(&reply(&rig, &say(&rig, direct("and now?", &eve))).await);
+    let pair = format!("/pair {code}");
+    becomes(&rig, direct(&pair, &with_bob), Told(&eve_id)).await;
+    becomes(&rig, direct("hello again", &eve), Answered).await;
+    let by = format!("{eve_id}  let in by {bob}, 20");
+    let list = pairing_says(&rig, &["list"]);
+    assert!(list.starts_with(&by), "{list}");
+    // In a group a mention says who.
+    let group = rig.sim.group_chat_id().to_owned();
+    rig.sim.add_member(&group, &eve_id).unwrap();
+    let message = UserMessage {
+        mention_bot: Some(true),
+        ..to_group(&rig, "/unpair @Eve").from(&bob)
+    };
+    becomes(&rig, message, Told("Done")).await;
+    let told = reply(&rig, &say(&rig, direct("hello?", &eve))).await;
+    code_in(&told);
 }
 
 /// Another bot says something to this one.

@@ -307,6 +307,7 @@ async fn a_click_after_the_deadline_is_no_consent() {
                 tool: "shell".into(),
                 what: "rm -rf build".into(),
                 place: String::new(),
+                always: Default::default(),
             },
             deadline_ms,
             card: None,
@@ -338,4 +339,42 @@ async fn a_click_after_the_deadline_is_no_consent() {
         let is_so = kept["state"] == state || kept["state"].get(state).is_some();
         assert!(is_so, "{kept}");
     }
+}
+
+#[tokio::test]
+async fn a_card_of_an_earlier_version_can_still_be_answered() {
+    let (pipeline, _guard) = pipeline(Policy::default());
+    let now_ms = pipeline.now_ms();
+    let ask = json!({
+        "who": "ou_1", "conversation": "feishu:oc_1:omt_1", "language": "english",
+        "what": {"approval": {"tool": "shell", "what": "ls", "place": ""}},
+        "deadline_ms": now_ms + 600_000, "state": "open",
+    });
+    let note = PutNote {
+        scope: "ask:7".into(),
+        key: "call_1".into(),
+        body: ask.to_string().into(),
+        expires_ms: None,
+        expect: Expect::Anything,
+        now_ms,
+    };
+    pipeline.store.put_note(note).await.unwrap();
+    for (choice, kind) in [("everyone", "warning"), ("always", "success")] {
+        let value = json!({"ask": "7/call_1", "choice": choice});
+        let click = render::action::CardAction {
+            operator_open_id: "ou_1".into(),
+            value: value.as_object().unwrap().clone(),
+            ..Default::default()
+        };
+        let answer = action::take(&pipeline, &click).await;
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(answer["toast"]["type"], kind, "{choice}: {answer}");
+    }
+    let granted = pipeline.store.note("always:feishu:oc_1", "shell", now_ms);
+    let granted = granted.await.unwrap().unwrap();
+    let granted: Value = serde_json::from_slice(&granted.body).unwrap();
+    assert_eq!(
+        (&granted[0]["to"], &granted[0]["by"]),
+        (&json!("ou_1"), &json!("ou_1"))
+    );
 }

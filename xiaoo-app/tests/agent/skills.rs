@@ -7,7 +7,7 @@ use model_sim::Script;
 use serde_json::json;
 
 use crate::harness::{PATIENCE, Rig};
-use crate::talk::{calls, calls_for, group, last_request, put, read_as, reply, setup};
+use crate::talk::{calls, calls_for, group, last_request, put, read_as, reply, script, setup};
 
 /// Skills as other products write them.
 const FIXTURES: &str = concat!(
@@ -292,4 +292,93 @@ async fn an_agent_has_the_skills_that_it_names() {
     let request = last_request(&rig);
     assert!(!request.system().contains("other"), "{}", request.system());
     assert!(request.tool_results()[0].contains("there is no skill \"other\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_skill_that_lists_its_tools_narrows_the_turn_and_widens_nothing() {
+    let listed = |tools: &str| format!("allowed-tools: {tools}\n");
+    let rig = rig_with(
+        "[tools]\nenable = [\"shell\"]\nask_first = [\"write_file\"]\napproval_timeout_secs = 5\n",
+        &[
+            (
+                ".xiaoo/skills/looks",
+                &skill("looks", &listed("Read Grep, WebFetch"), "Look."),
+            ),
+            (
+                ".xiaoo/skills/runs",
+                &skill("runs", &listed("Bash(git:*) Write"), "Run."),
+            ),
+            (".xiaoo/skills/free", &skill("free", "", "Anything.")),
+        ],
+    )
+    .await;
+    let load = |name: &str| ("load_skill", json!({"skill": name}));
+    let shell = ("shell", json!({"command": "echo was run"}));
+    let write = ("write_file", json!({"path": "a.txt", "content": "a"}));
+    let list = ("list_dir", json!({"path": "."}));
+    let fetch = ("web_fetch", json!({"url": "http://127.0.0.1/"}));
+    let refused = "allows no other tools than ";
+    // Called by name: whatever else is loaded, its list is the bound.
+    let results = calls_for(
+        &rig,
+        UserMessage::text("/looks around"),
+        &[
+            shell.clone(),
+            list.clone(),
+            ("current_time", json!({})),
+            load("free"),
+            shell.clone(),
+            // What the operator does not have is not there because a skill lists it.
+            fetch,
+        ],
+    )
+    .await;
+    for (result, expected) in results.iter().zip([
+        "allows no other tools than read_file, search, web_fetch, ask_user",
+        refused,
+        "2",
+        "Anything.",
+        refused,
+        "there is no tool of that name",
+    ]) {
+        assert!(result.contains(expected), "{expected:?} in {result}");
+    }
+    // Said once more it has the same bound.
+    script(&rig, std::slice::from_ref(&shell));
+    rig.answers_to(&rig.says("/retry")).await;
+    let result = last_request(&rig).tool_results().pop().unwrap();
+    assert!(result.contains(refused), "{result}");
+    // Loaded by the model: what one of them lists, and people are asked as ever.
+    let results = calls(
+        &rig,
+        &[
+            shell.clone(),
+            load("looks"),
+            shell.clone(),
+            load("runs"),
+            ("shell", json!({"command": "echo was run, too"})),
+            list.clone(),
+            write,
+            load("free"),
+            list,
+        ],
+    )
+    .await;
+    for (result, expected) in results.iter().zip([
+        "was run",
+        "allowed_tools=\"read_file search web_fetch\"",
+        refused,
+        "allowed_tools=\"shell write_file\"",
+        "was run, too",
+        refused,
+        "did not answer in time",
+        "Anything.",
+        "",
+    ]) {
+        assert!(result.contains(expected), "{expected:?} in {result}");
+    }
+    assert!(!results[8].contains(refused), "{}", results[8]);
+    // The next turn is bound by nothing.
+    let results = calls(&rig, &[shell]).await;
+    assert!(results[0].contains("was run"), "{}", results[0]);
 }

@@ -194,13 +194,22 @@ impl StoreReader {
     /// Reads everything out.
     #[must_use]
     pub fn export(self) -> Export {
-        let mut tables = VecDeque::from([Table::Turn, Table::Send, Table::History]);
-        if self.source.schema() >= NOTES_SINCE {
-            tables.push_back(Table::Note);
-        }
+        let tables = [Table::Turn, Table::Send, Table::History, Table::Note];
+        self.read_out(tables)
+    }
+
+    /// Reads the notes out, those that have expired among them.
+    #[must_use]
+    pub fn export_notes(self) -> Export {
+        self.read_out([Table::Note])
+    }
+
+    fn read_out(self, tables: impl IntoIterator<Item = Table>) -> Export {
+        let has_notes = self.source.schema() >= NOTES_SINCE;
+        let is_there = |table: &Table| *table != Table::Note || has_notes;
         Export {
             source: self.source,
-            tables,
+            tables: tables.into_iter().filter(is_there).collect(),
             after: i64::MIN,
             unreadable: 0,
             read: VecDeque::new(),

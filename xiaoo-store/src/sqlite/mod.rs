@@ -6,6 +6,7 @@
 //! intact.
 
 mod admission;
+mod beside;
 mod checkpoint;
 mod files;
 mod history;
@@ -37,6 +38,7 @@ use crate::error::OpenError;
 #[cfg(test)]
 pub(crate) use writer::Gauges;
 
+pub(crate) use beside::Beside;
 pub(crate) use salvage::copy as salvage;
 pub(crate) use schema::differences as schema_differences;
 pub(crate) use whole::cut_off;

@@ -235,7 +235,7 @@ fn migrate(db: &mut Connection, steps: &[&str], version: i64) -> rusqlite::Resul
     tx.commit()
 }
 
-fn newest() -> i64 {
+pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

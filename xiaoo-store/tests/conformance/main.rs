@@ -103,7 +103,9 @@ macro_rules! outside {
     ($($engine:ident: $ground:ty),*) => { $(
         mod $engine {
             promises! { $ground;
+                outside::a_note_is_changed_beside_a_store_in_use_which_sees_it_at_its_next_look,
                 outside::a_store_in_use_is_counted_and_consistent,
+                outside::all_notes_are_read_out_and_nothing_else,
                 outside::everything_that_matters_is_written_out,
                 outside::more_than_one_batch_is_written_out,
                 outside::what_must_not_be_is_found_and_named,

@@ -2,7 +2,10 @@
 
 use tokio::task::spawn_blocking;
 use xiaoo_store::limits::{DEAD_KEPT, KEYS_KEPT};
-use xiaoo_store::{Claim, Inventory, Outcome, PutNote, Record, Step, StoreReader, TurnResult};
+use xiaoo_store::{
+    Claim, Expect, Inventory, NotePut, NotesBeside, Outcome, PutNote, Record, Step, StoreError,
+    StoreReader, TurnResult,
+};
 
 use crate::notes::put;
 use crate::rig::{Outside, Rig, message, result, said};
@@ -282,4 +285,78 @@ fn broken(reader: &StoreReader) -> Vec<&'static str> {
         .filter(|check| reader.check(check).unwrap().count > 0)
         .map(|check| check.promise)
         .collect()
+}
+
+/// Changes notes in a thread of its own.
+async fn beside<G: Outside, T: Send + 'static>(
+    rig: &Rig<G>,
+    change: impl FnOnce(&mut NotesBeside) -> T + Send + 'static,
+) -> T {
+    let url = rig.ground().url();
+    let change = move || change(&mut NotesBeside::open(&url).unwrap());
+    spawn_blocking(change).await.unwrap()
+}
+
+pub(crate) async fn a_note_is_changed_beside_a_store_in_use_which_sees_it_at_its_next_look<
+    G: Outside,
+>() {
+    let rig = a_busy_store::<G>().await;
+    let body = async |key: &str| {
+        let note = rig.store.note("s", key, 0).await.unwrap();
+        note.map(|note| (note.version, note.body))
+    };
+    let (first, _) = body("k").await.unwrap();
+    let (done, seen, refused) = beside(&rig, |notes| {
+        let done = notes.put(put("s", "k", "anew")).unwrap();
+        let seen = notes.note("s", "k", 0).unwrap().unwrap();
+        let absent = PutNote {
+            expect: Expect::Absent,
+            ..put("s", "k", "never")
+        };
+        (done, seen, notes.put(absent).unwrap())
+    })
+    .await;
+    let (version, anew) = body("k").await.unwrap();
+    assert_eq!(done, NotePut::Done { version });
+    assert!(version > first);
+    assert_eq!((&*anew, &seen.body), (&b"anew"[..], &anew));
+    assert!(matches!(refused, NotePut::Conflict { .. }), "{refused:?}");
+    // The store's own next writing is another version still.
+    let NotePut::Done { version: own } = rig.store.put_note(put("s", "k", "own")).await.unwrap()
+    else {
+        panic!("not written");
+    };
+    assert!(own > version);
+    let gone = beside(&rig, |notes| {
+        let gone = notes.delete("s", "k", 0).unwrap();
+        assert_eq!(notes.delete("s", "k", 0).unwrap(), None);
+        gone
+    })
+    .await;
+    assert_eq!(gone.unwrap().version, own);
+    assert_eq!(body("k").await, None);
+    let too_large = beside(&rig, |notes| {
+        let long = "x".repeat(xiaoo_store::limits::NOTE_BYTES_MAX + 1);
+        notes.put(put("s", "k", &long))
+    });
+    assert!(matches!(too_large.await, Err(StoreError::TooLarge { .. })));
+    assert_eq!(outside(&rig, |reader| broken(&reader)).await, [""; 0]);
+}
+
+pub(crate) async fn all_notes_are_read_out_and_nothing_else<G: Outside>() {
+    let rig = a_busy_store::<G>().await;
+    let read = outside(&rig, |reader| {
+        let records = reader.export_notes().collect::<Result<Vec<_>, _>>();
+        records.unwrap()
+    });
+    let read = read.await;
+    let notes = read.iter().filter_map(|record| match record {
+        Record::Note(note) => Some((note.scope.clone(), note.key.clone())),
+        Record::Turn(_) | Record::Send(_) | Record::History(_) | Record::Unreadable { .. } => None,
+    });
+    let mut names: Vec<_> = notes.collect();
+    assert_eq!(names.len(), read.len());
+    names.sort();
+    let name = |key: &str| ("s".to_owned(), key.to_owned());
+    assert_eq!(names, [name("k"), name("l")]);
 }

@@ -13,6 +13,17 @@ use super::super::{
 };
 use super::{Checker, KEY_BYTES_MAX, NAME_BYTES_MAX, small};
 
+/// What describes the bots of a channel, the first one in front.
+pub(super) fn bots<'a>(section: &Section<'a>) -> Vec<Section<'a>> {
+    let accounts = section.sections("accounts");
+    // With accounts, the section itself need not be a bot.
+    let own = (accounts.is_empty() || section.has_or_means("app_id")).then(|| section.clone());
+    let enabled = accounts
+        .into_iter()
+        .filter(|account| account.flag("enabled"));
+    own.into_iter().chain(enabled).collect()
+}
+
 impl Checker<'_> {
     /// The bots; none when the channel is off, `None` when something is wrong with one.
     pub(super) fn channels(
@@ -25,16 +36,12 @@ impl Checker<'_> {
             self.warn(&section.spot(), message);
             return Some(Vec::new());
         }
-        let accounts = section.sections("accounts");
-        // With accounts, the section itself need not be a bot.
-        let own = (accounts.is_empty() || section.has_or_means("app_id")).then_some(section);
-        let enabled = accounts.iter().filter(|account| account.flag("enabled"));
         let mut channels: Vec<FeishuConfig> = Vec::new();
         let mut is_whole = true;
-        for section in own.into_iter().chain(enabled) {
-            match self.bot(section, agents) {
+        for section in bots(section) {
+            match self.bot(&section, agents) {
                 Some(bot) => {
-                    self.bot_is_another(section, &bot, &channels);
+                    self.bot_is_another(&section, &bot, &channels);
                     channels.push(bot);
                 }
                 None => is_whole = false,
@@ -293,7 +300,7 @@ impl Checker<'_> {
         }
     }
 
-    fn instance(&mut self, section: &Section<'_>) -> String {
+    pub(super) fn instance(&mut self, section: &Section<'_>) -> String {
         let written = section.text_or_default("channel_instance_id");
         let is_plain =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');

@@ -62,6 +62,34 @@ pub(super) fn check_store(source: &Source<'_>, env: &dyn Env) -> Result<StoreUrl
     }
 }
 
+/// The store of each bot alone, by the bots' names.
+pub(super) fn check_stores(
+    source: &Source<'_>,
+    env: &dyn Env,
+) -> Result<Vec<(String, StoreUrl)>, ConfigErrors> {
+    let url = check_store(source, env)?;
+    let mut report = Report::new(source.path);
+    let Some(table) = source.parse(&mut report) else {
+        return Err(report.into_errors());
+    };
+    let feishu = Section::root(source, &table)
+        .section("channels")
+        .section("feishu");
+    let mut checker = Checker::new(source, env, report);
+    let names: Vec<String> = feishu::bots(&feishu)
+        .iter()
+        .map(|bot| checker.instance(bot))
+        .collect();
+    if checker.report.has_errors() {
+        return Err(checker.report.into_errors());
+    }
+    let stores = names.into_iter().enumerate().map(|(at, name)| {
+        let url = super::store_of_bot(&url, at == 0, &name);
+        (name, url)
+    });
+    Ok(stores.collect())
+}
+
 /// The workspace and the directories of skills alone.
 pub(super) fn check_skills(
     source: &Source<'_>,
