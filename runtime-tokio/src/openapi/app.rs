@@ -34,7 +34,9 @@ impl OpenApi {
     /// [`ApiError`].
     pub async fn granted_scopes(&self) -> Result<Vec<String>, ApiError> {
         let path = "/open-apis/application/v6/scopes".into();
-        let listed: Scopes = self.call(get("GET /application/v6/scopes", path, &[])).await?;
+        let listed: Scopes = self
+            .call(get("GET /application/v6/scopes", path, &[]))
+            .await?;
         let granted = listed.scopes.into_iter();
         Ok(granted
             .filter(|scope| scope.grant_status == GRANTED)
@@ -48,7 +50,9 @@ impl OpenApi {
     /// [`ApiError`].
     pub async fn online_connections(&self) -> Result<u64, ApiError> {
         let path = "/open-apis/event/v1/connection".into();
-        let told: Connections = self.call(get("GET /event/v1/connection", path, &[])).await?;
+        let told: Connections = self
+            .call(get("GET /event/v1/connection", path, &[]))
+            .await?;
         Ok(told.online_instance_cnt)
     }
 }
