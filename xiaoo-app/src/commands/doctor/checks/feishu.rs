@@ -225,9 +225,7 @@ async fn scopes(api: &OpenApi, bot: &FeishuConfig) -> Check {
     };
     let has = |name: &&str| granted.iter().any(|scope| scope == name);
     let needed = needed(bot);
-    let missing: Vec<_> = needed
-        .filter(|ways| !ways.iter().any(|way| has(way)))
-        .collect();
+    let missing: Vec<_> = needed.filter(|ways| !ways.iter().any(&has)).collect();
     if missing.is_empty() {
         return Check::holds("scopes", SCOPES, format!("{} are granted", granted.len()));
     }
@@ -364,7 +362,9 @@ fn is_about_token(error: &ApiError) -> bool {
         | ApiError::Malformed { call, .. }
         | ApiError::TooLarge { call, .. }
         | ApiError::Transport { call, .. } => names_it(call),
-        _ => false,
+        ApiError::BadId { .. } | ApiError::FileTooLarge { .. } | ApiError::LocalFile { .. } | _ => {
+            false
+        }
     }
 }
 
