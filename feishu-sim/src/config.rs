@@ -52,6 +52,11 @@ pub struct SimConfig {
     /// Event types that the app subscribed to; a pushed event of another
     /// type (`POST /sim/events`) goes out regardless.
     pub subscriptions: Vec<String>,
+    /// The bot's state as `GET /bot/v3/info` tells it: 2 is enabled, 0 not installed,
+    /// which an app is whose versions were never published.
+    pub activate_status: i64,
+    /// What the app was granted, as `GET /application/v6/scopes` lists it.
+    pub granted_scopes: Vec<String>,
     /// Events above this many bytes are split. The platform's figure is not
     /// known; 32 KiB makes splits happen.
     pub part_bytes_max: usize,
@@ -83,6 +88,20 @@ impl Default for SimConfig {
                 "im.message.receive_v1",
                 "im.message.recalled_v1",
                 "card.action.trigger",
+            ]
+            .map(String::from)
+            .to_vec(),
+            activate_status: 2,
+            granted_scopes: [
+                "im:message.p2p_msg:readonly",
+                "im:message.group_at_msg:readonly",
+                "im:message:send_as_bot",
+                "im:message.reactions:write_only",
+                "im:message:readonly",
+                "im:resource",
+                "im:chat:readonly",
+                "contact:user.basic_profile:readonly",
+                "cardkit:card:write",
             ]
             .map(String::from)
             .to_vec(),

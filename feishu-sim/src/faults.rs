@@ -184,6 +184,12 @@ pub enum FaultKind {
     },
     /// The call is never answered and takes no effect.
     ApiHang,
+    /// The answer's `Date` is that many seconds from now: what a client with a wrong
+    /// clock sees.
+    ApiDate {
+        /// Seconds; negative is the past.
+        skew: i64,
+    },
     /// The answer comes late.
     ApiLatency {
         /// Milliseconds.
@@ -253,6 +259,7 @@ impl FaultKind {
             | Self::ApiLostAnswer
             | Self::ApiLateStatus { .. }
             | Self::ApiHang
+            | Self::ApiDate { .. }
             | Self::ApiLatency { .. } => matches!(point, Point::Api),
         }
     }

@@ -15,7 +15,7 @@ mod routes;
 mod token;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -94,7 +94,7 @@ pub(crate) async fn call(
         }
     };
     record(shared, route, &response, arrived);
-    with_log_id(response, &log_id)
+    dated(with_log_id(response, &log_id), trouble.skew)
 }
 
 /// Token, then the limits of the API as a whole.
@@ -110,6 +110,7 @@ fn admit(shared: &Shared, route: &Route, name: &str, authorization: &str) -> Res
 #[derive(Default)]
 struct Trouble {
     latency: Option<Duration>,
+    skew: Option<i64>,
     hangs: bool,
     instead: Option<Instead>,
     after: Option<After>,
@@ -137,6 +138,7 @@ impl Trouble {
         for fault in faults {
             match fault {
                 FaultKind::ApiLatency { ms } => trouble.latency = Some(Duration::from_millis(ms)),
+                FaultKind::ApiDate { skew } => trouble.skew = Some(skew),
                 FaultKind::ApiHang => trouble.hangs = true,
                 FaultKind::ApiCut => trouble.instead = Some(Instead::Cut),
                 FaultKind::ApiStatus { status } => trouble.instead = Some(Instead::Text(status)),
@@ -185,6 +187,18 @@ fn answer(status: StatusCode, code: i64, body: &Value) -> Response {
 fn with_log_id(mut response: Response, log_id: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(log_id) {
         response.headers_mut().insert("x-tt-logid", value);
+    }
+    response
+}
+
+/// With a `Date` that many seconds off, if any.
+fn dated(mut response: Response, skew: Option<i64>) -> Response {
+    let Some(skew) = skew else { return response };
+    let now = SystemTime::now();
+    let off = Duration::from_secs(skew.unsigned_abs());
+    let then = if skew < 0 { now - off } else { now + off };
+    if let Ok(value) = HeaderValue::from_str(&httpdate::fmt_http_date(then)) {
+        response.headers_mut().insert(header::DATE, value);
     }
     response
 }

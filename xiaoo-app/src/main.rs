@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 use xiaoo_app::cli::{Cli, Command, write_completions};
-use xiaoo_app::commands::{daemon, demo, inspect, pairing, skill, store};
+use xiaoo_app::commands::{daemon, demo, doctor, inspect, pairing, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
 
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
             log();
             in_runtime(demo::run(args, &env, &mut io::stdout()))
         }
+        Command::Doctor(args) => in_runtime(doctor::run(args, &env, &mut io::stdout())),
         Command::Inspect(command) => {
             inspect::run(command, &env, io::stdin().lock(), io::stdout().lock())
         }

@@ -195,6 +195,8 @@ static ROUTES: &[Route] = &[
     },
     route("GET", "/open-apis/bot/v3/info", chats::bot_info),
     route("GET", "/open-apis/event/v1/outbound_ip", chats::outbound_ip),
+    route("GET", "/open-apis/event/v1/connection", chats::connections),
+    route("GET", "/open-apis/application/v6/scopes", chats::scopes),
     route("POST", "/open-apis/im/v1/messages", messages::create),
     route("GET", "/open-apis/im/v1/messages", messages::list),
     route(

@@ -8,6 +8,7 @@
 mod dial;
 mod driver;
 mod oversize;
+mod probe;
 
 use core::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Ingress, WallClock};
 
 pub use dial::{Dialer, Stream, TlsSource};
+pub use probe::{ProbeError, probe};
 
 /// The call that gives a connection URL.
 pub trait EndpointSource: Send + Sync + 'static {

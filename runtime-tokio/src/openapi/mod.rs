@@ -5,6 +5,7 @@
 //! often and how long it is tried. Calls that create something carry a `uuid`,
 //! so that a try whose answer was lost can be repeated.
 
+mod app;
 mod calls;
 pub mod codes;
 mod error;

@@ -33,6 +33,11 @@ pub enum Command {
     /// Opens nothing to the network and needs neither an app nor a key. Without
     /// --model-base a scripted stand-in plays the model.
     Demo(DemoArgs),
+    /// Find out what is wrong: every layer from the configuration to the public URL
+    ///
+    /// Only looks, and may run beside a daemon. For a moment it is one more long connection of
+    /// the app. Exits with status 1 when a check fails.
+    Doctor(DoctorArgs),
     /// Look into what Feishu sends: one item a line on stdin, one JSON object a line on stdout
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -61,6 +66,59 @@ pub struct DaemonArgs {
     /// The port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 18080)]
     pub port: u16,
+}
+
+/// Arguments of `doctor`.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct DoctorArgs {
+    /// Explain instead of checking.
+    #[command(subcommand)]
+    pub command: Option<DoctorCommand>,
+    /// The configuration file [default: $XIAOO_CONFIG, else ~/.config/xiaoo/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The file with the secrets [default: the unit's EnvironmentFile]
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// The systemd unit [default: xiaoo-rebuild.service in /etc/systemd/system]
+    #[arg(long, value_name = "FILE")]
+    pub unit: Option<PathBuf>,
+    /// The address that the daemon listens on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// The port that the daemon listens on
+    #[arg(long, default_value_t = 18080)]
+    pub port: u16,
+    /// The public URL that Feishu calls, for webhook mode
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<reqwest::Url>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// The language [default: that of the locale]
+    #[arg(long = "lang", value_enum, global = true)]
+    pub language: Option<DoctorLanguage>,
+}
+
+/// What `doctor` can do beside checking.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DoctorCommand {
+    /// Say what a message of Feishu's console, of the log, or a code means
+    Explain {
+        /// The message or the code
+        #[arg(required = true, value_name = "TEXT|CODE")]
+        text: Vec<String>,
+    },
+}
+
+/// A language of `doctor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DoctorLanguage {
+    /// English
+    En,
+    /// 中文
+    Zh,
 }
 
 /// Arguments of `demo`.
@@ -427,6 +485,10 @@ mod tests {
             "xiaoo-app demo",
             "xiaoo-app demo --transport webhook --port 0",
             "xiaoo-app demo --model-base http://127.0.0.1:11434/v1 --model qwen3 --api-key-env KEY",
+            "xiaoo-app doctor",
+            "xiaoo-app doctor --config c.toml --public-url https://bot.example.com --json --lang zh",
+            "xiaoo-app doctor explain 请求超时",
+            "xiaoo-app doctor explain 99991672 --lang en",
             "xiaoo-app inspect frame",
             "xiaoo-app inspect event --bot-open-id ou_1 --app-id cli_1",
             "xiaoo-app inspect decrypt --encrypt-key-env KEY",

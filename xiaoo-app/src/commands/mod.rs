@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod inspect;
 pub mod pairing;
 pub mod skill;

@@ -1,0 +1,124 @@
+//! The daemon on this machine: whether it runs, is ready, and takes what Feishu will send.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use runtime_tokio::http;
+use serde_json::Value;
+
+use super::super::findings as found;
+use super::super::findings::Words;
+use super::super::report::Check;
+use super::super::{NEEDS_THE_STEP_BEFORE, judged};
+use super::{Judged, chain, route};
+use crate::cli::DoctorArgs;
+use crate::config::{Config, Transport};
+
+/// On this machine all is there at once, or not at all.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+const HEALTH: Words = Words {
+    en: "the daemon runs here",
+    zh: "守护进程在本机运行",
+};
+const READY: Words = Words {
+    en: "the daemon is ready",
+    zh: "守护进程已就绪",
+};
+const EVENTS: Words = Words {
+    en: "events arrive (subscribed and published)",
+    zh: "能收到事件（已订阅并发布）",
+};
+
+pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<Check> {
+    let base = base(args);
+    let health = health(&base).await;
+    let is_up = health.is_ok();
+    let mut checks = vec![judged("health", HEALTH, health)];
+    if !is_up {
+        checks.push(Check::unknown("ready", READY, NEEDS_THE_STEP_BEFORE));
+        checks.push(Check::unknown("events", EVENTS, NEEDS_THE_STEP_BEFORE));
+        return checks;
+    }
+    let answer = ready(&base).await;
+    checks.push(judged("ready", READY, judge_ready(answer.as_ref())));
+    for bot in &config.channels {
+        checks.push(events(answer.as_ref(), &bot.instance));
+    }
+    let first = config.channels.first();
+    if let Some(bot) = first.filter(|bot| bot.transport == Transport::Webhook)
+        && let Ok(client) = http::loopback_client()
+    {
+        checks.extend(route::checks("local", &client, &base, bot).await);
+    }
+    checks
+}
+
+/// Whether the daemon here has a long connection open for this bot.
+pub(super) async fn has_link(args: &DoctorArgs, instance: &str) -> bool {
+    let state = |answer: Value| {
+        let state = answer.pointer(&format!("/channels/{instance}/link/state"))?;
+        Some(state == "open")
+    };
+    ready(&base(args)).await.and_then(state).unwrap_or(false)
+}
+
+/// Where the daemon is, from here.
+fn base(args: &DoctorArgs) -> String {
+    let host = if args.host.is_unspecified() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    } else {
+        args.host
+    };
+    format!("http://{}", SocketAddr::new(host, args.port))
+}
+
+async fn health(base: &str) -> Judged {
+    let down = |why: String| (&found::DAEMON_DOWN, format!("{base}: {why}"));
+    let client = http::loopback_client().map_err(|error| down(error.to_string()))?;
+    let asked = client.get(format!("{base}/api/v1/health"));
+    let answer = asked.timeout(ANSWER_WITHIN).send().await;
+    let answer = answer.map_err(|error| down(chain(error)))?;
+    match route::health_version(answer).await {
+        Some(version) if version == env!("CARGO_PKG_VERSION") => {
+            Ok(format!("{base}, version {version}"))
+        }
+        Some(version) => Err((&found::BINARY_DIFFERS, format!("it says version {version}"))),
+        None => Err((&found::PORT_TAKEN, base.to_owned())),
+    }
+}
+
+async fn ready(base: &str) -> Option<Value> {
+    let asked = http::loopback_client()
+        .ok()?
+        .get(format!("{base}/api/v1/ready"));
+    let answer = asked.timeout(ANSWER_WITHIN).send().await.ok()?;
+    answer.json().await.ok()
+}
+
+fn judge_ready(answer: Option<&Value>) -> Judged {
+    let Some(answer) = answer else {
+        return Err((&found::NOT_READY, "it gives no readiness".into()));
+    };
+    if answer.get("ready") == Some(&Value::Bool(true)) {
+        return Ok(String::new());
+    }
+    let reasons = answer.get("reasons").and_then(Value::as_array);
+    let lines = reasons.into_iter().flatten().filter_map(Value::as_str);
+    Err((&found::NOT_READY, lines.collect::<Vec<_>>().join("\n")))
+}
+
+fn events(answer: Option<&Value>, instance: &str) -> Check {
+    const ID: &str = "events";
+    const NONE_YET: Words = Words {
+        en: "none since the daemon started; write to the bot and look again. If none comes: \
+             xiaoo-app doctor explain no-events",
+        zh: "启动以来没有收到；给机器人发条消息再看。仍没有时：xiaoo-app doctor explain no-events",
+    };
+    let path = format!("/channels/{instance}/events/received");
+    let received = answer.and_then(|answer| answer.pointer(&path)?.as_u64());
+    match received {
+        Some(count @ 1..) => Check::holds(ID, EVENTS, format!("{count} since it started")),
+        Some(0) | None => Check::unknown(ID, EVENTS, NONE_YET),
+    }
+}

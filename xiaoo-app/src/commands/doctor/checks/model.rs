@@ -1,0 +1,81 @@
+//! The model: one question that costs one token.
+
+use std::time::Duration;
+
+use xiaoo_agent::model::{Pictures, Question};
+use xiaoo_agent::{Message, Model, ModelConfig, ModelError, ToolSet};
+
+use super::super::findings as found;
+use super::super::findings::{Finding, Words};
+use super::super::report::Check;
+use super::super::{judged, within};
+use super::Judged;
+use crate::clients::Clients;
+use crate::config::Config;
+
+/// One token of a model that is awake comes sooner.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+
+const MODEL: Words = Words {
+    en: "the model answers",
+    zh: "模型能应答",
+};
+
+pub(in super::super) async fn checks(config: &Config) -> Vec<Check> {
+    let ca_file = config.channels.first().and_then(|bot| bot.ca_file.clone());
+    let asked = config.llm.model_configs(None).into_iter();
+    let asked = asked.map(|model| {
+        let clients = Clients::new(ca_file.clone());
+        async move {
+            let ended = within(ANSWER_WITHIN, ask(model, clients), &found::MODEL_SILENT);
+            judged("model", MODEL, ended.await)
+        }
+    });
+    futures_util::future::join_all(asked).await
+}
+
+async fn ask(mut config: ModelConfig, mut clients: Clients) -> Judged {
+    config.max_tokens = Some(1);
+    config.retry.tries_max = 1;
+    let seen = format!("{} at {}", config.model, config.api_base);
+    let unusable = |why: String| (&found::CA_FILE_UNUSABLE, why);
+    let client = clients
+        .of(&config.api_base)
+        .map_err(|error| unusable(format!("{error:#}")))?;
+    let model =
+        Model::new(client, config).map_err(|error| (&found::MODEL_REFUSES, error.to_string()))?;
+    let (messages, tools, pictures) = (
+        [Message::user("ping")],
+        ToolSet::default(),
+        Pictures::default(),
+    );
+    let question = Question {
+        system: "",
+        messages: &messages,
+        tools: &tools,
+        pictures: &pictures,
+    };
+    match model.answer(&question, &mut |_| {}).await {
+        // One token is no answer, and isn't meant to be.
+        Ok(_) | Err(ModelError::Truncated | ModelError::Empty) => Ok(seen),
+        Err(error) => Err((finding(&error), format!("{seen}: {error}"))),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what a server refuses in other ways reads the same to an operator"
+)]
+fn finding(error: &ModelError) -> &'static Finding {
+    match error {
+        ModelError::Unauthorized { .. } | ModelError::Forbidden { .. } => &found::MODEL_KEY,
+        ModelError::NotFound { .. } => &found::MODEL_UNKNOWN,
+        ModelError::NoCredit { .. } => &found::MODEL_CREDIT,
+        ModelError::RateLimited { .. }
+        | ModelError::Overloaded { .. }
+        | ModelError::Provider { .. } => &found::MODEL_BUSY,
+        ModelError::Transport { .. } => &found::MODEL_UNREACHABLE,
+        ModelError::Idle { .. } | ModelError::NoProgress { .. } => &found::MODEL_SILENT,
+        _ => &found::MODEL_REFUSES,
+    }
+}

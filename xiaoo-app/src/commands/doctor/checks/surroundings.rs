@@ -1,0 +1,184 @@
+//! What the daemon starts with: its configuration, environment file and unit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::super::findings as found;
+use super::super::findings::Words;
+use super::super::report::Check;
+use crate::cli::DoctorArgs;
+use crate::config::{Config, Env, FeishuConfig, locate};
+
+/// The units of a machine are looked for here unless --unit names one.
+const UNITS: [&str; 2] = [
+    "/etc/systemd/system/xiaoo-rebuild.service",
+    "/etc/systemd/system/xiaoo.service",
+];
+
+const CONFIG: Words = Words {
+    en: "the configuration is complete and right",
+    zh: "配置完整且正确",
+};
+const UNIT: Words = Words {
+    en: "the systemd unit starts the daemon with this configuration",
+    zh: "systemd 单元用这份配置启动",
+};
+const ENV_FILE: Words = Words {
+    en: "the environment file can be read",
+    zh: "环境变量文件可读",
+};
+
+/// What was found there.
+#[derive(Debug)]
+pub(in super::super) struct Surroundings {
+    /// The configuration, if it is right.
+    pub(in super::super) config: Option<Config>,
+    /// The file with the secrets, if there is one.
+    pub(in super::super) env_file: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Looks, and says what is wrong.
+    pub(in super::super) fn look(args: &DoctorArgs, env: &dyn Env) -> (Self, Vec<Check>) {
+        let config_path = locate(args.config.as_deref(), env);
+        let mut checks = Vec::new();
+        let unit = unit(args);
+        let named = args.env_file.clone();
+        let env_file = named.or_else(|| unit.as_ref().and_then(|unit| unit.env_file.clone()));
+        let mut variables = BTreeMap::new();
+        if let Some(path) = &env_file {
+            match fs::read_to_string(path) {
+                Ok(text) => variables = read_variables(&text),
+                Err(why) => {
+                    let detail = format!("{}: {why}", path.display());
+                    let finding = &found::ENV_FILE_UNREADABLE;
+                    checks.push(Check::fails("env-file", ENV_FILE, finding, detail));
+                }
+            }
+        }
+        // As a service's: the file first, and what the shell has where it is silent.
+        let both = |name: &str| variables.get(name).cloned().or_else(|| env.var(name));
+        let (config, check) = load(&config_path, &both);
+        checks.insert(0, check);
+        checks.push(judge_unit(unit.as_ref(), &config_path));
+        let surroundings = Self { config, env_file };
+        (surroundings, checks)
+    }
+
+    /// The bots, as far as they are known.
+    pub(in super::super) fn bots(&self) -> &[FeishuConfig] {
+        let config = self.config.as_ref();
+        config.map_or(&[], |config| &config.channels)
+    }
+}
+
+fn load(path: &Path, env: &dyn Env) -> (Option<Config>, Check) {
+    const ID: &str = "config";
+    match Config::load(path, env) {
+        Ok((config, _)) if config.channels.is_empty() => {
+            let detail = "channels.feishu.enabled must be true";
+            let check = Check::fails(ID, CONFIG, &found::CONFIG_WRONG, detail);
+            (None, check)
+        }
+        Ok((config, warnings)) => {
+            let mut seen = path.display().to_string();
+            for warning in &warnings {
+                seen.push_str(&format!("\n           note: {warning}"));
+            }
+            (Some(config), Check::holds(ID, CONFIG, seen))
+        }
+        Err(errors) => {
+            let is_variable = |message: &str| message.contains("environment variable");
+            let all_variables = errors
+                .problems
+                .iter()
+                .all(|problem| is_variable(&problem.message));
+            let finding = if all_variables {
+                &found::VARIABLE_MISSING
+            } else {
+                &found::CONFIG_WRONG
+            };
+            (None, Check::fails(ID, CONFIG, finding, errors.to_string()))
+        }
+    }
+}
+
+struct Unit {
+    path: PathBuf,
+    config: Option<PathBuf>,
+    env_file: Option<PathBuf>,
+}
+
+fn unit(args: &DoctorArgs) -> Option<Unit> {
+    let usual = UNITS.iter().map(PathBuf::from);
+    let mut places = args.unit.iter().cloned().chain(usual);
+    let path = places.find(|path| path.is_file())?;
+    let text = fs::read_to_string(&path).ok()?;
+    let value = |key: &str| {
+        let mut lines = text.lines().map(str::trim);
+        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    };
+    let start = value("ExecStart").unwrap_or_default();
+    let mut words = start.split_whitespace();
+    let config = words
+        .find(|word| *word == "--config")
+        .and_then(|_| words.next());
+    Some(Unit {
+        config: config.map(PathBuf::from),
+        env_file: value("EnvironmentFile").map(|file| file.trim_start_matches('-').into()),
+        path,
+    })
+}
+
+fn judge_unit(unit: Option<&Unit>, config: &Path) -> Check {
+    const ID: &str = "unit";
+    const NO_UNIT: Words = Words {
+        en: "no unit is installed here",
+        zh: "本机没有安装单元",
+    };
+    let Some(unit) = unit else {
+        return Check::unknown(ID, UNIT, NO_UNIT);
+    };
+    let same = |other: &PathBuf| {
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        real(other) == real(config)
+    };
+    let path = unit.path.display();
+    match (&unit.config, &unit.env_file) {
+        (Some(other), _) if !same(other) => {
+            let detail = format!("{path} names {}", other.display());
+            Check::fails(ID, UNIT, &found::UNIT_OTHER_CONFIG, detail)
+        }
+        (_, None) => Check::fails(ID, UNIT, &found::UNIT_NO_SECRETS, path.to_string()),
+        (_, Some(_)) => Check::holds(ID, UNIT, path.to_string()),
+    }
+}
+
+/// The assignments of an environment file as systemd reads it, without its rarer escapes.
+fn read_variables(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.starts_with(['#', ';']));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs
+        .map(|(name, value)| {
+            let value = value.trim();
+            let bare = ['"', '\'']
+                .into_iter()
+                .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
+            (name.trim().to_owned(), bare.unwrap_or(value).to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_variables;
+
+    #[test]
+    fn an_environment_file_is_read_as_systemd_does() {
+        let read = read_variables("# A=0\nA=1\n B = \"two words\"\n;C=3\nD='x=y'\nnonsense\n");
+        let pairs: Vec<_> = read.iter().map(|(k, v)| (&**k, &**v)).collect();
+        assert_eq!(pairs, [("A", "1"), ("B", "two words"), ("D", "x=y")]);
+    }
+}

@@ -1,0 +1,150 @@
+//! `xiaoo-app doctor`: every layer between Feishu and an answer, looked at in the deployment
+//! guide's order, each with what is wrong and what to do.
+//!
+//! It only looks: it opens no store for writing, sends nobody a message, and works beside a
+//! running daemon. What it dials it closes at once.
+
+mod checks;
+pub mod document;
+pub mod explain;
+pub mod findings;
+pub mod report;
+
+use std::future::Future;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::bail;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use serde_json::json;
+
+use crate::cli::{DoctorArgs, DoctorCommand, DoctorLanguage};
+use crate::config::{Env, FeishuConfig};
+use crate::render::language::Language;
+
+use checks::surroundings::Surroundings;
+use checks::{Judged, daemon, feishu, machine, model, public};
+use findings::{Finding, Words};
+use report::{Check, Reader};
+
+/// Runs all checks, or explains a message.
+///
+/// # Errors
+/// When a check failed.
+pub async fn run(args: &DoctorArgs, env: &dyn Env, out: &mut impl Write) -> anyhow::Result<()> {
+    let language = language(args.language, env);
+    if let Some(DoctorCommand::Explain { text }) = &args.command {
+        return explain::run(&text.join(" "), &reader(language, None), out);
+    }
+    let (surroundings, mut made) = Surroundings::look(args, env);
+    let first = surroundings.bots().first();
+    let reader = reader(language, first);
+    let mut failed = made.iter().filter(|check| check.has_failed()).count();
+    if !args.json {
+        for check in &made {
+            reader.write(check, out)?;
+        }
+    }
+    let mut running = start(&surroundings, args);
+    while let Some(checks) = running.next().await {
+        for check in checks {
+            failed += usize::from(check.has_failed());
+            if args.json {
+                made.push(check);
+            } else {
+                reader.write(&check, out)?;
+                out.flush()?;
+            }
+        }
+    }
+    if args.json {
+        let checks: Vec<_> = made.iter().map(|check| reader.json(check)).collect();
+        writeln!(out, "{:#}", json!({"ok": failed == 0, "checks": checks}))?;
+    }
+    out.flush()?;
+    match failed {
+        0 => Ok(()),
+        _ => bail!("{failed} checks failed"),
+    }
+}
+
+/// The groups of checks, which run at once and are heard in the guide's order.
+fn start<'a>(
+    surroundings: &'a Surroundings,
+    args: &'a DoctorArgs,
+) -> FuturesOrdered<BoxFuture<'a, Vec<Check>>> {
+    let mut groups: FuturesOrdered<BoxFuture<'a, Vec<Check>>> = FuturesOrdered::new();
+    let bots = surroundings.bots();
+    let several = bots.len() > 1;
+    groups.push_back(machine::checks(surroundings, args).boxed());
+    for bot in bots {
+        let checks = feishu::checks(bot, surroundings, args);
+        groups.push_back(named(checks, several.then_some(bot)).boxed());
+    }
+    if let Some(config) = &surroundings.config {
+        groups.push_back(model::checks(config).boxed());
+        groups.push_back(daemon::checks(config, args).boxed());
+        groups.push_back(public::checks(config, args).boxed());
+    }
+    groups
+}
+
+/// The checks, with the bot that they are about.
+async fn named(checks: impl Future<Output = Vec<Check>>, bot: Option<&FeishuConfig>) -> Vec<Check> {
+    let mut checks = checks.await;
+    for check in &mut checks {
+        check.about = bot.map(|bot| bot.instance.clone());
+    }
+    checks
+}
+
+/// The check's end, or what it means that there was none in time.
+async fn within(
+    limit: Duration,
+    work: impl Future<Output = Judged>,
+    too_long: &'static Finding,
+) -> Judged {
+    match tokio::time::timeout(limit, work).await {
+        Ok(judged) => judged,
+        Err(_) => Err((too_long, format!("nothing came for {} s", limit.as_secs()))),
+    }
+}
+
+/// What is said of a check that needs one that failed.
+const NEEDS_THE_STEP_BEFORE: Words = Words {
+    en: "not tried: it needs what failed above",
+    zh: "未检查：依赖上面失败的步骤",
+};
+
+fn judged(id: &'static str, tried: Words, judged: Judged) -> Check {
+    match judged {
+        Ok(seen) => Check::holds(id, tried, seen),
+        Err((finding, detail)) => Check::fails(id, tried, finding, detail),
+    }
+}
+
+fn language(chosen: Option<DoctorLanguage>, env: &dyn Env) -> Language {
+    match chosen {
+        Some(DoctorLanguage::Zh) => Language::Chinese,
+        Some(DoctorLanguage::En) => Language::English,
+        None => {
+            let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
+            let mut set = names.iter().filter_map(|name| env.var(name));
+            let locale = set.find(|locale| !locale.is_empty()).unwrap_or_default();
+            if locale.starts_with("zh") {
+                Language::Chinese
+            } else {
+                Language::English
+            }
+        }
+    }
+}
+
+fn reader(language: Language, bot: Option<&FeishuConfig>) -> Reader {
+    Reader {
+        language,
+        base_url: bot.map(|bot| bot.base_url.clone()).unwrap_or_default(),
+        app_id: bot.map_or_else(|| "APP_ID".to_owned(), |bot| bot.app_id.clone()),
+    }
+}
