@@ -35,7 +35,7 @@ fn main() -> ExitCode {
                 }
             };
             log();
-            in_runtime(daemon::run(args, config, &warnings))
+            in_runtime(daemon::run(args, config, &warnings, &env))
         }
         Command::Demo(args) => {
             log();

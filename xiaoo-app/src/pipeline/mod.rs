@@ -23,6 +23,7 @@ pub mod budget;
 pub mod busy;
 pub mod command;
 pub mod guests;
+pub mod heart;
 pub mod identity;
 pub mod intake;
 pub mod lanes;
@@ -53,6 +54,7 @@ use xiaoo_store::Store;
 
 use crate::agents::Agents;
 use budget::Budgets;
+use heart::Hearts;
 use people::Groups;
 use policy::Policy;
 use running::Running;
@@ -85,6 +87,8 @@ pub struct Pipeline {
     pub groups: Groups,
     /// The long connection, for whoever asks how it is; `None` in webhook mode.
     pub link: Option<LinkStatus>,
+    /// The loops that must turn.
+    pub hearts: Hearts,
 }
 
 /// How the pipeline behaves.
@@ -233,6 +237,7 @@ impl Pipeline {
             running: Running::default(),
             groups: Groups::default(),
             link,
+            hearts: Hearts::default(),
         }
     }
 
