@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 use xiaoo_app::cli::{Cli, Command, write_completions};
-use xiaoo_app::commands::{daemon, demo, inspect, skill, store};
+use xiaoo_app::commands::{daemon, demo, init, inspect, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
 
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
             log();
             in_runtime(demo::run(args, &env, &mut io::stdout()))
         }
+        Command::Init(args) => in_runtime(init::run(args, &env, &mut io::stdout())),
         Command::Inspect(command) => {
             inspect::run(command, &env, io::stdin().lock(), io::stdout().lock())
         }
@@ -72,6 +73,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("xiaoo-app: {error:#}"));
+            if error.is::<init::Missing>() {
+                return ExitCode::from(BAD_USAGE);
+            }
             ExitCode::FAILURE
         }
     }

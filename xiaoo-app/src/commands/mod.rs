@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod init;
 pub mod inspect;
 pub mod skill;
 pub mod store;
