@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -43,7 +42,7 @@ impl Terminal {
             .stderr(slave)
             .spawn()
             .unwrap();
-        let keyboard = File::from(OwnedFd::from(master));
+        let keyboard = File::from(master);
         let mut reader = keyboard.try_clone().unwrap();
         let (sender, screen) = channel();
         std::thread::spawn(move || {
