@@ -187,6 +187,14 @@ check "wrong usage changes nothing" refuses
 check "the Debian package has what it should" packages
 check "the Debian package installs, upgrades, and goes" package_installs
 
+# Namespaces and their mounts are root's; elsewhere only the checks above are made.
+if [ "$(id -u)" = 0 ]; then
+    check "a real systemd starts it when Feishu delivers, sandbox and all, and stops it" \
+        "$here/systemd.sh" "$built" "$work/systemd"
+else
+    echo "left out, since only root can: the daemon under a real systemd"
+fi
+
 "$deploy/install.sh" --root "$work/live" --binary "$built/xiaoo-app" >/dev/null
 if python3 "$here/nginx.py" "$deploy/nginx" "$built" "$work/live" "$work/nginx"; then
     :
