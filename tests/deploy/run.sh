@@ -55,7 +55,8 @@ unit_leaves_the_sandbox() {
     for call in capset landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp; do
         grep -q "^SystemCallFilter=[^~]*\b$call\b" "$deploy/systemd/$unit" || return 1
     done
-    ! grep -q "^MemoryDenyWriteExecute=yes\|^SystemCallFilter=~.*@resources" "$deploy/systemd/$unit"
+    ! grep "^MemoryDenyWriteExecute=yes\|^RestrictSUIDSGID=yes\|^SystemCallFilter=~.*@resources" \
+        "$deploy/systemd/$unit"
 }
 
 # --- the scripts --------------------------------------------------------------
