@@ -21,6 +21,7 @@ use crate::clients::Clients;
 use crate::config::{Config, store_of_bot};
 use crate::routes;
 use crate::routes::ready::{Channel, Readiness};
+use crate::systemd::{Systemd, Watch};
 
 /// How long the HTTP surface may take to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -29,6 +30,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 pub struct App {
     bots: Vec<Bot>,
     shutdown_grace: Duration,
+    systemd: Systemd,
 }
 
 impl App {
@@ -66,7 +68,20 @@ impl App {
         Ok(Self {
             bots,
             shutdown_grace: config.limits.shutdown_grace,
+            systemd: Systemd::default(),
         })
+    }
+
+    /// Has systemd told how the daemon is.
+    #[must_use]
+    pub fn supervised_by(mut self, systemd: Systemd) -> Self {
+        if let Some(interval) = systemd.beat_every() {
+            for bot in &self.bots {
+                bot.pipeline.hearts.beat_every(interval);
+            }
+        }
+        self.systemd = systemd;
+        self
     }
 
     /// Runs until `stop`, then ends in good order: no new events, running turns
@@ -87,7 +102,8 @@ impl App {
             channels: channels.collect(),
             stopping: Arc::clone(&stopping),
         };
-        let mut router = router(readiness);
+        let mut router = router(readiness.clone());
+        let watch = Watch::new(self.bots.iter().flat_map(Bot::pulses));
         let mut running = Vec::with_capacity(self.bots.len());
         let mut event_routes = Vec::new();
         for bot in self.bots {
@@ -117,6 +133,11 @@ impl App {
             no_http.clone(),
         ));
 
+        let no_word = stop.child_token();
+        let systemd = self.systemd.clone();
+        let supervised = systemd.supervise(readiness, watch, no_word.clone());
+        let supervised = tokio::spawn(supervised);
+
         let failures = running.iter().map(|bot| bot.store_failed().boxed());
         tokio::select! {
             () = stop.cancelled() => {}
@@ -125,6 +146,10 @@ impl App {
 
         stopping.store(true, Ordering::Release);
         let grace = self.shutdown_grace;
+        // From here on nobody says that all is well.
+        no_word.cancel();
+        let _ = supervised.await;
+        self.systemd.stopping(grace);
         let stopped = join_all(running.into_iter().map(|bot| bot.stop(grace))).await;
         no_http.cancel();
         let _ = tokio::time::timeout(LAST_ANSWERS, serving).await;

@@ -21,10 +21,12 @@ use crate::config::{
 };
 use crate::pipeline::admission::Admission;
 use crate::pipeline::budget::Budgets;
+use crate::pipeline::heart::Hearts;
 use crate::pipeline::policy::{self, ChatRule, Policy};
 use crate::pipeline::{FileLimits, Pipeline, Settings, SharedPipeline};
 use crate::stages::Stages;
 use crate::store;
+use crate::systemd::Pulse;
 
 /// The routes that take events of the first bot: the internal one, and the public alias for
 /// deployments without nginx. Every bot has one with its own name besides.
@@ -123,6 +125,28 @@ impl Bot {
     #[must_use]
     pub fn link_status(&self) -> Option<&LinkStatus> {
         self.link_status.as_ref()
+    }
+
+    /// What must turn for as long as it runs.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        type Beats = fn(&Hearts) -> u64;
+        let hearts: [(_, Beats); 3] = [
+            ("turns", |hearts| hearts.lanes.beats()),
+            ("urgent turns", |hearts| hearts.urgent.beats()),
+            ("outbox", |hearts| hearts.outbox.beats()),
+        ];
+        let instance = &self.pipeline.settings.instance;
+        let mut pulses = Vec::with_capacity(hearts.len() + 1);
+        for (name, beats) in hearts {
+            let pipeline = Arc::clone(&self.pipeline);
+            let count = move || beats(&pipeline.hearts);
+            pulses.push(Pulse::new(format!("the {name} of {instance}"), count));
+        }
+        if let Some(status) = self.link_status().cloned() {
+            let count = move || status.snapshot().rounds;
+            pulses.push(Pulse::new(format!("feishu websocket of {instance}"), count));
+        }
+        pulses
     }
 
     /// How events come in.

@@ -1,19 +1,19 @@
-//! Places where a test can have the process die, as by `kill -9`.
+//! Places where a test can have the process die, as by `kill -9`, or a loop stand still.
 //!
-//! `XIAOO_FAIL_POINT=name` aborts at the first pass of that name. Only in
+//! `XIAOO_FAIL_POINT=name` does so at the first pass of that name. Only in
 //! builds with debug assertions; in others a place is nothing at all.
 
 /// Makes the places out of one list, so that there is none in the code that tests don't know.
 macro_rules! fail_points {
-    ($($place:ident = $name:literal,)*) => {
-        /// A place.
+    ($(#[$doc:meta])* $places:ident: $($place:ident = $name:literal,)*) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum FailPoint {
+        pub enum $places {
             $(#[doc = concat!("`", $name, "`")] $place,)*
         }
 
-        impl FailPoint {
-            /// Every place, in the order in which one message passes them.
+        impl $places {
+            /// All of them, in the order in which one message passes them.
             pub const ALL: &[Self] = &[$(Self::$place,)*];
 
             /// What it is called.
@@ -28,6 +28,8 @@ macro_rules! fail_points {
 }
 
 fail_points! {
+    /// Where the process can die.
+    FailPoint:
     AdmitBeforeCommit = "admit.before_commit",
     AdmitAfterCommit = "admit.after_commit",
     AdmitAcknowledged = "admit.acknowledged",
@@ -63,11 +65,7 @@ fail_points! {
 /// Dies here if that was asked for.
 #[cfg(debug_assertions)]
 pub fn pass(place: FailPoint) {
-    use std::sync::LazyLock;
-
-    static CHOSEN: LazyLock<Option<String>> =
-        LazyLock::new(|| std::env::var("XIAOO_FAIL_POINT").ok());
-    if CHOSEN.as_deref() == Some(place.name()) {
+    if is_chosen(place.name()) {
         std::process::abort();
     }
 }
@@ -76,3 +74,35 @@ pub fn pass(place: FailPoint) {
 #[cfg(not(debug_assertions))]
 #[inline]
 pub const fn pass(_place: FailPoint) {}
+
+fail_points! {
+    /// A loop that can be made to stand still, so that a test sees who notices.
+    Loop:
+    Lanes = "loop.lanes",
+    Urgent = "loop.urgent",
+    Outbox = "loop.outbox",
+}
+
+/// Stands still here for ever if that was asked for.
+#[cfg(debug_assertions)]
+pub async fn stand_still(place: Loop) {
+    if is_chosen(place.name()) {
+        core::future::pending().await
+    }
+}
+
+/// Stands still here for ever if that was asked for: never, in this build.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub fn stand_still(_place: Loop) -> core::future::Ready<()> {
+    core::future::ready(())
+}
+
+#[cfg(debug_assertions)]
+fn is_chosen(name: &str) -> bool {
+    use std::sync::LazyLock;
+
+    static CHOSEN: LazyLock<Option<String>> =
+        LazyLock::new(|| std::env::var("XIAOO_FAIL_POINT").ok());
+    CHOSEN.as_deref() == Some(name)
+}

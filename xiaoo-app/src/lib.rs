@@ -13,4 +13,5 @@ pub mod render;
 pub mod routes;
 pub mod stages;
 pub mod store;
+pub mod systemd;
 pub mod telemetry;

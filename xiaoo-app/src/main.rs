@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 use xiaoo_app::cli::{Cli, Command, write_completions};
-use xiaoo_app::commands::{daemon, demo, doctor, inspect, pairing, skill, store};
+use xiaoo_app::commands::{daemon, demo, doctor, init, inspect, pairing, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
 
@@ -35,13 +35,14 @@ fn main() -> ExitCode {
                 }
             };
             log();
-            in_runtime(daemon::run(args, config, &warnings))
+            in_runtime(daemon::run(args, config, &warnings, &env))
         }
         Command::Demo(args) => {
             log();
             in_runtime(demo::run(args, &env, &mut io::stdout()))
         }
         Command::Doctor(args) => in_runtime(doctor::run(args, &env, &mut io::stdout())),
+        Command::Init(args) => in_runtime(init::run(args, &env, &mut io::stdout())),
         Command::Inspect(command) => {
             inspect::run(command, &env, io::stdin().lock(), io::stdout().lock())
         }
@@ -83,6 +84,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("xiaoo-app: {error:#}"));
+            if error.is::<init::Missing>() {
+                return ExitCode::from(BAD_USAGE);
+            }
             ExitCode::FAILURE
         }
     }

@@ -497,6 +497,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             status.in_flight = in_flight;
             status.joining_bytes = joining_bytes;
             status.flushes = flushes;
+            status.rounds += 1;
         });
     }
 }

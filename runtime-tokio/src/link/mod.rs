@@ -77,6 +77,9 @@ pub struct LinkSnapshot {
     pub joining_bytes: usize,
     /// Writes to the socket, and acknowledgements they carried.
     pub flushes: u64,
+    /// Rounds of the loop: it makes one every few seconds whatever happens, and is stuck if it
+    /// does not.
+    pub rounds: u64,
 }
 
 impl Default for LinkSnapshot {
@@ -92,6 +95,7 @@ impl Default for LinkSnapshot {
             in_flight: 0,
             joining_bytes: 0,
             flushes: 0,
+            rounds: 0,
         }
     }
 }

@@ -28,6 +28,14 @@ pub struct Cli {
 pub enum Command {
     /// Run: receive messages from Feishu and answer them
     Daemon(DaemonArgs),
+    /// Set up: ask what the daemon needs, test each answer, write config.toml and xiaoo.env
+    ///
+    /// Every question is also an option, and what is written already is the answer unless
+    /// another is given; so this can be run again to change one thing. Without a terminal
+    /// nothing is asked. Secrets are typed unseen, or come from the environment:
+    /// $FEISHU_APP_SECRET, $FEISHU_ENCRYPT_KEY, and the model's key by the name of
+    /// --api-key-env.
+    Init(Box<InitArgs>),
     /// Try it on this machine: a simulated Feishu with a chat page, and a model
     ///
     /// Opens nothing to the network and needs neither an app nor a key. Without
@@ -139,6 +147,82 @@ pub struct DemoArgs {
     /// The port of the chat page; if it is taken, or 0, a free one
     #[arg(long, default_value_t = 18090)]
     pub port: u16,
+}
+
+/// Arguments of `init`.
+#[derive(Args, Clone, Debug)]
+pub struct InitArgs {
+    /// The configuration file; xiaoo.env is beside it [default: $XIAOO_CONFIG, else
+    /// ~/.config/xiaoo/config.toml; for the systemd unit /opt/xiaoo/config/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The App ID, from the app's credentials page
+    #[arg(long, value_name = "cli_…")]
+    pub app_id: Option<String>,
+    /// Where Feishu is [default: open.feishu.cn or open.larksuite.com, found by trying]
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// A further certificate authority (PEM), as of a company's proxy
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// How events come in [default: websocket]
+    #[arg(long, value_enum)]
+    pub transport: Option<InitTransport>,
+    /// The Verification Token, for webhooks
+    #[arg(long, value_name = "TOKEN")]
+    pub verification_token: Option<String>,
+    /// Who has the model: openrouter, deepseek, zhipu, moonshot, openai, ollama, …
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Where it answers, with the version part [default: the provider's usual address]
+    #[arg(long, value_name = "URL")]
+    pub api_base: Option<String>,
+    /// The model's name there
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The environment variable that holds the model's key
+    #[arg(long, value_name = "NAME")]
+    pub api_key_env: Option<String>,
+    /// The directory that the agent works in
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+    /// Write the systemd unit, too
+    #[arg(long, value_name = "FILE", num_args = 0..=1,
+        default_missing_value = crate::commands::init::UNIT_PATH)]
+    pub systemd_unit: Option<PathBuf>,
+    /// Write the nginx site, too
+    #[arg(long, value_name = "FILE", num_args = 0..=1, requires = "server_name",
+        default_missing_value = crate::commands::init::SITE_PATH)]
+    pub nginx_site: Option<PathBuf>,
+    /// The public name or address of this machine, for the nginx site
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+    /// Do not try the answers out
+    #[arg(long)]
+    pub untested: bool,
+    /// Ask nothing, and change files that are there
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// How events come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InitTransport {
+    /// Over a long connection that the daemon opens
+    Websocket,
+    /// Feishu posts them to a public URL
+    Webhook,
+}
+
+impl InitTransport {
+    /// As the configuration has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Websocket => "websocket",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 /// How the simulated Feishu delivers events.
@@ -492,6 +576,10 @@ mod tests {
             "xiaoo-app inspect frame",
             "xiaoo-app inspect event --bot-open-id ou_1 --app-id cli_1",
             "xiaoo-app inspect decrypt --encrypt-key-env KEY",
+            "xiaoo-app init",
+            "xiaoo-app init --model qwen3 --yes",
+            "xiaoo-app init --systemd-unit --nginx-site --server-name bot.example.com",
+            "xiaoo-app init --systemd-unit x.service --app-id cli_1 --transport webhook",
             "xiaoo-app store check",
             "xiaoo-app store check --config /opt/xiaoo/config/config.toml",
             "xiaoo-app store export --store sqlite:xiaoo.db --out saved.jsonl",
@@ -534,6 +622,8 @@ mod tests {
             "xiaoo-app pairing",
             "xiaoo-app pairing approve",
             "xiaoo-app pairing list --store sqlite:a.db --instance feishu",
+            "xiaoo-app init --transport pigeon",
+            "xiaoo-app init --nginx-site",
             "xiaoo-app store check --store mysql://h/db",
             "xiaoo-app store check --store sqlite:a.db --config c.toml",
         ] {

@@ -10,18 +10,26 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::cli::DaemonArgs;
-use crate::config::{Config, Warning};
+use crate::config::{Config, Env, Warning};
+use crate::systemd::Systemd;
 
 /// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// What kept it from starting, or went wrong at the end.
-pub async fn run(args: &DaemonArgs, config: Config, warnings: &[Warning]) -> anyhow::Result<()> {
+pub async fn run(
+    args: &DaemonArgs,
+    config: Config,
+    warnings: &[Warning],
+    env: &dyn Env,
+) -> anyhow::Result<()> {
     for warning in warnings {
         warn!("{warning}");
     }
     let address = SocketAddr::new(args.host, args.port);
-    let app = App::new(config)?;
+    let systemd = Systemd::from_env(env);
+    systemd.status("opening the store");
+    let app = App::new(config)?.supervised_by(systemd);
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; is another daemon running? Choose another --port")
     })?;

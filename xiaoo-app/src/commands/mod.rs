@@ -3,6 +3,7 @@
 pub mod daemon;
 pub mod demo;
 pub mod doctor;
+pub mod init;
 pub mod inspect;
 pub mod pairing;
 pub mod skill;

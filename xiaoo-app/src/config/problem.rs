@@ -61,7 +61,7 @@ pub struct ConfigErrors {
 impl ConfigErrors {
     pub(super) fn unreadable(path: &Path, why: &io::Error) -> Self {
         let hint = if why.kind() == io::ErrorKind::NotFound {
-            "; name the file with --config or XIAOO_CONFIG, or start from deploy/examples/"
+            "; name the file with --config or XIAOO_CONFIG, or make one: xiaoo-app init"
         } else {
             ""
         };

@@ -10,8 +10,10 @@ use tracing::error;
 use xiaoo_store::Claim;
 use xiaoo_store::limits::CLAIM_MAX;
 
+use super::heart::{Heart, Hearts};
 use super::running::{Place, Places};
 use super::{SharedPipeline, turn};
+use crate::fail_point::{self, Loop};
 
 /// How often the store is asked without a bell: a bell can be missed only by a
 /// bug, which then costs seconds and not answers.
@@ -33,11 +35,15 @@ pub async fn run(
 ) {
     // No turn can be judged before it is known who the bot is.
     let mut identity = pipeline.identity.clone();
-    tokio::select! {
-        () = stop.cancelled() => return,
-        known = identity.wait_for(Option::is_some) => if known.is_err() {
-            return;
+    let known = async {
+        tokio::select! {
+            () = stop.cancelled() => false,
+            known = identity.wait_for(Option::is_some) => known.is_ok(),
         }
+    };
+    let Hearts { lanes, urgent, .. } = &pipeline.hearts;
+    if !lanes.wait(urgent.wait(known)).await {
+        return;
     }
     let lanes = |which, places| Lanes {
         pipeline: Arc::clone(&pipeline),
@@ -68,15 +74,24 @@ impl Lanes {
     async fn run(self) {
         loop {
             // All that may be claimed have a place: one that was claimed waits for nobody.
-            let places = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                places = self.places.take(CLAIM_MAX) => places,
+            let places = async {
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => Vec::new(),
+                    places = self.places.take(CLAIM_MAX) => places,
+                }
             };
+            let places = self.heart().wait(places).await;
             if places.is_empty() {
                 return;
             }
+            fail_point::stand_still(match self.which {
+                Claim::Any => Loop::Lanes,
+                Claim::Urgent => Loop::Urgent,
+            })
+            .await;
             let claimed = self.pipeline.store.claim(places.len(), self.which).await;
+            self.heart().asked(&claimed);
             let wait = if claimed.is_ok() {
                 LOOK_AGAIN
             } else {
@@ -88,10 +103,16 @@ impl Lanes {
             });
             if claimed.is_empty() {
                 drop(places);
-                tokio::select! {
-                    () = self.stop.cancelled() => return,
-                    () = self.bell().notified() => {}
-                    () = tokio::time::sleep(wait) => {}
+                let idle = async {
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        () = self.bell().notified() => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                };
+                self.heart().wait(idle).await;
+                if self.stop.is_cancelled() {
+                    return;
                 }
                 continue;
             }
@@ -106,6 +127,13 @@ impl Lanes {
                     pipeline.ring_lanes();
                 });
             }
+        }
+    }
+
+    fn heart(&self) -> &Heart {
+        match self.which {
+            Claim::Any => &self.pipeline.hearts.lanes,
+            Claim::Urgent => &self.pipeline.hearts.urgent,
         }
     }
 

@@ -27,6 +27,7 @@ pub mod command;
 mod fetch;
 mod grants;
 pub mod guests;
+pub mod heart;
 pub mod identity;
 pub mod intake;
 pub mod lanes;
@@ -59,6 +60,7 @@ use xiaoo_store::Store;
 
 use crate::agents::Agents;
 use budget::Budgets;
+use heart::Hearts;
 use people::Groups;
 use policy::Policy;
 use running::Running;
@@ -91,6 +93,8 @@ pub struct Pipeline {
     pub groups: Groups,
     /// The long connection, for whoever asks how it is; `None` in webhook mode.
     pub link: Option<LinkStatus>,
+    /// The loops that must turn.
+    pub hearts: Hearts,
 }
 
 /// How the pipeline behaves.
@@ -239,6 +243,7 @@ impl Pipeline {
             running: Running::default(),
             groups: Groups::default(),
             link,
+            hearts: Hearts::default(),
         }
     }
 

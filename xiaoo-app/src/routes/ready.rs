@@ -33,30 +33,55 @@ pub struct Channel {
     pub link: Option<LinkStatus>,
 }
 
+impl Readiness {
+    /// What stands in the way, as far as that is known without asking anybody.
+    #[must_use]
+    pub fn obstacles(&self) -> Vec<String> {
+        let mut reasons = self.stopping_reason();
+        for channel in self.channels.iter() {
+            let mut own = Vec::new();
+            judge_store(channel, &mut own);
+            judge_channel(channel, &mut own);
+            self.name(channel, own, &mut reasons);
+        }
+        reasons
+    }
+
+    fn stopping_reason(&self) -> Vec<String> {
+        let stopping = self.stopping.load(Ordering::Acquire);
+        let reason = stopping.then(|| "the daemon is stopping".to_owned());
+        reason.into_iter().collect()
+    }
+
+    /// Of several bots each reason says whose it is.
+    fn name(&self, channel: &Channel, own: Vec<String>, reasons: &mut Vec<String>) {
+        let instance = &channel.pipeline.settings.instance;
+        let is_one = self.channels.len() == 1;
+        reasons.extend(own.into_iter().map(|reason| match is_one {
+            true => reason,
+            false => format!("{instance}: {reason}"),
+        }));
+    }
+}
+
 /// 200 or 503, with the reasons.
 pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Value>) {
-    let mut reasons = Vec::new();
-    if readiness.stopping.load(Ordering::Acquire) {
-        reasons.push("the daemon is stopping".to_owned());
-    }
+    let mut reasons = readiness.stopping_reason();
     let mut channels = Map::new();
     let mut first_store = Value::Null;
-    let is_one = readiness.channels.len() == 1;
     for (at, channel) in readiness.channels.iter().enumerate() {
         let instance = &channel.pipeline.settings.instance;
         let mut own = Vec::new();
         let store = store(channel, &mut own).await;
-        let mut described = describe_channel(channel, &mut own);
+        judge_channel(channel, &mut own);
+        let mut described = describe_channel(channel);
         if at == 0 {
             first_store = store;
         } else if let Value::Object(described) = &mut described {
             described.insert("store".into(), store);
         }
         channels.insert(instance.clone(), described);
-        reasons.extend(own.into_iter().map(|reason| match is_one {
-            true => reason,
-            false => format!("{instance}: {reason}"),
-        }));
+        readiness.name(channel, own, &mut reasons);
     }
     let ready = reasons.is_empty();
     let status = if ready {
@@ -73,16 +98,19 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
     (status, Json(body))
 }
 
-fn describe_channel(channel: &Channel, reasons: &mut Vec<String>) -> Value {
-    let link = channel.link.as_ref().map(LinkStatus::snapshot);
-    if let Some(link) = &link {
-        judge_link(link, reasons);
+fn judge_channel(channel: &Channel, reasons: &mut Vec<String>) {
+    if let Some(link) = &channel.link {
+        judge_link(&link.snapshot(), reasons);
     }
-    let identity = channel.pipeline.identity.borrow().clone();
-    if identity.is_none() {
+    if channel.pipeline.identity.borrow().is_none() {
         reasons
             .push("the bot's identity is not known yet: Feishu's OpenAPI has not answered".into());
     }
+}
+
+fn describe_channel(channel: &Channel) -> Value {
+    let link = channel.link.as_ref().map(LinkStatus::snapshot);
+    let identity = channel.pipeline.identity.borrow().clone();
     json!({
         "transport": if link.is_some() { "websocket" } else { "webhook" },
         "link": link.as_ref().map(describe),
@@ -134,12 +162,16 @@ fn describe(link: &LinkSnapshot) -> Value {
     })
 }
 
-async fn store(channel: &Channel, reasons: &mut Vec<String>) -> Value {
+fn judge_store(channel: &Channel, reasons: &mut Vec<String>) {
     match channel.pipeline.store.health() {
         Health::Good => {}
         Health::Failed { reason } => reasons.push(format!("the store has failed: {reason}")),
         Health::Full { reason } | Health::Unreachable { reason } => reasons.push(reason),
     }
+}
+
+async fn store(channel: &Channel, reasons: &mut Vec<String>) -> Value {
+    judge_store(channel, reasons);
     match channel.pipeline.store.stats().await {
         Ok(stats) => json!({
             "queued": stats.queued,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use xiaoo_app::fail_point::FailPoint;
+use xiaoo_app::fail_point::{FailPoint, Loop};
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -74,6 +74,15 @@ impl Daemon {
 
     /// Starts it so that it dies at this fail point, if any.
     pub fn spawn_to_die_at(&mut self, fail_point: Option<FailPoint>) {
+        self.spawn_with(fail_point.map(FailPoint::name));
+    }
+
+    /// Starts it, with a loop that will stand still.
+    pub fn spawn_to_stand_still(&mut self, place: Loop) {
+        self.spawn_with(Some(place.name()));
+    }
+
+    fn spawn_with(&mut self, place: Option<&str>) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -83,8 +92,8 @@ impl Daemon {
         words.push(env!("CARGO_BIN_EXE_xiaoo-app"));
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        if let Some(place) = fail_point {
-            command.env("XIAOO_FAIL_POINT", place.name());
+        if let Some(place) = place {
+            command.env("XIAOO_FAIL_POINT", place);
         }
         let child = command
             .args(["daemon", "--host", "127.0.0.1", "--port"])

@@ -19,6 +19,7 @@ mod life;
 mod no_server;
 mod recovery;
 mod several;
+mod systemd;
 
 #[path = "../../../xiaoo-store/tests/conformance/postgres/server.rs"]
 mod server;

@@ -21,7 +21,7 @@ use xiaoo_store::{OutboxRow, Store};
 
 use super::signs::SETTLED_AFTER;
 use super::{Counters, SharedPipeline};
-use crate::fail_point;
+use crate::fail_point::{self, Loop};
 use perform::{Unsent, perform};
 
 pub(super) use perform::{look_up, own_reactions, reply};
@@ -54,31 +54,38 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Sends until `stop`; what is being sent then goes on in `sends`.
 pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(SENDS_MAX));
+    let heart = &pipeline.hearts.outbox;
     loop {
         let free = places.available_permits();
+        fail_point::stand_still(Loop::Outbox).await;
         let rows = if free == 0 {
             Vec::new()
         } else {
-            pipeline
-                .store
-                .outbox_take(pipeline.now_ms(), free)
-                .await
-                .unwrap_or_else(|error| {
-                    error!("the outbox cannot be read: {error}");
-                    Vec::new()
-                })
+            let taken = pipeline.store.outbox_take(pipeline.now_ms(), free).await;
+            heart.asked(&taken);
+            taken.unwrap_or_else(|error| {
+                error!("the outbox cannot be read: {error}");
+                Vec::new()
+            })
         };
         if rows.is_empty() {
             let wait = wait_for_next(&pipeline).await;
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = pipeline.outbox_bell.notified() => {}
-                () = tokio::time::sleep(wait) => {}
+            let idle = async {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = pipeline.outbox_bell.notified() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            };
+            heart.wait(idle).await;
+            if stop.is_cancelled() {
+                return;
             }
             continue;
         }
         for row in rows {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            let place = heart.wait(Arc::clone(&places).acquire_owned());
+            let Ok(place) = place.await else {
                 return;
             };
             let pipeline = Arc::clone(&pipeline);

@@ -1,0 +1,132 @@
+#!/bin/bash
+# Installs the daemon with install.sh and runs it under a real systemd, which is the first
+# process of namespaces of its own, with file systems that nobody else sees. Ends with
+# status 0 when the unit started because Feishu delivered, the agents' sandbox worked
+# within its limits, and it stopped in good order.
+#
+# usage: tests/deploy/systemd.sh PROGRAMS WORK        (as root)
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+deploy=$(cd "$here/../../deploy" && pwd)
+unit=xiaoo-rebuild.service
+
+outside() { # programs, work
+    local programs=$1 work=$2
+    mkdir -p "$work"
+    echo "it did not get there" >"$work/checked"
+    timeout 120 unshare --pid --mount --cgroup --net --fork --kill-child \
+        "$here/systemd.sh" --inside "$programs" "$work" >"$work/console" 2>&1 || true
+    cat "$work/checked"
+    if [ "$(tail -n 1 "$work/checked")" != "all is well" ]; then
+        tail -n 60 "$work/console" "$work/daemon.log"
+        return 1
+    fi
+}
+
+# In the namespaces, before systemd.
+inside() { # programs, work
+    local programs=$1 work=$2
+    mount --make-rprivate /
+    mount -t proc proc /proc
+    mount -t tmpfs tmpfs /opt
+    for directory in /etc /var/lib; do
+        local layer=/opt/layer$directory
+        mkdir -p "$layer/upper" "$layer/work"
+        mount -t overlay overlay "$directory" \
+            -o "lowerdir=$directory,upperdir=$layer/upper,workdir=$layer/work"
+    done
+    mount -t tmpfs tmpfs /run
+    mkdir -p /run/test
+    mount --bind "$work" /run/test
+
+    # A network with nobody else in it, so that the unit's port is free.
+    python3 - <<'PYTHON'
+import fcntl, socket, struct
+UP, SIOCSIFFLAGS = 1, 0x8914
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh", b"lo", UP))
+PYTHON
+    "$programs/feishu-sim" >/run/test/sim 2>/run/test/sim.log &
+    "$programs/model-sim" 127.0.0.1:0 >/run/test/model 2>&1 &
+    for _ in $(seq 200); do
+        grep -qs verification_token /run/test/sim && grep -qs api_base /run/test/model && break
+        sleep 0.05
+    done
+
+    "$deploy/install.sh" --binary "$programs/xiaoo-app"
+    value() { sed -n "s/^$1 *= //p" "/run/test/$2"; }
+    sed -i -e "s|^app_id = .*|app_id = $(value app_id sim)|" \
+        -e "s|^base_url = .*|base_url = $(value base_url sim)|" \
+        -e "s|^provider = .*|provider = \"compatible\"|" \
+        -e "s|^api_base = .*|api_base = $(value api_base model)|" \
+        /opt/xiaoo/config/config.toml
+    cat >/opt/xiaoo/config/xiaoo.env <<ENV
+FEISHU_APP_SECRET=$(value app_secret sim)
+OPENROUTER_API_KEY=k
+ENV
+    install -m 644 "$here/sandbox.py" /opt/xiaoo/sandbox.py
+
+    # Nothing of the machine's own but this unit, and what it is tried with.
+    ln -sf /dev/null /etc/systemd/system/network-online.target
+    mkdir -p "/etc/systemd/system/$unit.d"
+    cat >"/etc/systemd/system/$unit.d/test.conf" <<UNIT
+[Unit]
+DefaultDependencies=no
+[Service]
+StandardOutput=append:/run/test/daemon.log
+StandardError=append:/run/test/daemon.log
+ExecStartPost=/usr/bin/env python3 /opt/xiaoo/sandbox.py
+UNIT
+    cat >/etc/systemd/system/try.service <<UNIT
+[Unit]
+DefaultDependencies=no
+Wants=$unit
+After=$unit
+SuccessAction=exit
+FailureAction=exit
+[Service]
+Type=oneshot
+ExecStart=$here/systemd.sh --check
+UNIT
+    printf '[Unit]\nDefaultDependencies=no\nRequires=try.service\n' >/etc/systemd/system/try.target
+
+    # A hierarchy of cgroups for this systemd alone.
+    umount -l /sys/fs/cgroup
+    if ! mount -t cgroup2 cgroup2 /sys/fs/cgroup || [ ! -w /sys/fs/cgroup/cgroup.procs ]; then
+        mount -t tmpfs tmpfs /sys/fs/cgroup
+        mkdir /sys/fs/cgroup/systemd
+        mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+    fi
+    exec env -i container=test PATH="$PATH" \
+        /lib/systemd/systemd --system --unit=try.target --log-target=console
+}
+
+# Under systemd, when the unit has started.
+check() {
+    exec >/run/test/checked 2>&1
+    property() { systemctl show --value -p "$1" "$unit"; }
+    same() { # what, expected
+        local found
+        found=$(property "$1")
+        [ "$found" = "$2" ] || {
+            echo "$1: expected $2, found $found"
+            exit 1
+        }
+        echo "$1: $found"
+    }
+    same ActiveState active
+    same StatusText "Feishu delivers"
+    same WatchdogUSec 1min
+    systemctl stop "$unit"
+    same ActiveState inactive
+    same Result success
+    same ExecMainStatus 0
+    echo "all is well"
+}
+
+case $1 in
+--inside) inside "$2" "$3" ;;
+--check) check ;;
+*) outside "$(cd "$1" && pwd)" "$2" ;;
+esac

@@ -1,0 +1,206 @@
+//! Without a terminal: flags, or nothing.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::{KEY, Place, SECRET, mode};
+
+fn init(place: &Place, more: &[&str], env: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xiaoo-app"))
+        .args(["init", "--config"])
+        .arg(place.path("config.toml"))
+        .args(more)
+        .env_clear()
+        .env("HOME", place.folder.path())
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_answers_missing_it_lists_the_flags_and_exits_with_2() {
+    let place = Place::new().await;
+    for (flags, missing) in [
+        (
+            &[][..],
+            &["--app-id", "$FEISHU_APP_SECRET", "--provider", "--model"][..],
+        ),
+        (
+            &[
+                "--app-id",
+                "cli_1",
+                "--transport",
+                "webhook",
+                "--provider",
+                "vllm",
+            ],
+            &[
+                "$FEISHU_APP_SECRET",
+                "--verification-token",
+                "--api-base",
+                "--model",
+            ],
+        ),
+        (
+            &[
+                "--app-id",
+                "cli_1",
+                "--provider",
+                "openrouter",
+                "--model",
+                "m",
+            ],
+            &["$FEISHU_APP_SECRET", "$OPENROUTER_API_KEY"],
+        ),
+    ] {
+        let output = init(&place, flags, &[]);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+        let said = said(&output);
+        let found: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("missing  ")?.split(' ').next())
+            .collect();
+        assert_eq!(found, missing, "{said}");
+        for flag in ["--config", "--workspace", "--systemd-unit", "--yes"] {
+            assert!(said.contains(flag), "{said}");
+        }
+        assert!(place.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_all_flags_it_writes_and_with_one_more_changes_that_alone() {
+    let place = Place::new().await;
+    let (feishu, model) = (place.sim.base_url(), place.model.base_url());
+    let work = place.path("work");
+    let flags = [
+        "--app-id",
+        &place.sim.config().app_id,
+        "--base-url",
+        &feishu,
+        "--provider",
+        "compatible",
+        "--api-base",
+        &model,
+        "--model",
+        "scripted",
+        "--api-key-env",
+        "MY_KEY",
+        "--workspace",
+        work.to_str().unwrap(),
+    ];
+    let wrong = init(
+        &place,
+        &flags,
+        &[("FEISHU_APP_SECRET", "planted-wrong"), ("MY_KEY", KEY)],
+    );
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        said(&wrong).contains("were refused; nothing was written"),
+        "{}",
+        said(&wrong)
+    );
+    assert!(place.is_empty());
+
+    let secrets = [("FEISHU_APP_SECRET", SECRET), ("MY_KEY", KEY)];
+    let output = init(&place, &flags, &secrets);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let (config, env) = (place.read("config.toml"), place.read("xiaoo.env"));
+    assert!(config.contains("api_key_env = \"MY_KEY\""), "{config}");
+    assert!(env.contains(&format!("MY_KEY={KEY}\n")), "{env}");
+    assert_eq!(mode(&place.path("xiaoo.env")), 0o600);
+
+    // The secrets are known now; the files are somebody's.
+    let refused = init(&place, &["--model", "another"], &[]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("missing  --yes"),
+        "{}",
+        said(&refused)
+    );
+    assert_eq!(place.read("config.toml"), config);
+
+    let output = init(&place, &["--model", "another", "--yes"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let expected = config.replace("model = \"scripted\"", "model = \"another\"");
+    assert_eq!(place.read("config.toml"), expected);
+    assert_eq!(place.read("xiaoo.env"), env);
+    for output in [wrong, refused, output] {
+        assert!(!said(&output).contains("planted-"), "{}", said(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_unit_is_for_its_own_place_and_the_site_for_webhooks() {
+    let place = Place::new().await;
+    let base = place.sim.base_url();
+    let unit = place.path("x.service");
+    let site = place.path("x.conf");
+    let flags = [
+        "--untested",
+        "--app-id",
+        "cli_1",
+        "--base-url",
+        &base,
+        "--provider",
+        "ollama",
+        "--model",
+        "m",
+    ];
+    let with = |more: &[&str]| {
+        init(
+            &place,
+            &[&flags[..], more].concat(),
+            &[("FEISHU_APP_SECRET", SECRET)],
+        )
+    };
+    let site_flags = [
+        "--nginx-site",
+        site.to_str().unwrap(),
+        "--server-name",
+        "bot.test",
+    ];
+    for (more, words) in [
+        (
+            &["--systemd-unit", unit.to_str().unwrap()][..],
+            "/opt/xiaoo/config/config.toml",
+        ),
+        (&site_flags, "needs no nginx"),
+        (
+            &[
+                &site_flags[..3],
+                &[
+                    "a; b",
+                    "--transport",
+                    "webhook",
+                    "--verification-token",
+                    "t",
+                ],
+            ]
+            .concat(),
+            "letters, digits, dots",
+        ),
+    ] {
+        let output = with(more);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(words), "{}", said(&output));
+        assert!(place.is_empty());
+    }
+    let output = with(
+        &[
+            &site_flags[..],
+            &["--transport", "webhook", "--verification-token", "t"],
+        ]
+        .concat(),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let shipped = include_str!("../../../deploy/nginx/xiaoo.conf");
+    assert_eq!(
+        place.read("x.conf"),
+        shipped.replace("bot.example.com", "bot.test")
+    );
+}
