@@ -42,6 +42,7 @@ pub struct Bot {
     feishu: FeishuConfig,
     identity: watch::Sender<Option<String>>,
     verifier: Option<Verifier>,
+    webhook_stats: Arc<WebhookStats>,
     link_status: Option<LinkStatus>,
     is_first: bool,
 }
@@ -114,6 +115,7 @@ impl Bot {
             feishu,
             identity,
             verifier,
+            webhook_stats: Arc::default(),
             link_status,
             is_first,
         })
@@ -123,6 +125,12 @@ impl Bot {
     #[must_use]
     pub fn link_status(&self) -> Option<&LinkStatus> {
         self.link_status.as_ref()
+    }
+
+    /// What happens on its event route; `None` when events come over the long connection.
+    #[must_use]
+    pub fn webhook_stats(&self) -> Option<&Arc<WebhookStats>> {
+        self.verifier.as_ref().map(|_| &self.webhook_stats)
     }
 
     /// How events come in.
@@ -161,8 +169,8 @@ impl Bot {
         let events = EventPaths {
             paths,
             route: self.verifier.map(|verifier| {
-                let stats = Arc::new(WebhookStats::default());
-                EventRoute::new(verifier, admission, WebhookLimits::default(), stats)
+                let limits = WebhookLimits::default();
+                EventRoute::new(verifier, admission, limits, self.webhook_stats)
             }),
         };
         let running = RunningBot {

@@ -16,8 +16,10 @@ mod conversations;
 mod faults;
 mod harness;
 mod life;
+mod metrics;
 mod no_server;
 mod recovery;
+mod scrape;
 mod several;
 
 #[path = "../../../xiaoo-store/tests/conformance/postgres/server.rs"]
