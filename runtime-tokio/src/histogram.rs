@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn a_duration_counts_in_every_bucket_that_it_fits() {
-        let histogram = Histogram::new(&[MS, Duration::from_millis(5)]);
+        const BOUNDS: &[Duration] = &[MS, Duration::from_millis(5)];
+        let histogram = Histogram::new(BOUNDS);
         for micros in [0, 1_000, 1_001, 5_000, 5_001, 90_000_000] {
             histogram.observe(Duration::from_micros(micros));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proto_core::Verifier;
 use runtime_tokio::WallClock;
-use runtime_tokio::http::{self, HttpOptions};
+use runtime_tokio::http::HttpOptions;
 use runtime_tokio::link::{Dialer, LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::webhook::{EventRoute, WebhookLimits, WebhookStats};
@@ -151,7 +151,7 @@ impl Bot {
                     hosts: self.feishu.host_policy(),
                     ..proto_core::Config::default()
                 },
-                dialer: Dialer::tcp(http::lazy_tls(http)),
+                dialer: Dialer::like_http(http),
                 clock: self.pipeline.clock.clone(),
             };
             (options, status)

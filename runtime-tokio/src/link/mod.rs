@@ -8,6 +8,7 @@
 mod dial;
 mod driver;
 mod oversize;
+mod proxy;
 
 use core::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};

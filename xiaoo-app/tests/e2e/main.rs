@@ -12,8 +12,10 @@
 
 mod balancer;
 mod bounds;
+mod company;
 mod conversations;
 mod faults;
+mod front;
 mod harness;
 mod life;
 mod metrics;
