@@ -41,6 +41,9 @@ pub struct SimConfig {
     pub token_lifetime: Duration,
     /// What the long connection tells clients about pings and reconnects.
     pub client_config: ClientConfig,
+    /// Set: connection URLs begin with this (`wss://gateway.example`) and not with the
+    /// simulator's own address. For tests with a proxy or TLS in between.
+    pub link_base: Option<String>,
     /// Set: events go to this URL and not over the long connection.
     pub webhook_url: Option<String>,
     /// Whether the platform's rate limits are enforced. Load tests switch
@@ -81,6 +84,7 @@ impl Default for SimConfig {
             ack_within: Duration::from_secs(3),
             token_lifetime: Duration::from_secs(7200),
             client_config: ClientConfig::default(),
+            link_base: None,
             webhook_url: None,
             limits_on: true,
             group_all: false,

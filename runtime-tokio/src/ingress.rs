@@ -2,6 +2,7 @@
 //! acknowledge to Feishu.
 
 use core::future::Future;
+use core::time::Duration;
 
 use bytes::Bytes;
 use proto_core::{Event, EventError};
@@ -50,6 +51,8 @@ pub trait Ingress: Send + Sync + 'static {
     fn accept(&self, event: InboundEvent<'_>) -> impl Future<Output = Verdict> + Send;
 
     /// Hears that an event was acknowledged: the frame has been flushed, the response
-    /// written. From here on Feishu does not push it again.
-    fn acknowledged(&self) {}
+    /// written, so long after it was received. From here on Feishu does not push it again.
+    fn acknowledged(&self, after: Duration) {
+        let _ = after;
+    }
 }

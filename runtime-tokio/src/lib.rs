@@ -1,6 +1,7 @@
 //! Sockets, HTTP and clocks for `proto-core` on tokio.
 
 mod clock;
+mod histogram;
 pub mod http;
 mod ingress;
 pub mod link;
@@ -10,4 +11,5 @@ pub mod webhook;
 mod written;
 
 pub use clock::WallClock;
+pub use histogram::{BUCKETS_MAX, Histogram, HistogramSnapshot};
 pub use ingress::{InboundEvent, Ingress, Transport, Verdict};

@@ -227,18 +227,20 @@ impl<I: Ingress> Route<I> {
             .map_err(|_| Refusal::Overloaded)?;
         match verdict {
             Verdict::Accepted => {
-                Ok(self.acknowledge(Bytes::from_static(br#"{"code":0,"message":"ok"}"#)))
+                let answer = Bytes::from_static(br#"{"code":0,"message":"ok"}"#);
+                Ok(self.acknowledge(answer, received))
             }
-            Verdict::Answer(answer) => Ok(self.acknowledge(answer)),
+            Verdict::Answer(answer) => Ok(self.acknowledge(answer, received)),
             Verdict::Refused => Err(Refusal::Overloaded),
         }
     }
 
-    fn acknowledge(&self, answer: Bytes) -> Response<Full<Bytes>> {
+    fn acknowledge(&self, answer: Bytes, received: Instant) -> Response<Full<Bytes>> {
         self.stats.accepted.fetch_add(1, Ordering::Relaxed);
         let mut response = json(StatusCode::OK, answer);
-        let told: Arc<dyn Told> = self.ingress.clone();
-        response.extensions_mut().insert(WhenWritten(told));
+        let who: Arc<dyn Told> = self.ingress.clone();
+        let act = WhenWritten { who, received };
+        response.extensions_mut().insert(act);
         response
     }
 
@@ -276,8 +278,8 @@ async fn collect<B: Incoming>(mut body: B, bytes_max: usize) -> Result<Bytes, Re
 }
 
 impl<I: Ingress> Told for I {
-    fn told(&self) {
-        self.acknowledged();
+    fn told(&self, after: Duration) {
+        self.acknowledged(after);
     }
 }
 

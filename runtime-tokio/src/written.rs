@@ -5,18 +5,24 @@ use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// Who wants to hear of it.
 pub(crate) trait Told: Send + Sync {
-    /// It has left.
-    fn told(&self);
+    /// It has left, so long after its request was received.
+    fn told(&self, after: Duration);
 }
 
 /// Who is to hear when the response that carries it has been given to the system.
 #[derive(Clone)]
-pub(crate) struct WhenWritten(pub(crate) Arc<dyn Told>);
+pub(crate) struct WhenWritten {
+    pub(crate) who: Arc<dyn Told>,
+    /// When the request was received.
+    pub(crate) received: Instant,
+}
 
 /// What waits for the next flush of one connection. A cheap handle: clone it.
 #[derive(Clone, Default)]
@@ -41,8 +47,8 @@ impl Waiting {
             return;
         }
         let mut acts = self.0.acts.lock().unwrap_or_else(PoisonError::into_inner);
-        for WhenWritten(told) in acts.drain(..) {
-            told.told();
+        for WhenWritten { who, received } in acts.drain(..) {
+            who.told(received.elapsed());
         }
     }
 }
@@ -113,7 +119,7 @@ mod tests {
     struct Once(AtomicBool);
 
     impl Told for Once {
-        fn told(&self) {
+        fn told(&self, _: Duration) {
             assert!(!self.0.swap(true, Ordering::Relaxed), "told twice");
         }
     }
@@ -125,7 +131,10 @@ mod tests {
         let waiting = Waiting::default();
         let mut connection = Flushed::new(BufWriter::new(ours), waiting.clone());
         let told = Arc::new(Once::default());
-        waiting.add(WhenWritten(told.clone()));
+        waiting.add(WhenWritten {
+            who: told.clone(),
+            received: Instant::now(),
+        });
         connection.write_all(&ANSWER).await.unwrap();
         let mut flushed = Box::pin(connection.flush());
         assert!(futures_util::poll!(&mut flushed).is_pending());

@@ -86,7 +86,7 @@ impl Ingress for Inbox {
         self.verdict.clone()
     }
 
-    fn acknowledged(&self) {
+    fn acknowledged(&self, _: Duration) {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }

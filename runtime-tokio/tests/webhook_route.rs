@@ -57,7 +57,7 @@ impl Ingress for Inbox {
         }
     }
 
-    fn acknowledged(&self) {
+    fn acknowledged(&self, _: Duration) {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -97,6 +97,7 @@ impl App {
         let channels = self.bots.iter().map(|bot| Channel {
             pipeline: Arc::clone(&bot.pipeline),
             link: bot.link_status().cloned(),
+            webhook: bot.webhook_stats().cloned(),
         });
         let readiness = Readiness {
             channels: channels.collect(),
@@ -162,5 +163,6 @@ fn router(readiness: Readiness) -> Router {
     Router::new()
         .route("/api/v1/health", get(routes::health::health))
         .route("/api/v1/ready", get(routes::ready::ready))
+        .route("/metrics", get(routes::metrics::metrics))
         .with_state(readiness)
 }

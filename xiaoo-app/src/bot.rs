@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proto_core::Verifier;
 use runtime_tokio::WallClock;
-use runtime_tokio::http::{self, HttpOptions};
+use runtime_tokio::http::HttpOptions;
 use runtime_tokio::link::{Dialer, LinkOptions, LinkStatus};
 use runtime_tokio::openapi::{OpenApi, OpenApiConfig, Patience};
 use runtime_tokio::webhook::{EventRoute, WebhookLimits, WebhookStats};
@@ -44,6 +44,7 @@ pub struct Bot {
     feishu: FeishuConfig,
     identity: watch::Sender<Option<String>>,
     verifier: Option<Verifier>,
+    webhook_stats: Arc<WebhookStats>,
     link_status: Option<LinkStatus>,
     is_first: bool,
 }
@@ -116,6 +117,7 @@ impl Bot {
             feishu,
             identity,
             verifier,
+            webhook_stats: Arc::default(),
             link_status,
             is_first,
         })
@@ -149,6 +151,12 @@ impl Bot {
         pulses
     }
 
+    /// What happens on its event route; `None` when events come over the long connection.
+    #[must_use]
+    pub fn webhook_stats(&self) -> Option<&Arc<WebhookStats>> {
+        self.verifier.as_ref().map(|_| &self.webhook_stats)
+    }
+
     /// How events come in.
     #[must_use]
     pub fn transport(&self) -> Transport {
@@ -167,7 +175,7 @@ impl Bot {
                     hosts: self.feishu.host_policy(),
                     ..proto_core::Config::default()
                 },
-                dialer: Dialer::tcp(http::lazy_tls(http)),
+                dialer: Dialer::like_http(http),
                 clock: self.pipeline.clock.clone(),
             };
             (options, status)
@@ -185,8 +193,8 @@ impl Bot {
         let events = EventPaths {
             paths,
             route: self.verifier.map(|verifier| {
-                let stats = Arc::new(WebhookStats::default());
-                EventRoute::new(verifier, admission, WebhookLimits::default(), stats)
+                let limits = WebhookLimits::default();
+                EventRoute::new(verifier, admission, limits, self.webhook_stats)
             }),
         };
         let running = RunningBot {

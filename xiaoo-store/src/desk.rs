@@ -2,6 +2,7 @@
 //! and what it tells everybody.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -44,6 +45,7 @@ pub(crate) struct Told {
 pub(crate) struct Counters {
     commits: AtomicU64,
     commands: AtomicU64,
+    commit_micros: AtomicU64,
 }
 
 /// The threads and what keeps them alive.
@@ -153,13 +155,17 @@ impl Told {
         self.changes.subscribe()
     }
 
-    /// Counts a commit of so many commands.
-    pub(crate) fn committed(&self, commands: usize) {
+    /// Counts a commit of so many commands that took so long.
+    pub(crate) fn committed(&self, commands: usize, took: Duration) {
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         let commands = u64::try_from(commands).unwrap_or(u64::MAX);
         self.counters
             .commands
             .fetch_add(commands, Ordering::Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.counters
+            .commit_micros
+            .fetch_add(micros, Ordering::Relaxed);
     }
 
     /// Says that there may be something to claim or to take.
@@ -222,6 +228,7 @@ impl Counters {
         StoreStats {
             commits: self.commits.load(Ordering::Relaxed),
             commands: self.commands.load(Ordering::Relaxed),
+            commit_micros: self.commit_micros.load(Ordering::Relaxed),
             ..stats
         }
     }

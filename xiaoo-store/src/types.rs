@@ -368,6 +368,8 @@ pub struct StoreStats {
     pub commits: u64,
     /// Commands that those transactions held: the ratio is what grouping saves.
     pub commands: u64,
+    /// Microseconds that those transactions took, from their first command to the disk.
+    pub commit_micros: u64,
 }
 
 /// Whether the store can be relied on.

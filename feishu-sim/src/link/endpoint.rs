@@ -66,9 +66,11 @@ pub(crate) async fn endpoint(shared: &Shared, body: &Bytes) -> Response {
         // The gateway refuses the dial itself; one report sees the code here too.
         tracing::debug!("all connections are taken; the dial will be refused");
     }
+    let own = || format!("ws://{}", shared.address);
+    let base = shared.config.link_base.clone().unwrap_or_else(own);
     let url = format!(
-        "ws://{}/ws/v2?fpid=493&aid=552564&device_id={}&access_key={}&service_id={}&ticket={}",
-        shared.address, ticket.device_id, ticket.access_key, ticket.service_id, ticket.ticket
+        "{base}/ws/v2?fpid=493&aid=552564&device_id={}&access_key={}&service_id={}&ticket={}",
+        ticket.device_id, ticket.access_key, ticket.service_id, ticket.ticket
     );
     answer(&EndpointAnswer {
         code: 0,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use http::Uri;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use proto_core::HandshakeRefusal;
 use proto_core::conn::CloseReason;
 use rustls::pki_types::ServerName;
@@ -17,6 +18,8 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::oversize::Oversize;
+use super::proxy;
+use crate::http::{HttpOptions, lazy_tls};
 
 /// Where the TLS configuration of the dial comes from. It is asked only for a
 /// `wss://` URL, so that a daemon that talks to a local platform never loads
@@ -65,7 +68,24 @@ impl Dialer {
     pub fn tcp(tls: TlsSource) -> Self {
         Self::new(move |uri| {
             let tls = tls.clone();
-            async move { connect(&uri, &tls).await }.boxed()
+            async move { connect(&uri, None, &tls).await }.boxed()
+        })
+    }
+
+    /// The way that [`http::client`](crate::http::client) goes with the same options: through
+    /// the proxy that `HTTPS_PROXY` names unless `NO_PROXY` has the host, and with the same
+    /// certificate authorities. This machine is reached without a proxy.
+    #[must_use]
+    pub fn like_http(options: HttpOptions) -> Self {
+        let proxies = (!options.no_proxy).then(|| Arc::new(Matcher::from_env()));
+        let tls = lazy_tls(options);
+        Self::new(move |uri| {
+            let (proxies, tls) = (proxies.clone(), tls.clone());
+            async move {
+                let proxy = proxies.and_then(|proxies| proxy::of(&uri, &proxies));
+                connect(&uri, proxy.as_ref(), &tls).await
+            }
+            .boxed()
         })
     }
 }
@@ -127,7 +147,11 @@ pub(super) async fn dial(
         })
 }
 
-async fn connect(uri: &Uri, tls: &TlsSource) -> Result<Box<dyn Stream>, String> {
+async fn connect(
+    uri: &Uri,
+    proxy: Option<&Intercept>,
+    tls: &TlsSource,
+) -> Result<Box<dyn Stream>, String> {
     let host = uri
         .host()
         .ok_or("the URL has no host")?
@@ -136,19 +160,37 @@ async fn connect(uri: &Uri, tls: &TlsSource) -> Result<Box<dyn Stream>, String> 
     let encrypted = uri.scheme_str() == Some("wss");
     let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
 
-    let tcp = TcpStream::connect((host.as_str(), port))
+    let stream = match proxy {
+        Some(proxy) => proxy::tunnel(proxy, &host, port, tls).await?,
+        None => open(&host, port).await?,
+    };
+    if !encrypted {
+        return Ok(stream);
+    }
+    encrypt(stream, host, tls).await
+}
+
+/// TCP to a host.
+pub(super) async fn open(host: &str, port: u16) -> Result<Box<dyn Stream>, String> {
+    let tcp = TcpStream::connect((host, port))
         .await
         .map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
     // Acknowledgements are small and wanted at once; batching is ours.
     tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-    if !encrypted {
-        return Ok(Box::new(tcp));
-    }
+    Ok(Box::new(tcp))
+}
+
+/// TLS with a host over what leads to it.
+pub(super) async fn encrypt(
+    stream: Box<dyn Stream>,
+    host: String,
+    tls: &TlsSource,
+) -> Result<Box<dyn Stream>, String> {
     let config = (tls.0)()?;
     let name = ServerName::try_from(host.clone())
         .map_err(|_| format!("`{host}` is not a name for TLS"))?;
     let stream = TlsConnector::from(config)
-        .connect(name, tcp)
+        .connect(name, stream)
         .await
         .map_err(|error| format!("TLS with {host}: {error}"))?;
     Ok(Box::new(stream))

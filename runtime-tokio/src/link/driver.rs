@@ -60,11 +60,11 @@ pub(super) struct Driver<E, I> {
     socket: Option<(Epoch, Socket)>,
     fetching: Option<(Epoch, BoxFuture<Option<EndpointAnswer>>)>,
     dialing: Option<(Epoch, BoxFuture<Result<Socket, DialError>>)>,
-    accepting: FuturesUnordered<BoxFuture<(AckToken, Verdict)>>,
+    accepting: FuturesUnordered<BoxFuture<Judged>>,
     oversize: Arc<AtomicU64>,
     unflushed: bool,
-    /// Acknowledgements among what is not flushed.
-    unheard: usize,
+    /// When the events were received whose acknowledgements are among what is not flushed.
+    unheard: Vec<Instant>,
     /// When what was written must leave, company or not.
     flush_by: Option<Instant>,
     flushes: u64,
@@ -76,8 +76,15 @@ enum Wake {
     Fetched(Epoch, Option<EndpointAnswer>),
     Dialed(Epoch, Box<Result<Socket, DialError>>),
     Inbound(Epoch, Option<Result<Message, WsError>>),
-    Judged(AckToken, Verdict),
+    Judged(Judged),
     SleepCheck,
+}
+
+/// An event that the application has judged.
+struct Judged {
+    token: AckToken,
+    verdict: Verdict,
+    received: Instant,
 }
 
 impl<E: EndpointSource, I: Ingress> Driver<E, I> {
@@ -111,7 +118,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             accepting: FuturesUnordered::new(),
             oversize: Arc::default(),
             unflushed: false,
-            unheard: 0,
+            unheard: Vec::new(),
             flush_by: None,
             flushes: 0,
         }
@@ -153,7 +160,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                 let epoch = *epoch;
                 socket.next().map(move |message| (epoch, message))
             })) => Wake::Inbound(message.0, message.1),
-            Some((token, verdict)) = self.accepting.next() => Wake::Judged(token, verdict),
+            Some(judged) = self.accepting.next() => Wake::Judged(judged),
             Some((epoch, answer)) = OptionFuture::from(fetching.as_mut().map(|(epoch, fetch)| {
                 let epoch = *epoch;
                 fetch.map(move |answer| (epoch, answer))
@@ -177,8 +184,8 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
     /// ready together leave in one write.
     async fn feed_ready(&mut self) {
         for _ in 0..BATCH_MAX {
-            if let Some(Some((token, verdict))) = self.accepting.next().now_or_never() {
-                self.feed(Wake::Judged(token, verdict)).await;
+            if let Some(Some(judged)) = self.accepting.next().now_or_never() {
+                self.feed(Wake::Judged(judged)).await;
                 continue;
             }
             let Some((epoch, socket)) = &mut self.socket else {
@@ -214,7 +221,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             }
             Wake::Dialed(epoch, dialed) => self.feed_dialed(now, epoch, *dialed),
             Wake::Inbound(epoch, message) => self.feed_message(now, epoch, message).await,
-            Wake::Judged(token, verdict) => self.acknowledge(now, token, &verdict).await,
+            Wake::Judged(judged) => self.acknowledge(now, judged).await,
         }
         self.drain().await;
     }
@@ -322,21 +329,30 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
                     Verdict::Refused
                 }
             };
-            (token, verdict)
+            Judged {
+                token,
+                verdict,
+                received,
+            }
         }));
     }
 
-    async fn acknowledge(&mut self, now: CoreInstant, token: AckToken, verdict: &Verdict) {
-        let outcome = match verdict {
+    async fn acknowledge(&mut self, now: CoreInstant, judged: Judged) {
+        let outcome = match &judged.verdict {
             Verdict::Accepted => Outcome::Done,
             Verdict::Answer(json) => Outcome::Answer(json),
             Verdict::Refused => Outcome::Failed,
         };
         let mut frame = Vec::with_capacity(512);
-        match self.machine.acknowledge(now, token, outcome, &mut frame) {
+        match self
+            .machine
+            .acknowledge(now, judged.token, outcome, &mut frame)
+        {
             Ok(()) => {
                 self.send(frame).await;
-                self.unheard += usize::from(*verdict != Verdict::Refused);
+                if judged.verdict != Verdict::Refused {
+                    self.unheard.push(judged.received);
+                }
             }
             Err(error) => debug!("feishu websocket: {error}; Feishu will push the event again"),
         }
@@ -413,7 +429,7 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             return;
         }
         let Some((epoch, socket)) = &mut self.socket else {
-            self.unheard = 0;
+            self.unheard.clear();
             return;
         };
         let epoch = *epoch;
@@ -426,14 +442,15 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
             self.drain().await;
             return;
         }
-        for _ in 0..core::mem::take(&mut self.unheard) {
-            self.ingress.acknowledged();
+        let flushed = Instant::now();
+        for received in self.unheard.drain(..) {
+            self.ingress.acknowledged(flushed - received);
         }
     }
 
     fn lost(&mut self, epoch: Epoch) {
         self.socket = None;
-        self.unheard = 0;
+        self.unheard.clear();
         let now = self.clock.now();
         self.machine
             .handle_closed(now, epoch, CloseReason::Transport);
@@ -470,10 +487,10 @@ impl<E: EndpointSource, I: Ingress> Driver<E, I> {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.accepting.is_empty() {
             let judged = tokio::time::timeout_at(deadline, self.accepting.next()).await;
-            let Ok(Some((token, verdict))) = judged else {
+            let Ok(Some(judged)) = judged else {
                 break;
             };
-            self.acknowledge(self.clock.now(), token, &verdict).await;
+            self.acknowledge(self.clock.now(), judged).await;
         }
         self.flush().await;
         self.machine.close(self.clock.now());
@@ -526,6 +543,9 @@ fn unpack(delivery: &Delivery<'_>, message: &Bytes, bytes_max: usize) -> std::io
 
 fn report(event: Event, status: &LinkStatus) {
     let failed = |why: String| status.update(|status| status.last_error = Some(why));
+    if let Event::LinkDown(_, reason) = &event {
+        status.update(|status| status.endings.count(*reason));
+    }
     match event {
         Event::LinkUp(epoch) => {
             info!(attempt = epoch.number(), "feishu websocket: connected");

@@ -9,13 +9,14 @@ mod dial;
 mod driver;
 mod oversize;
 mod probe;
+mod proxy;
 
 use core::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use proto_core::conn::{LinkState, Stats};
+use proto_core::conn::{CloseReason, LinkState, Stats};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Ingress, WallClock};
@@ -67,6 +68,8 @@ pub struct LinkSnapshot {
     pub last_pong: Option<SystemTime>,
     /// Why the last attempt or link ended, in words.
     pub last_error: Option<String>,
+    /// How often an attempt or a link ended, and why.
+    pub endings: Endings,
     /// The core's counters.
     pub stats: Stats,
     /// Messages thrown away because they were too long.
@@ -82,6 +85,43 @@ pub struct LinkSnapshot {
     pub rounds: u64,
 }
 
+/// Ends of attempts and of links, by [`CloseReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endings {
+    /// The endpoint or the handshake took too long.
+    pub connect_timeout: u64,
+    /// The network failed before the link was open.
+    pub connect_failed: u64,
+    /// The platform refused.
+    pub refused: u64,
+    /// The platform closed the link.
+    pub peer: u64,
+    /// The network failed.
+    pub transport: u64,
+    /// The link was deaf.
+    pub pong_timeout: u64,
+    /// The daemon stopped.
+    pub shutdown: u64,
+    /// Whatever this version has no name for.
+    pub other: u64,
+}
+
+impl Endings {
+    fn count(&mut self, reason: CloseReason) {
+        let count = match reason {
+            CloseReason::ConnectTimeout => &mut self.connect_timeout,
+            CloseReason::ConnectFailed => &mut self.connect_failed,
+            CloseReason::Refused => &mut self.refused,
+            CloseReason::Peer(_) => &mut self.peer,
+            CloseReason::Transport => &mut self.transport,
+            CloseReason::PongTimeout => &mut self.pong_timeout,
+            CloseReason::Shutdown => &mut self.shutdown,
+            _ => &mut self.other,
+        };
+        *count += 1;
+    }
+}
+
 impl Default for LinkSnapshot {
     fn default() -> Self {
         Self {
@@ -90,6 +130,7 @@ impl Default for LinkSnapshot {
             last_event: None,
             last_pong: None,
             last_error: None,
+            endings: Endings::default(),
             stats: Stats::default(),
             oversize: 0,
             in_flight: 0,

@@ -25,13 +25,16 @@ const TARGETS_MAX: usize = 4_096;
 pub(super) struct Pace(Mutex<BTreeMap<String, VecDeque<Instant>>>);
 
 impl Pace {
-    /// Waits until this call may be made.
-    pub(super) async fn wait(&self, call: &str, target: Option<&str>) {
+    /// Waits until this call may be made; gives how long that was, if it had to.
+    pub(super) async fn wait(&self, call: &str, target: Option<&str>) -> Option<Duration> {
         let due = self.book(call, target);
         // Most calls need not wait, and a timer costs more than to look.
-        if due > Instant::now() && !planted::is(planted::Defect::NoPace) {
-            tokio::time::sleep_until(due).await;
+        let wait = due.checked_duration_since(Instant::now())?;
+        if wait.is_zero() || planted::is(planted::Defect::NoPace) {
+            return None;
         }
+        tokio::time::sleep_until(due).await;
+        Some(wait)
     }
 
     /// When this call may be made; from here on it counts.

@@ -156,7 +156,9 @@ impl OpenApi {
                 .map_err(|_| unsendable(call.name, "the token fits no header"))?;
             bearer.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, bearer);
-            self.0.pace.wait(call.name, call.target).await;
+            if let Some(waited) = self.0.pace.wait(call.name, call.target).await {
+                self.0.stats.waited(waited);
+            }
             match send(request).await {
                 Err(error) if first && error.advice() == Some(Advice::NewToken) => {
                     debug!("a token was not taken; fetching a new one");

@@ -314,7 +314,8 @@ impl Ingress for Admission {
         self.admit(event.event, event.payload, MESSAGE_TURN).await
     }
 
-    fn acknowledged(&self) {
+    fn acknowledged(&self, after: Duration) {
+        self.pipeline.counters.ack_time.observe(after);
         fail_point::pass(FailPoint::AdmitAcknowledged);
     }
 }

@@ -52,9 +52,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use proto_core::Identity;
-use runtime_tokio::WallClock;
 use runtime_tokio::link::LinkStatus;
 use runtime_tokio::openapi::OpenApi;
+use runtime_tokio::{Histogram, WallClock};
 use tokio::sync::{Notify, watch};
 use xiaoo_store::Store;
 
@@ -172,7 +172,7 @@ impl Settings {
 }
 
 /// Counts of what happened; they only grow.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
     /// Events that came in.
     pub events: AtomicU64,
@@ -206,6 +206,79 @@ pub struct Counters {
     pub commands: AtomicU64,
     /// Turns that run now.
     pub running: AtomicU64,
+    /// Tokens that models read.
+    pub prompt_tokens: AtomicU64,
+    /// Tokens that models wrote.
+    pub completion_tokens: AtomicU64,
+    /// Times that a model had to be asked again.
+    pub model_retries: AtomicU64,
+    /// Times that another model stood in for one that is down.
+    pub model_fallbacks: AtomicU64,
+    /// From an event's last byte to its acknowledgement given to the system.
+    pub ack_time: Histogram,
+    /// From a question to the model's whole reply, with all tries.
+    pub model_time: Histogram,
+}
+
+/// The platform waits 3 s; a healthy disk takes a few milliseconds.
+const ACK_BOUNDS: &[Duration] = &[
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_millis(1_000),
+    Duration::from_millis(1_500),
+    Duration::from_millis(3_000),
+];
+/// A short answer of a fast model, up to a long one of a slow one.
+const MODEL_BOUNDS: &[Duration] = &[
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+    Duration::from_secs(600),
+];
+
+impl Default for Counters {
+    fn default() -> Self {
+        let none = AtomicU64::default;
+        Self {
+            events: none(),
+            admitted: none(),
+            duplicates: none(),
+            ignored: none(),
+            not_understood: none(),
+            refused: none(),
+            busy: none(),
+            late: none(),
+            answered: none(),
+            failed: none(),
+            given_up: none(),
+            stopped: none(),
+            turned_away: none(),
+            clicks: none(),
+            commands: none(),
+            running: none(),
+            prompt_tokens: none(),
+            completion_tokens: none(),
+            model_retries: none(),
+            model_fallbacks: none(),
+            ack_time: Histogram::new(ACK_BOUNDS),
+            model_time: Histogram::new(MODEL_BOUNDS),
+        }
+    }
 }
 
 impl Counters {

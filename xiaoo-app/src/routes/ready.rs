@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use proto_core::conn::LinkState;
 use runtime_tokio::link::{LinkSnapshot, LinkStatus};
+use runtime_tokio::webhook::WebhookStats;
 use serde_json::{Map, Value, json};
 use xiaoo_store::Health;
 
@@ -31,6 +32,8 @@ pub struct Channel {
     pub pipeline: SharedPipeline,
     /// Its long connection; `None` in webhook mode.
     pub link: Option<LinkStatus>,
+    /// Its event route; `None` when events come over the long connection.
+    pub webhook: Option<Arc<WebhookStats>>,
 }
 
 impl Readiness {

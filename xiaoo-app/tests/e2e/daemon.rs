@@ -22,6 +22,8 @@ pub struct Daemon {
     pub port: u16,
     /// A program, with its arguments, that starts it; none by default.
     pub wrapper: Vec<String>,
+    /// Further environment variables.
+    pub env: Vec<(&'static str, String)>,
     config: PathBuf,
     log: PathBuf,
     app_secret: String,
@@ -54,6 +56,7 @@ impl Daemon {
         Self {
             port,
             wrapper: Vec::new(),
+            env: Vec::new(),
             config,
             log,
             app_secret: app_secret.to_owned(),
@@ -105,6 +108,7 @@ impl Daemon {
             .env("E2E_SECRET", &self.app_secret)
             .env("E2E_KEY", "an encrypt key")
             .env("XIAOO_LOG", "debug")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             // What is in the home of whoever runs the tests is none of theirs.
             .env("HOME", self.home())
             .stdout(Stdio::null())

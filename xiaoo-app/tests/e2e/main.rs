@@ -12,12 +12,16 @@
 
 mod balancer;
 mod bounds;
+mod company;
 mod conversations;
 mod faults;
+mod front;
 mod harness;
 mod life;
+mod metrics;
 mod no_server;
 mod recovery;
+mod scrape;
 mod several;
 mod systemd;
 

@@ -258,7 +258,8 @@ impl Disk {
             Fate::Held => return None,
         };
         open.told.has_room();
-        open.told.committed(1);
+        // It has no disk to wait for.
+        open.told.committed(1, core::time::Duration::ZERO);
         if command.is_news(&result) {
             for open in self.open.values() {
                 open.told.changed();

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use futures_util::future::join3;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Error;
 
 use super::admission::{self, Room};
@@ -136,9 +136,10 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
+        let began = Instant::now();
         match self.transact(link, &batch).await {
             Ok(answers) => {
-                self.answer(batch, answers);
+                self.answer(batch, answers, began.elapsed());
                 Ok(())
             }
             Err(End::Trouble(Trouble::Lost(why))) => Err(Cut::new(batch, why)),
@@ -294,9 +295,14 @@ impl Writer {
         Ok(())
     }
 
-    fn answer(&mut self, batch: Vec<Job>, answers: Vec<Result<Answer, StoreError>>) {
+    fn answer(
+        &mut self,
+        batch: Vec<Job>,
+        answers: Vec<Result<Answer, StoreError>>,
+        took: Duration,
+    ) {
         let told = &self.server.told;
-        told.committed(batch.len());
+        told.committed(batch.len(), took);
         if is_news(&batch, &answers) {
             told.changed();
         }
@@ -309,6 +315,7 @@ impl Writer {
     /// The next connection, with all that was in doubt settled; `None` when the store
     /// was closed meanwhile.
     async fn reconnect(&mut self, cut: Cut) -> Option<Link> {
+        let began = Instant::now();
         self.server.unreachable(Who::Writer, &cut.why);
         let Cut { jobs, why, doubt } = cut;
         let (mut in_doubt, xid, answers) = match doubt {
@@ -336,7 +343,7 @@ impl Writer {
         };
         self.counts.forget();
         if committed {
-            self.answer(take(&mut in_doubt), answers);
+            self.answer(take(&mut in_doubt), answers, began.elapsed());
         }
         self.park(in_doubt, &why);
         self.server.reachable(Who::Writer);

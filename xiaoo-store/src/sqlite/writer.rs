@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc;
@@ -72,9 +73,10 @@ impl Writer {
             return;
         }
         let before = self.gauges;
+        let began = Instant::now();
         match self.transact(&batch) {
             Ok(answers) => {
-                self.told.committed(batch.len());
+                self.told.committed(batch.len(), began.elapsed());
                 if batch
                     .iter()
                     .zip(&answers)

@@ -82,6 +82,7 @@ pub(crate) async fn the_numbers_are_right<G: Ground>() {
         commands: 4,
         file_bytes: stats.file_bytes,
         wal_bytes: stats.wal_bytes,
+        commit_micros: stats.commit_micros,
         ..StoreStats::default()
     };
     assert_eq!(stats, expected);

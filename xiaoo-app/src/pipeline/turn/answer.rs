@@ -198,6 +198,8 @@ impl Question<'_> {
             store: &self.pipeline.store,
             turn: self.turn.key,
             board: self.board,
+            counters: &self.pipeline.counters,
+            asked: None,
             cut_off: None,
         }
     }

@@ -192,6 +192,11 @@ async fn run_in_span(
     };
     // Before the next message of this conversation may be judged.
     let tokens = spent.prompt_tokens.saturating_add(spent.completion_tokens);
+    let counters = &pipeline.counters;
+    let read = &counters.prompt_tokens;
+    read.fetch_add(spent.prompt_tokens, Ordering::Relaxed);
+    let written = &counters.completion_tokens;
+    written.fetch_add(spent.completion_tokens, Ordering::Relaxed);
     pipeline
         .spend(&message.sender_open_id, &message.chat_id, tokens)
         .await;

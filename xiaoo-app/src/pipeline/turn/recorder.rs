@@ -1,9 +1,11 @@
 //! Shows a turn's progress, and makes each of its steps durable before it goes on.
 
+use tokio::time::Instant;
 use tracing::warn;
 use xiaoo_agent::{Message, Observer, Progress, RecordFailed, Recorded};
 use xiaoo_store::{Body, Fenced, Step, Store, StoreError, Turn, TurnKey};
 
+use super::super::Counters;
 use super::super::signs::Board;
 use super::Ended;
 use crate::fail_point::{self, FailPoint};
@@ -52,6 +54,9 @@ pub(super) struct Recorder<'a> {
     pub(super) store: &'a Store,
     pub(super) turn: TurnKey,
     pub(super) board: &'a Board,
+    pub(super) counters: &'a Counters,
+    /// When the model was asked what it has not answered yet.
+    pub(super) asked: Option<Instant>,
     /// Why a step could not be kept.
     pub(super) cut_off: Option<Ended>,
 }
@@ -93,6 +98,19 @@ impl Recorder<'_> {
 
 impl Observer for Recorder<'_> {
     fn progress(&mut self, progress: Progress) {
+        match &progress {
+            Progress::Thinking => {
+                self.asked.get_or_insert_with(Instant::now);
+            }
+            Progress::Retrying { .. } => Counters::count(&self.counters.model_retries),
+            Progress::FellBack { .. } => Counters::count(&self.counters.model_fallbacks),
+            Progress::Writing { .. }
+            | Progress::ToolStarted { .. }
+            | Progress::ToolFinished { .. }
+            | Progress::WaitingForApproval { .. }
+            | Progress::WaitingForPerson { .. }
+            | Progress::Compacting => {}
+        }
         self.board.update(progress);
     }
 
@@ -102,6 +120,11 @@ impl Observer for Recorder<'_> {
             Recorded::Started { .. } => (STARTED, FailPoint::ToolStarts, FailPoint::ToolStarted),
             Recorded::Message(_) => (MESSAGE, FailPoint::ToolReturned, FailPoint::ToolRecorded),
         };
+        if let Recorded::Reply { .. } = step
+            && let Some(asked) = self.asked.take()
+        {
+            self.counters.model_time.observe(asked.elapsed());
+        }
         fail_point::pass(before);
         self.keep(kind, step).await.map_err(RecordFailed)?;
         fail_point::pass(after);
