@@ -304,7 +304,7 @@ async fn dial(api: &OpenApi, bot: &FeishuConfig, checks: &mut Vec<Check>) {
         ca_file: bot.ca_file.clone(),
         no_proxy: false,
     };
-    let dialer = Dialer::tcp(http::lazy_tls(options));
+    let dialer = Dialer::like_http(options);
     let dialled = async {
         match probe(&url, &dialer).await {
             Ok(()) => Ok("closed again at once".to_owned()),
