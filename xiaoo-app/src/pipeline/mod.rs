@@ -11,8 +11,8 @@
 //! | the bot itself is told something | [`command`], [`orders`] | answered at once, also while a turn runs |
 //! | a person is asked something | [`ask`], [`action`], `grants` | the answer is durable before anybody is told |
 //! | what the message brings along | [`intake`] | files, quotes, people; best effort, in bounded time |
-//! | a file goes out | [`upload`] | at Feishu before the result: any daemon can send it |
-//! | a file of theirs comes in | [`fetch`] | once on each daemon's disk, as long as it is talked about |
+//! | a file goes out | `upload` | at Feishu before the result: any daemon can send it |
+//! | a file of theirs comes in | `fetch` | once on each daemon's disk, as long as it is talked about |
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
 //! | what was missed in an outage? | [`recovery`] | chats are read back, if the operator wants it |
