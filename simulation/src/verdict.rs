@@ -87,7 +87,9 @@ pub fn last(world: &World) {
     let held: Vec<String> = links_in_use(&state).collect();
     for what in [
         unfinished, unanswered, missed, intruding, kept_back, left, held,
-    ].concat() {
+    ]
+    .concat()
+    {
         state.violated(format_args!("{what}"));
     }
 }

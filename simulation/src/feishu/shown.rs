@@ -84,7 +84,9 @@ fn judge_file(state: &mut State, text: &str) {
     };
     state.saw("a file goes with an answer");
     if !state.feishu.shown.files.insert(file.clone()) {
-        state.violated(format_args!("{about} is answered twice with the file {file}"));
+        state.violated(format_args!(
+            "{about} is answered twice with the file {file}"
+        ));
     }
     let answer = state.feishu.shown.about.get(&about);
     let has_answer = answer.is_some_and(|answer| !answer.run.is_empty() && answer.run != "notice");
