@@ -17,7 +17,9 @@ mkdir -p "$work"
 failed=0
 for transport in websocket webhook; do
     log=$work/$transport.log
-    XIAOO_LOG=info "$root/target/debug/xiaoo-app" demo --port 0 --transport "$transport" >"$log" 2>"$log.err" &
+    # It is there before it is looked into.
+    : >"$log"
+    XIAOO_LOG=info "$root/target/debug/xiaoo-app" demo --port 0 --transport "$transport" >>"$log" 2>"$log.err" &
     demo=$!
     url=
     # The address is printed when everything runs.
