@@ -42,7 +42,10 @@ fn paths_lead_where_they_should_and_nowhere_else() {
         ("directory-out/secret".into(), Err("Outside")),
         ("loop".into(), Err("Outside")),
         // A link of the system that leads out by itself.
-        (["proc", "self", "root", "etc", "passwd"].join("/"), Err("Outside")),
+        (
+            ["proc", "self", "root", "etc", "passwd"].join("/"),
+            Err("Outside"),
+        ),
         (format!("{skill}/out"), Err("Outside")),
         ("fifo".into(), Err("NotAFile")),
         ("socket".into(), Err("NotAFile")),
