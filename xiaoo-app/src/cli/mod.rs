@@ -106,7 +106,7 @@ pub struct DoctorArgs {
     pub json: bool,
     /// The language [default: that of the locale]
     #[arg(long = "lang", value_enum, global = true)]
-    pub language: Option<DoctorLanguage>,
+    pub language: Option<LanguageFlag>,
 }
 
 /// What `doctor` can do beside checking.
@@ -120,9 +120,9 @@ pub enum DoctorCommand {
     },
 }
 
-/// A language of `doctor`.
+/// A language of what is said at the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DoctorLanguage {
+pub enum LanguageFlag {
     /// English
     En,
     /// 中文

@@ -19,7 +19,8 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use serde_json::json;
 
-use crate::cli::{DoctorArgs, DoctorCommand, DoctorLanguage};
+use crate::cli::{DoctorArgs, DoctorCommand};
+use crate::commands::language;
 use crate::config::{Env, FeishuConfig};
 use crate::render::language::Language;
 
@@ -33,7 +34,7 @@ use report::{Check, Reader};
 /// # Errors
 /// When a check failed.
 pub async fn run(args: &DoctorArgs, env: &dyn Env, out: &mut impl Write) -> anyhow::Result<()> {
-    let language = language(args.language, env);
+    let language = language::chosen(args.language, env);
     if let Some(DoctorCommand::Explain { text }) = &args.command {
         return explain::run(&text.join(" "), &reader(language, None), out);
     }
@@ -121,23 +122,6 @@ fn judged(id: &'static str, tried: Words, judged: Judged) -> Check {
     match judged {
         Ok(seen) => Check::holds(id, tried, seen),
         Err((finding, detail)) => Check::fails(id, tried, finding, detail),
-    }
-}
-
-fn language(chosen: Option<DoctorLanguage>, env: &dyn Env) -> Language {
-    match chosen {
-        Some(DoctorLanguage::Zh) => Language::Chinese,
-        Some(DoctorLanguage::En) => Language::English,
-        None => {
-            let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
-            let mut set = names.iter().filter_map(|name| env.var(name));
-            let locale = set.find(|locale| !locale.is_empty()).unwrap_or_default();
-            if locale.starts_with("zh") {
-                Language::Chinese
-            } else {
-                Language::English
-            }
-        }
     }
 }
 
