@@ -10,10 +10,7 @@ use xiaoo_agent::{
 
 use crate::clients::Clients;
 use crate::config::{self, AgentConfig, McpConfig, ToolsConfig};
-
-/// Minutes east of UTC that the model is told the time in: China, where most
-/// of Feishu is.
-const MODEL_UTC_OFFSET_MINUTES: i32 = 480;
+use crate::render::time::UTC_OFFSET_MINUTES;
 
 /// The tools of every turn of an agent: those that it names, or the usual ones and those that the
 /// operator has switched on.
@@ -35,7 +32,7 @@ pub(super) fn of(
         }
     }
     if is_wanted("current_time", true) {
-        set = set.with(CurrentTime::new(MODEL_UTC_OFFSET_MINUTES))?;
+        set = set.with(CurrentTime::new(UTC_OFFSET_MINUTES))?;
     }
     if is_wanted("chat_members", true) {
         set = set.with(ChatMembers)?;

@@ -6,16 +6,13 @@ use anyhow::{Context as _, bail};
 use runtime_tokio::WallClock;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use xiaoo_agent::CurrentTime;
 use xiaoo_store::{NoteRecord, NotesBeside, OpenError, Record, StoreReader, StoreUrl};
 
 use crate::cli::{PairingCommand, PairingPlaceArgs};
 use crate::config::{Config, ConfigErrors, Env, locate};
 use crate::pipeline::pairing::{self, CODES, Change, NOTE, PAIRED, Paired, Stranger};
+use crate::render::time::time;
 use crate::store::explain;
-
-/// Minutes east of UTC in which times are told: China's, where most of Feishu is.
-const OFFSET_MINUTES: i32 = 480;
 
 /// The store of one bot.
 pub struct Desk {
@@ -267,8 +264,4 @@ fn as_json(people: &[Person<'_>]) -> Value {
 fn at(desk: &Desk) -> String {
     let name = desk.instance.as_deref();
     name.map_or_else(String::new, |name| format!(" at {name}"))
-}
-
-fn time(unix_ms: i64) -> String {
-    CurrentTime::new(OFFSET_MINUTES).text_of(unix_ms.div_euclid(1_000))
 }

@@ -8,12 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use proto_core::{InboundMessage, InboundResource};
-use xiaoo_agent::CurrentTime;
 
 use super::people::Directory;
 
-/// Minutes east of UTC in which times are told: China's, where most of Feishu is.
-const OFFSET_MINUTES: i32 = 480;
 /// Times below are not Unix milliseconds: as such they would be of 2001.
 const MILLISECONDS_SINCE: i64 = 1_000_000_000_000;
 /// Characters of a message that is quoted.
@@ -428,7 +425,7 @@ fn time(unix_ms: i64) -> String {
     if unix_ms < MILLISECONDS_SINCE {
         return String::new();
     }
-    CurrentTime::new(OFFSET_MINUTES).text_of(unix_ms.div_euclid(1_000))
+    super::time::time(unix_ms)
 }
 
 /// A media type without its parameters.

@@ -16,5 +16,6 @@ pub mod notice;
 pub mod people;
 pub mod reply;
 pub mod split;
+pub(crate) mod time;
 
 pub(crate) use mention::without_mentions;
