@@ -35,6 +35,12 @@ pub const EVENT_ROUTES: [&str; 2] = [
     "/api/v1/channels/xiaoo/events",
 ];
 
+/// The route that every bot has for itself.
+#[must_use]
+pub fn event_route(instance: &str) -> String {
+    format!("/api/v1/channels/{instance}/events")
+}
+
 /// A bot that is ready to run.
 pub struct Bot {
     /// What its steps need.
@@ -180,7 +186,7 @@ impl Bot {
             };
             (options, status)
         });
-        let own = format!("/api/v1/channels/{}/events", self.feishu.instance);
+        let own = event_route(&self.feishu.instance);
         let mut paths: Vec<String> = Vec::new();
         if self.is_first {
             paths.extend(EVENT_ROUTES.map(str::to_owned));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::codes::{self, Advice};
+use super::request::TOKEN_CALL;
 
 /// A call that did not succeed, after all its tries.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -166,6 +167,27 @@ impl ApiError {
     #[must_use]
     pub fn is_fatal_config(&self) -> bool {
         self.advice() == Some(Advice::Configuration)
+    }
+
+    /// Whether the token could not be had, so that the app's id and secret are what is in
+    /// question; the call that wanted it was never made.
+    #[must_use]
+    pub fn is_about_token(&self) -> bool {
+        self.call() == TOKEN_CALL
+    }
+
+    /// The call, as method and path.
+    #[must_use]
+    pub fn call(&self) -> &str {
+        match self {
+            Self::BadId { call }
+            | Self::Code { call, .. }
+            | Self::FileTooLarge { call, .. }
+            | Self::LocalFile { call, .. }
+            | Self::Malformed { call, .. }
+            | Self::TooLarge { call, .. }
+            | Self::Transport { call, .. } => call,
+        }
     }
 
     /// Feishu's code, if it answered with one.

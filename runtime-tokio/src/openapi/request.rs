@@ -22,6 +22,8 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Files move at least this fast, or their call is given up: a link that is
 /// slower holds a turn for minutes.
 const BULK_BYTES_PER_SECOND_MIN: u64 = 256 << 10;
+/// The one call that is made with the app's id and secret.
+pub(super) const TOKEN_CALL: &str = "POST /auth/v3/tenant_access_token/internal";
 /// Feishu's words in an error, as far as they are kept.
 const MSG_CHARS_MAX: usize = 300;
 
@@ -115,12 +117,11 @@ impl OpenApi {
         body: &serde_json::Value,
         _: Unauthorized,
     ) -> Result<T, ApiError> {
-        let name = "POST /auth/v3/tenant_access_token/internal";
-        let mut request = self.request(Method::POST, path, &[], name)?;
+        let mut request = self.request(Method::POST, path, &[], TOKEN_CALL)?;
         set_json(&mut request, body);
         // One try: whoever needs the token has patience, and tries again as a whole.
-        let answer = self.exchange(request, name, Duration::ZERO).await?;
-        parse(&answer, name)
+        let answer = self.exchange(request, TOKEN_CALL, Duration::ZERO).await?;
+        parse(&answer, TOKEN_CALL)
     }
 
     async fn attempt_until_done(&self, call: &Call<'_>) -> Result<Answer, ApiError> {

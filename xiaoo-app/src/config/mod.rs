@@ -20,6 +20,7 @@
 //! the environment variable.
 
 mod check;
+mod cloud;
 pub mod environment;
 pub mod problem;
 pub mod reference;
@@ -39,6 +40,7 @@ use serde_json::{Map, Value};
 use xiaoo_agent::{ModelConfig, Provider};
 use xiaoo_store::StoreUrl;
 
+pub use cloud::Cloud;
 pub(crate) use environment::home;
 pub use environment::{Env, ProcessEnv, locate, with_usual_password};
 pub use problem::{ConfigErrors, Problem, Warning};

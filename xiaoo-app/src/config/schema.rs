@@ -2,6 +2,8 @@
 //! meaning. One table, from which files are checked, hints are made and the
 //! reference is written.
 
+use super::cloud::Cloud;
+
 /// The keys of one section.
 #[derive(Debug)]
 pub struct Table {
@@ -220,7 +222,7 @@ macro_rules! bot {
         Key::new("encrypt_key_env", Kind::Variable, "The variable that holds the Encrypt Key, if the app has one: webhook events are then encrypted and signed.")
             .example("\"FEISHU_ENCRYPT_KEY\""),
         Key::new("accept_unverified_events", Kind::Flag { default: Some(false) }, "true runs a webhook with neither token nor key: anyone who finds the URL can speak as anyone."),
-        Key::new("domain", Kind::Choice { of: &["feishu", "lark"], default: "feishu" }, "Whose cloud: open.feishu.cn or open.larksuite.com."),
+        Key::new("domain", Kind::Choice { of: &Cloud::DOMAINS, default: Cloud::Feishu.domain() }, "Whose cloud: open.feishu.cn or open.larksuite.com."),
         Key::new("base_url", TEXT, "Where the OpenAPI is, if not at the domain's own address: a private deployment, or a simulator on this machine.")
             .example("\"https://open.feishu.cn\""),
         Key::new("channel_instance_id", Kind::Text { default: Some("feishu") }, "The first part of every conversation's id. Daemons that share a store have the same."),

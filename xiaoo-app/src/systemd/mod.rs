@@ -5,6 +5,7 @@
 //! Without that variable nothing here does anything.
 
 mod socket;
+pub mod unit;
 mod watch;
 
 use std::sync::Arc;

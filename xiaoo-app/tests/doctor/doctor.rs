@@ -105,6 +105,7 @@ pub async fn output(rig: &Rig, run: Run, more: &[&str]) -> (Option<i32>, String)
     let secrets = [
         PLANTED[0],
         &rig.sim.config().app_secret,
+        &rig.sim.config().verification_token,
         "an encrypt key",
         "wrong-secret",
     ];

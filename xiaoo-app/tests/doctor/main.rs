@@ -15,5 +15,6 @@ mod harness;
 
 mod doctor;
 mod nginx;
+mod routes;
 mod webhook;
 mod websocket;

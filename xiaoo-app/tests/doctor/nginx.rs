@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::harness::PATIENCE;
+use crate::harness::daemon::free_port;
 
 /// Killed when dropped.
 pub struct Nginx {
@@ -18,9 +19,7 @@ impl Nginx {
     /// One with these locations, which answers when this returns.
     pub async fn start(locations: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let place = folder.path().display();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {place}/{kind};"))

@@ -33,7 +33,7 @@ pub struct Daemon {
 
 /// A port that stays free while the daemon is down: below those that the system
 /// gives to outgoing connections, and each only once in a process.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     const PORTS: std::ops::Range<u32> = 10_000..32_000;
     // Test programs that run at once begin at different places.

@@ -1,62 +1,8 @@
 //! Everything that is known to go wrong between a fresh app and an answer: what it is, why, and
 //! what to do. The one table behind `doctor`, `doctor explain` and docs/troubleshooting.md.
 
-use crate::render::language::Language;
-
-/// The same in the two languages of the surface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
-    /// English.
-    pub en: &'static str,
-    /// 中文.
-    pub zh: &'static str,
-}
-
-impl Words {
-    /// In this language.
-    #[must_use]
-    pub const fn in_language(self, language: Language) -> &'static str {
-        language.pick(self.zh, self.en)
-    }
-}
-
-/// The page of the app in the platform's console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
-    /// No page of the console helps.
-    Nowhere,
-    /// Credentials and basic information.
-    Credentials,
-    /// Capabilities: the bot.
-    Bot,
-    /// Permissions.
-    Permissions,
-    /// Events and callbacks.
-    Events,
-    /// Versions and release.
-    Versions,
-}
-
-impl Page {
-    /// Its address; `app` is the app's id or what stands for it.
-    #[must_use]
-    pub fn link(self, base_url: &str, app: &str) -> Option<String> {
-        let place = match self {
-            Self::Nowhere => return None,
-            Self::Credentials => "baseinfo",
-            Self::Bot => "bot",
-            Self::Permissions => "auth",
-            Self::Events => "event",
-            Self::Versions => "version",
-        };
-        let console = if base_url.contains("larksuite") {
-            "https://open.larksuite.com"
-        } else {
-            "https://open.feishu.cn"
-        };
-        Some(format!("{console}/app/{app}/{place}"))
-    }
-}
+pub use crate::commands::console::Page;
+pub use crate::commands::words::Words;
 
 /// One thing that goes wrong.
 #[derive(Debug)]

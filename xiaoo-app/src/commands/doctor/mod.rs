@@ -25,7 +25,7 @@ use crate::config::{Env, FeishuConfig};
 use crate::render::language::Language;
 
 use checks::surroundings::Surroundings;
-use checks::{Judged, daemon, feishu, machine, model, public};
+use checks::{Found, Judged, daemon, feishu, machine, model, public};
 use findings::{Finding, Words};
 use report::{Check, Reader};
 
@@ -76,12 +76,11 @@ fn start<'a>(
     args: &'a DoctorArgs,
 ) -> FuturesOrdered<BoxFuture<'a, Vec<Check>>> {
     let mut groups: FuturesOrdered<BoxFuture<'a, Vec<Check>>> = FuturesOrdered::new();
-    let bots = surroundings.bots();
-    let several = bots.len() > 1;
     groups.push_back(machine::checks(surroundings, args).boxed());
-    for bot in bots {
+    for bot in surroundings.bots() {
         let checks = feishu::checks(bot, surroundings, args);
-        groups.push_back(named(checks, several.then_some(bot)).boxed());
+        let name = name_among(surroundings.bots(), bot);
+        groups.push_back(named(checks, name).boxed());
     }
     if let Some(config) = &surroundings.config {
         groups.push_back(model::checks(config).boxed());
@@ -91,23 +90,25 @@ fn start<'a>(
     groups
 }
 
-/// The checks, with the bot that they are about.
-async fn named(checks: impl Future<Output = Vec<Check>>, bot: Option<&FeishuConfig>) -> Vec<Check> {
-    let mut checks = checks.await;
-    for check in &mut checks {
-        check.about = bot.map(|bot| bot.instance.clone());
-    }
-    checks
+/// Of several bots, how this one is called.
+fn name_among<'a>(bots: &[FeishuConfig], bot: &'a FeishuConfig) -> Option<&'a str> {
+    (bots.len() > 1).then_some(bot.instance.as_str())
 }
 
-/// The check's end, or what it means that there was none in time.
-async fn within(
+/// The checks, with the bot that they are about.
+async fn named(checks: impl Future<Output = Vec<Check>>, bot: Option<&str>) -> Vec<Check> {
+    let checks = checks.await.into_iter();
+    checks.map(|check| check.about(bot)).collect()
+}
+
+/// What came of it, or what it means that nothing did in time.
+async fn within<T>(
     limit: Duration,
-    work: impl Future<Output = Judged>,
+    work: impl Future<Output = Result<T, Found>>,
     too_long: &'static Finding,
-) -> Judged {
+) -> Result<T, Found> {
     match tokio::time::timeout(limit, work).await {
-        Ok(judged) => judged,
+        Ok(ended) => ended,
         Err(_) => Err((too_long, format!("nothing came for {} s", limit.as_secs()))),
     }
 }

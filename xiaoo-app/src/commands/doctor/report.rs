@@ -61,6 +61,13 @@ impl Check {
         }
     }
 
+    /// The same, of one bot of several.
+    #[must_use]
+    pub fn about(mut self, bot: Option<&str>) -> Self {
+        self.about = bot.map(str::to_owned);
+        self
+    }
+
     /// Whether something is wrong.
     #[must_use]
     pub fn has_failed(&self) -> bool {

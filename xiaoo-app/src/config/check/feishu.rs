@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::super::section::{Section, Spot};
 use super::super::{
-    Access, AccessConfig, AgentConfig, ChatConfig, DirectAccess, FeishuConfig, ProgressStyle,
-    Transport,
+    Access, AccessConfig, AgentConfig, ChatConfig, Cloud, DirectAccess, FeishuConfig,
+    ProgressStyle, Transport,
 };
 use super::{Checker, KEY_BYTES_MAX, NAME_BYTES_MAX, small};
 
@@ -184,13 +184,9 @@ impl Checker<'_> {
 
     /// The address, and whether it is on this machine.
     fn base_url(&mut self, section: &Section<'_>) -> Option<(String, bool)> {
-        let domain = section.choice("domain");
         let Some(written) = section.text("base_url") else {
-            let address = match domain {
-                "lark" => "https://open.larksuite.com",
-                _ => "https://open.feishu.cn",
-            };
-            return Some((address.to_owned(), false));
+            let cloud = Cloud::of_domain(section.choice("domain")).unwrap_or(Cloud::Feishu);
+            return Some((cloud.base_url().to_owned(), false));
         };
         let url = self.url(&written)?;
         if url.ends_with("/open-apis") {

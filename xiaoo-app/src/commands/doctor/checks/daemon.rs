@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::super::findings as found;
 use super::super::findings::Words;
 use super::super::report::Check;
-use super::super::{NEEDS_THE_STEP_BEFORE, judged};
+use super::super::{NEEDS_THE_STEP_BEFORE, judged, name_among};
 use super::{Judged, chain, route};
+use crate::bot::event_route;
 use crate::cli::DoctorArgs;
 use crate::config::{Config, Transport};
 
@@ -43,13 +44,15 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
     let answer = ready(&base).await;
     checks.push(judged("ready", READY, judge_ready(answer.as_ref())));
     for bot in &config.channels {
-        checks.push(events(answer.as_ref(), &bot.instance));
-    }
-    let first = config.channels.first();
-    if let Some(bot) = first.filter(|bot| bot.transport == Transport::Webhook)
-        && let Ok(client) = http::loopback_client()
-    {
-        checks.extend(route::checks("local", &client, &base, bot).await);
+        let name = name_among(&config.channels, bot);
+        checks.push(events(answer.as_ref(), &bot.instance).about(name));
+        if bot.transport == Transport::Webhook
+            && let Ok(client) = http::loopback_client()
+        {
+            let paths = [event_route(&bot.instance)];
+            let made = route::checks("local", &client, &base, &paths, bot).await;
+            checks.extend(made.into_iter().map(|check| check.about(name)));
+        }
     }
     checks
 }

@@ -13,10 +13,11 @@ use super::super::findings::{Finding, Words};
 use super::super::report::Check;
 use super::super::{NEEDS_THE_STEP_BEFORE, judged, within};
 use super::surroundings::Surroundings;
-use super::{Judged, chain, daemon, is_dns, is_tls};
+use super::{Found, Judged, chain, daemon, is_dns, is_tls};
 use crate::cli::DoctorArgs;
 use crate::clients::Clients;
-use crate::config::{FeishuConfig, ProgressStyle, Transport};
+use crate::commands::console;
+use crate::config::{FeishuConfig, Transport};
 
 /// Each call; the platform answers in tenths of a second.
 const CALL_WITHIN: Duration = Duration::from_secs(5);
@@ -78,16 +79,12 @@ pub(in super::super) async fn checks(
         }
     };
     let mut checks = Vec::new();
-    let reached = tokio::time::timeout(CALL_WITHIN, reach(bot, &client)).await;
-    let off = match reached {
-        Ok(Ok(off)) => off,
-        Ok(Err((finding, detail))) => {
+    let reached = within(CALL_WITHIN, reach(bot, &client), &found::FEISHU_SILENT);
+    let off = match reached.await {
+        Ok(off) => off,
+        Err((finding, detail)) => {
+            let detail = format!("{}: {detail}", bot.base_url);
             checks.push(Check::fails("feishu", REACH, finding, detail));
-            return with_the_rest_unknown(checks, bot);
-        }
-        Err(_) => {
-            let detail = format!("{}: nothing came for 5 s", bot.base_url);
-            checks.push(Check::fails("feishu", REACH, &found::FEISHU_SILENT, detail));
             return with_the_rest_unknown(checks, bot);
         }
     };
@@ -113,7 +110,7 @@ pub(in super::super) async fn checks(
     let token_error = identity
         .as_ref()
         .err()
-        .filter(|error| is_about_token(error));
+        .filter(|error| error.is_about_token());
     if let Some(error) = token_error {
         checks.push(Check::fails(
             "token",
@@ -148,10 +145,7 @@ pub(in super::super) async fn checks(
 }
 
 /// Whether something like Feishu answers there, and how far off the clock is.
-async fn reach(
-    bot: &FeishuConfig,
-    client: &reqwest::Client,
-) -> Result<Option<Duration>, (&'static Finding, String)> {
+async fn reach(bot: &FeishuConfig, client: &reqwest::Client) -> Result<Option<Duration>, Found> {
     let url = format!("{}/open-apis/bot/v3/info", bot.base_url);
     let answer = client.get(url).send().await.map_err(|error| {
         let words = chain(error);
@@ -167,7 +161,7 @@ async fn reach(
         } else {
             &found::FEISHU_UNREACHABLE
         };
-        (finding, format!("{}: {words}", bot.base_url))
+        (finding, words)
     })?;
     let date = answer.headers().get(reqwest::header::DATE);
     let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
@@ -183,10 +177,7 @@ async fn reach(
     let body = answer.json::<Value>().await.unwrap_or_default();
     match body.get("code").and_then(Value::as_i64) {
         Some(_) => Ok(off),
-        None => Err((
-            &found::NOT_FEISHU,
-            format!("{}: HTTP {status}, and no code", bot.base_url),
-        )),
+        None => Err((&found::NOT_FEISHU, format!("HTTP {status}, and no code"))),
     }
 }
 
@@ -223,39 +214,16 @@ async fn scopes(api: &OpenApi, bot: &FeishuConfig) -> Check {
     let Ok(granted) = api.granted_scopes().await else {
         return Check::unknown("scopes", SCOPES, NOT_TOLD);
     };
-    let has = |name: &&str| granted.iter().any(|scope| scope == name);
-    let needed = needed(bot);
-    let missing: Vec<_> = needed.filter(|ways| !ways.iter().any(&has)).collect();
+    let has = |name: &str| granted.iter().any(|scope| scope == name);
+    let missing: Vec<String> = console::needed(bot)
+        .map(|needed| [&[needed.name], needed.instead].concat())
+        .filter(|ways| !ways.iter().any(|name| has(name)))
+        .map(|ways| ways.join(" | "))
+        .collect();
     if missing.is_empty() {
         return Check::holds("scopes", SCOPES, format!("{} are granted", granted.len()));
     }
-    let lines: Vec<_> = missing.iter().map(|ways| ways.join(" | ")).collect();
-    Check::fails("scopes", SCOPES, &found::SCOPE_MISSING, lines.join("\n"))
-}
-
-/// The rights that the daemon can't do without as it is configured, each with what serves
-/// as well.
-fn needed(bot: &FeishuConfig) -> impl Iterator<Item = &'static [&'static str]> {
-    const DIRECT: &[&str] = &[
-        "im:message.p2p_msg:readonly",
-        "im:message",
-        "im:message:readonly",
-    ];
-    const GROUP: &[&str] = &[
-        "im:message.group_at_msg:readonly",
-        "im:message.group_msg:readonly",
-        "im:message.group_msg",
-        "im:message",
-    ];
-    const SEND: &[&str] = &["im:message:send_as_bot", "im:message"];
-    const REACT: &[&str] = &["im:message.reactions:write_only", "im:message"];
-    const STREAM: &[&str] = &["cardkit:card:write"];
-    let reacts = bot.reaction.is_some().then_some(REACT);
-    let streams = (bot.progress == ProgressStyle::Stream).then_some(STREAM);
-    [DIRECT, GROUP, SEND]
-        .into_iter()
-        .chain(reacts)
-        .chain(streams)
+    Check::fails("scopes", SCOPES, &found::SCOPE_MISSING, missing.join("\n"))
 }
 
 /// Asked before the dial, which would count.
@@ -352,19 +320,6 @@ fn of_probe(error: &ProbeError) -> &'static Finding {
         &found::LINK_BLOCKED
     } else {
         &found::LINK_REFUSED
-    }
-}
-
-fn is_about_token(error: &ApiError) -> bool {
-    let names_it = |call: &str| call.contains("tenant_access_token");
-    match error {
-        ApiError::Code { call, .. }
-        | ApiError::Malformed { call, .. }
-        | ApiError::TooLarge { call, .. }
-        | ApiError::Transport { call, .. } => names_it(call),
-        ApiError::BadId { .. } | ApiError::FileTooLarge { .. } | ApiError::LocalFile { .. } | _ => {
-            false
-        }
     }
 }
 

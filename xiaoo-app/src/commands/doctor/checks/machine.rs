@@ -94,7 +94,6 @@ fn binary(port: u16) -> Check {
 }
 
 fn executable_of_daemon(port: u16) -> Option<PathBuf> {
-    const USUAL_PORT: u16 = 18080;
     let processes = fs::read_dir("/proc").ok()?;
     processes.flatten().find_map(|process| {
         let line = fs::read(process.path().join("cmdline")).ok()?;
@@ -102,14 +101,26 @@ fn executable_of_daemon(port: u16) -> Option<PathBuf> {
             .split(|byte| *byte == 0)
             .map(String::from_utf8_lossy)
             .collect();
-        let name = Path::new(words.first()?.as_ref()).file_name()?;
-        if name != "xiaoo-app" || words.get(1)? != "daemon" {
-            return None;
-        }
-        let given = words.iter().skip_while(|word| *word != "--port").nth(1);
-        let its = given.map_or(Some(USUAL_PORT), |text| text.parse().ok());
-        (its == Some(port)).then(|| fs::read_link(process.path().join("exe")).ok())?
+        let is_meant = port_of_daemon(&words) == Some(port);
+        is_meant.then(|| fs::read_link(process.path().join("exe")).ok())?
     })
+}
+
+/// The port that a daemon with this command line listens on; `None` if it is none.
+fn port_of_daemon(words: &[impl AsRef<str>]) -> Option<u16> {
+    const USUAL_PORT: u16 = 18080;
+    let mut words = words.iter().map(AsRef::as_ref);
+    let name = Path::new(words.next()?).file_name()?;
+    if name != "xiaoo-app" {
+        return None;
+    }
+    words.find(|word| *word == "daemon")?;
+    let given = words.find_map(|word| word.strip_prefix("--port"));
+    let Some(behind) = given else {
+        return Some(USUAL_PORT);
+    };
+    let port = behind.strip_prefix('=').or_else(|| words.next())?;
+    port.parse().ok()
 }
 
 /// The same file, or the same bytes.
@@ -182,4 +193,27 @@ fn not_open(error: &OpenError) -> (&'static found::Finding, String) {
         &found::STORE_UNREACHABLE
     };
     (finding, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::port_of_daemon;
+
+    #[test]
+    fn a_daemons_port_is_read_in_each_spelling() {
+        for (line, port) in [
+            ("/opt/xiaoo/bin/xiaoo-app daemon", Some(18080)),
+            ("xiaoo-app daemon --config c.toml --port 18081", Some(18081)),
+            (
+                "xiaoo-app daemon --port=18081 --host 127.0.0.1",
+                Some(18081),
+            ),
+            ("xiaoo-app daemon --port", None),
+            ("xiaoo-app doctor --port 18081", None),
+            ("other daemon --port 18081", None),
+        ] {
+            let words: Vec<_> = line.split(' ').collect();
+            assert_eq!(port_of_daemon(&words), port, "{line}");
+        }
+    }
 }

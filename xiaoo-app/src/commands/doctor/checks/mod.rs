@@ -12,8 +12,11 @@ use std::error::Error;
 
 use super::findings::Finding;
 
-/// How a check ends: what was seen, or what is wrong and where it shows.
-pub(super) type Judged = Result<String, (&'static Finding, String)>;
+/// What is wrong, and where it shows.
+pub(super) type Found = (&'static Finding, String);
+
+/// How a check ends: what was seen, or what is wrong.
+pub(super) type Judged = Result<String, Found>;
 
 /// The error and what lies under it, without its address: that may hold a secret.
 fn chain(error: reqwest::Error) -> String {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use xiaoo_agent::model::{Pictures, Question};
-use xiaoo_agent::{Message, Model, ModelConfig, ModelError, ToolSet};
+use xiaoo_agent::{ModelConfig, ModelError};
 
 use super::super::findings as found;
 use super::super::findings::{Finding, Words};
+use super::super::judged;
 use super::super::report::Check;
-use super::super::{judged, within};
 use super::Judged;
 use crate::clients::Clients;
+use crate::commands::model_probe;
 use crate::config::Config;
 
 /// One token of a model that is awake comes sooner.
@@ -26,38 +26,18 @@ pub(in super::super) async fn checks(config: &Config) -> Vec<Check> {
     let asked = config.llm.model_configs(None).into_iter();
     let asked = asked.map(|model| {
         let clients = Clients::new(ca_file.clone());
-        async move {
-            let ended = within(ANSWER_WITHIN, ask(model, clients), &found::MODEL_SILENT);
-            judged("model", MODEL, ended.await)
-        }
+        async move { judged("model", MODEL, ask(model, clients).await) }
     });
     futures_util::future::join_all(asked).await
 }
 
-async fn ask(mut config: ModelConfig, mut clients: Clients) -> Judged {
-    config.max_tokens = Some(1);
-    config.retry.tries_max = 1;
+async fn ask(config: ModelConfig, mut clients: Clients) -> Judged {
     let seen = format!("{} at {}", config.model, config.api_base);
-    let unusable = |why: String| (&found::CA_FILE_UNUSABLE, why);
     let client = clients
         .of(&config.api_base)
-        .map_err(|error| unusable(format!("{error:#}")))?;
-    let model =
-        Model::new(client, config).map_err(|error| (&found::MODEL_REFUSES, error.to_string()))?;
-    let (messages, tools, pictures) = (
-        [Message::user("ping")],
-        ToolSet::default(),
-        Pictures::default(),
-    );
-    let question = Question {
-        system: "",
-        messages: &messages,
-        tools: &tools,
-        pictures: &pictures,
-    };
-    match model.answer(&question, &mut |_| {}).await {
-        // One token is no answer, and isn't meant to be.
-        Ok(_) | Err(ModelError::Truncated | ModelError::Empty) => Ok(seen),
+        .map_err(|error| (&found::CA_FILE_UNUSABLE, format!("{error:#}")))?;
+    match model_probe::ask(client, config, ANSWER_WITHIN).await {
+        Ok(()) => Ok(seen),
         Err(error) => Err((finding(&error), format!("{seen}: {error}"))),
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use reqwest::{Client, Url};
 
 use super::super::findings as found;
-use super::super::findings::Words;
+use super::super::findings::{Finding, Words};
 use super::super::report::Check;
-use super::super::{NEEDS_THE_STEP_BEFORE, judged};
+use super::super::{NEEDS_THE_STEP_BEFORE, judged, name_among};
 use super::{Judged, chain, is_dns, is_tls, route};
+use crate::bot::event_route;
 use crate::cli::DoctorArgs;
 use crate::clients::Clients;
-use crate::config::{Config, Transport};
+use crate::config::{Config, FeishuConfig, Transport};
 
 /// A server that drops packets answers nothing for longer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -30,19 +31,15 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
         en: "not tried: name it with --public-url, best from another machine",
         zh: "未检查：用 --public-url 指定，最好在另一台机器上运行",
     };
-    let webhook = config
-        .channels
-        .iter()
-        .find(|bot| bot.transport == Transport::Webhook);
-    let Some(bot) = webhook else {
+    let routes = routes(&config.channels);
+    let Some(first) = routes.first() else {
         return Vec::new();
     };
     let Some(url) = &args.public_url else {
         return vec![Check::unknown("public-health", HEALTH, NOT_NAMED)];
     };
-    // The whole callback URL will do as well.
     let base = url.origin().ascii_serialization();
-    let client = match Clients::new(bot.ca_file.clone()).of(&base) {
+    let client = match Clients::new(first.bot.ca_file.clone()).of(&base) {
         Ok(client) => client,
         Err(error) => {
             let detail = format!("{error:#}");
@@ -55,7 +52,7 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
         }
     };
     let health = health(&client, &base, url).await;
-    let is_shut = matches!(&health, Err((finding, _)) if SHUT.contains(&finding.id));
+    let is_shut = matches!(&health, Err((finding, _)) if is_shut(finding));
     let mut checks = vec![judged("public-health", HEALTH, health)];
     if is_shut {
         checks.push(Check::unknown(
@@ -63,19 +60,97 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
             CHALLENGE,
             NEEDS_THE_STEP_BEFORE,
         ));
-    } else {
-        checks.extend(route::checks("public", &client, &base, bot).await);
+        return checks;
+    }
+    let bots = &config.channels;
+    match asked(routes, url.path()) {
+        Asked::Each(routes) => {
+            for route in &routes {
+                checks.extend(ask(&client, &base, route, bots).await);
+            }
+        }
+        Asked::OneOf(routes) => {
+            let mut first = None;
+            for route in &routes {
+                let made = ask(&client, &base, route, bots).await;
+                if made.iter().any(Check::has_failed) {
+                    first.get_or_insert(made);
+                } else {
+                    first = Some(made);
+                    break;
+                }
+            }
+            checks.extend(first.into_iter().flatten());
+        }
     }
     checks
 }
 
-/// Nothing more can be asked after these.
-const SHUT: [&str; 4] = [
-    "public-dns",
-    "public-tls",
-    "public-unreachable",
-    "nginx-no-daemon",
-];
+async fn ask(client: &Client, base: &str, route: &Route<'_>, bots: &[FeishuConfig]) -> Vec<Check> {
+    let made = route::checks("public", client, base, &route.paths, route.bot).await;
+    let name = name_among(bots, route.bot);
+    made.into_iter().map(|check| check.about(name)).collect()
+}
+
+/// A bot that takes webhooks, and where it may be seen from outside.
+struct Route<'a> {
+    bot: &'a FeishuConfig,
+    paths: Vec<String>,
+}
+
+/// Under the names of deploy/nginx, and the daemon's own.
+fn routes(bots: &[FeishuConfig]) -> Vec<Route<'_>> {
+    let of_webhook = |(_, bot): &(usize, &FeishuConfig)| bot.transport == Transport::Webhook;
+    let bots = bots.iter().enumerate().filter(of_webhook);
+    bots.map(|(at, bot)| Route {
+        bot,
+        paths: match at {
+            0 => vec![route::PUBLIC.to_owned()],
+            _ => [format!("xiaoo-{}", bot.instance), bot.instance.clone()]
+                .map(|name| event_route(&name))
+                .into(),
+        },
+    })
+    .collect()
+}
+
+enum Asked<'a> {
+    /// All of them must answer.
+    Each(Vec<Route<'a>>),
+    /// One of them must; the address doesn't say which.
+    OneOf(Vec<Route<'a>>),
+}
+
+/// Whom the URL means: the whole machine, or the bot whose callback it is.
+fn asked<'a>(mut routes: Vec<Route<'a>>, path: &str) -> Asked<'a> {
+    // What is said of the internal one is said with the health page.
+    if matches!(path, "/" | route::INTERNAL) {
+        return Asked::Each(routes);
+    }
+    let at_it = |route: Route<'a>| Route {
+        paths: vec![path.to_owned()],
+        ..route
+    };
+    let is_its = |route: &Route<'_>| {
+        let own = event_route(&route.bot.instance);
+        own == path || route.paths.iter().any(|usual| usual == path)
+    };
+    match routes.iter().position(is_its) {
+        Some(named) => Asked::Each(vec![at_it(routes.swap_remove(named))]),
+        None => Asked::OneOf(routes.into_iter().map(at_it).collect()),
+    }
+}
+
+/// Whether nothing more can be asked after this.
+fn is_shut(finding: &Finding) -> bool {
+    let shut = [
+        &found::PUBLIC_DNS,
+        &found::PUBLIC_TLS,
+        &found::PUBLIC_UNREACHABLE,
+        &found::NGINX_NO_DAEMON,
+    ];
+    shut.iter().any(|shut| std::ptr::eq(*shut, finding))
+}
 
 async fn health(client: &Client, base: &str, url: &Url) -> Judged {
     let asked = client.get(format!("{base}/api/v1/health"));

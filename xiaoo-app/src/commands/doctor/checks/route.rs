@@ -16,13 +16,13 @@ use super::super::findings as found;
 use super::super::findings::{Finding, Words};
 use super::super::judged;
 use super::super::report::Check;
-use super::{Judged, chain};
+use super::{Found, Judged, chain};
 use crate::config::FeishuConfig;
 
-/// The route that the platform is given.
-const PUBLIC: &str = "/api/v1/channels/xiaoo/events";
-/// The route behind nginx.
-const INTERNAL: &str = "/api/v1/channels/feishu/events";
+/// The route that the platform is given for the first bot.
+pub(super) const PUBLIC: &str = "/api/v1/channels/xiaoo/events";
+/// Its route behind nginx.
+pub(super) const INTERNAL: &str = "/api/v1/channels/feishu/events";
 /// Feishu itself gives up after three.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// Feishu waits so long for a challenge.
@@ -39,11 +39,12 @@ const WRONG: Words = Words {
     zh: "错误 Token 的 challenge 会被拒绝",
 };
 
-/// Both; `place` is `local` or `public`.
+/// Both; `place` is `local` or `public`, and the bot may have any of the paths.
 pub(super) async fn checks(
     place: &str,
     client: &Client,
     base: &str,
+    paths: &[String],
     bot: &FeishuConfig,
 ) -> Vec<Check> {
     let (right_id, wrong_id) = match place {
@@ -54,11 +55,11 @@ pub(super) async fn checks(
         .verification_token
         .as_ref()
         .map(SecretString::expose_secret);
-    let right = right(client, base, token, bot).await;
-    let is_right = right.is_ok();
-    let mut checks = vec![judged(right_id, RIGHT, right)];
-    if is_right && token.is_some() {
-        let wrong = wrong(client, base, bot).await;
+    let right = right(client, base, paths, token, bot).await;
+    let url = right.as_ref().ok().map(|(url, _)| url.clone());
+    let mut checks = vec![judged(right_id, RIGHT, right.map(|(_, seen)| seen))];
+    if let (Some(url), Some(_)) = (url, token) {
+        let wrong = wrong(client, &url, bot).await;
         checks.push(judged(wrong_id, WRONG, wrong));
     }
     checks
@@ -70,34 +71,50 @@ pub(super) async fn health_version(answer: Response) -> Option<String> {
     (body.get("status")? == "ok").then(|| body.get("version")?.as_str().map(str::to_owned))?
 }
 
-async fn right(client: &Client, base: &str, token: Option<&str>, bot: &FeishuConfig) -> Judged {
-    let began = Instant::now();
-    let answer = send(client, &format!("{base}{PUBLIC}"), token, bot).await?;
-    let took = began.elapsed();
-    if answer.is_echo {
-        let seen = format!("{} ms", took.as_millis());
-        return if took > CHALLENGE_WITHIN {
-            Err((&found::CHALLENGE_SLOW, seen))
-        } else {
-            Ok(seen)
-        };
+/// The address that answers, and how soon; of several that don't, what the first says that is
+/// there at all.
+async fn right(
+    client: &Client,
+    base: &str,
+    paths: &[String],
+    token: Option<&str>,
+    bot: &FeishuConfig,
+) -> Result<(String, String), Found> {
+    let mut refusal: Option<(&String, Answer)> = None;
+    for path in paths {
+        let url = format!("{base}{path}");
+        let began = Instant::now();
+        let answer = send(client, &url, token, bot).await?;
+        let took = began.elapsed();
+        if answer.is_echo {
+            let seen = format!("{path}: {} ms", took.as_millis());
+            return if took > CHALLENGE_WITHIN {
+                Err((&found::CHALLENGE_SLOW, seen))
+            } else {
+                Ok((url, seen))
+            };
+        }
+        if refusal.as_ref().is_none_or(|(_, said)| said.status == 404) {
+            refusal = Some((path, answer));
+        }
     }
+    let Some((path, answer)) = refusal else {
+        return Err((&found::ROUTE_MISSING, base.to_owned()));
+    };
     let mut finding = answer.finding();
-    if answer.status == 404 {
+    if answer.status == 404 && path == PUBLIC {
         let inner = send(client, &format!("{base}{INTERNAL}"), token, bot).await;
         if inner.is_ok_and(|inner| inner.is_echo) {
             finding = &found::INTERNAL_PUBLISHED;
         }
     }
-    Err((
-        finding,
-        format!("HTTP {}: {}", answer.status, answer.shown()),
-    ))
+    let said = format!("{path}: HTTP {}: {}", answer.status, answer.shown());
+    Err((finding, said))
 }
 
-async fn wrong(client: &Client, base: &str, bot: &FeishuConfig) -> Judged {
+async fn wrong(client: &Client, url: &str, bot: &FeishuConfig) -> Judged {
     let wrong = Some("not-the-verification-token");
-    let answer = send(client, &format!("{base}{PUBLIC}"), wrong, bot).await?;
+    let answer = send(client, url, wrong, bot).await?;
     let seen = format!("HTTP {}", answer.status);
     if answer.is_echo {
         Err((&found::ANYONE_ACCEPTED, seen))
@@ -143,7 +160,7 @@ async fn send(
     url: &str,
     token: Option<&str>,
     bot: &FeishuConfig,
-) -> Result<Answer, (&'static Finding, String)> {
+) -> Result<Answer, Found> {
     let challenge = format!("doctor-{:016x}", fastrand::u64(..));
     let mut body = json!({"type": "url_verification", "challenge": challenge});
     if let (Value::Object(members), Some(token)) = (&mut body, token) {
@@ -162,6 +179,11 @@ async fn send(
         && echoed
             .get("challenge")
             .is_some_and(|echo| *echo == challenge);
+    // Whatever answers may say what it was asked.
+    let body = match token {
+        Some(token) => body.replace(token, "…"),
+        None => body,
+    };
     Ok(Answer {
         status,
         body,

@@ -1,6 +1,5 @@
 //! What the daemon starts with: its configuration, environment file and unit.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,13 +7,9 @@ use super::super::findings as found;
 use super::super::findings::Words;
 use super::super::report::Check;
 use crate::cli::DoctorArgs;
+use crate::config::environment::EnvFile;
 use crate::config::{Config, Env, FeishuConfig, locate};
-
-/// The units of a machine are looked for here unless --unit names one.
-const UNITS: [&str; 2] = [
-    "/etc/systemd/system/xiaoo-rebuild.service",
-    "/etc/systemd/system/xiaoo.service",
-];
+use crate::systemd::unit;
 
 const CONFIG: Words = Words {
     en: "the configuration is complete and right",
@@ -43,13 +38,13 @@ impl Surroundings {
     pub(in super::super) fn look(args: &DoctorArgs, env: &dyn Env) -> (Self, Vec<Check>) {
         let config_path = locate(args.config.as_deref(), env);
         let mut checks = Vec::new();
-        let unit = unit(args);
+        let unit = Unit::find(args);
         let named = args.env_file.clone();
         let env_file = named.or_else(|| unit.as_ref().and_then(|unit| unit.env_file.clone()));
-        let mut variables = BTreeMap::new();
+        let mut variables = EnvFile::default();
         if let Some(path) = &env_file {
             match fs::read_to_string(path) {
-                Ok(text) => variables = read_variables(&text),
+                Ok(text) => variables = EnvFile::read(&text),
                 Err(why) => {
                     let detail = format!("{}: {why}", path.display());
                     let finding = &found::ENV_FILE_UNREADABLE;
@@ -58,7 +53,7 @@ impl Surroundings {
             }
         }
         // As a service's: the file first, and what the shell has where it is silent.
-        let both = |name: &str| variables.get(name).cloned().or_else(|| env.var(name));
+        let both = |name: &str| variables.of_service(name).or_else(|| env.var(name));
         let (config, check) = load(&config_path, &both);
         checks.insert(0, check);
         checks.push(judge_unit(unit.as_ref(), &config_path));
@@ -110,25 +105,27 @@ struct Unit {
     env_file: Option<PathBuf>,
 }
 
-fn unit(args: &DoctorArgs) -> Option<Unit> {
-    let usual = UNITS.iter().map(PathBuf::from);
-    let mut places = args.unit.iter().cloned().chain(usual);
-    let path = places.find(|path| path.is_file())?;
-    let text = fs::read_to_string(&path).ok()?;
-    let value = |key: &str| {
-        let mut lines = text.lines().map(str::trim);
-        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-    };
-    let start = value("ExecStart").unwrap_or_default();
-    let mut words = start.split_whitespace();
-    let config = words
-        .find(|word| *word == "--config")
-        .and_then(|_| words.next());
-    Some(Unit {
-        config: config.map(PathBuf::from),
-        env_file: value("EnvironmentFile").map(|file| file.trim_start_matches('-').into()),
-        path,
-    })
+impl Unit {
+    /// The one that --unit names, else the machine's.
+    fn find(args: &DoctorArgs) -> Option<Self> {
+        let named = args.unit.clone().filter(|path| path.is_file());
+        let path = named.or_else(|| unit::installed(Path::new("/")))?;
+        let text = fs::read_to_string(&path).ok()?;
+        let value = |key: &str| {
+            let mut lines = text.lines().map(str::trim);
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        };
+        let start = value("ExecStart").unwrap_or_default();
+        let mut words = start.split_whitespace();
+        let config = words
+            .find_map(|word| word.strip_prefix("--config"))
+            .and_then(|behind| behind.strip_prefix('=').or_else(|| words.next()));
+        Some(Self {
+            config: config.map(PathBuf::from),
+            env_file: value("EnvironmentFile").map(|file| file.trim_start_matches('-').into()),
+            path,
+        })
+    }
 }
 
 fn judge_unit(unit: Option<&Unit>, config: &Path) -> Check {
@@ -152,33 +149,5 @@ fn judge_unit(unit: Option<&Unit>, config: &Path) -> Check {
         }
         (_, None) => Check::fails(ID, UNIT, &found::UNIT_NO_SECRETS, path.to_string()),
         (_, Some(_)) => Check::holds(ID, UNIT, path.to_string()),
-    }
-}
-
-/// The assignments of an environment file as systemd reads it, without its rarer escapes.
-fn read_variables(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().map(str::trim);
-    let lines = lines.filter(|line| !line.starts_with(['#', ';']));
-    let pairs = lines.filter_map(|line| line.split_once('='));
-    pairs
-        .map(|(name, value)| {
-            let value = value.trim();
-            let bare = ['"', '\'']
-                .into_iter()
-                .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-            (name.trim().to_owned(), bare.unwrap_or(value).to_owned())
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::read_variables;
-
-    #[test]
-    fn an_environment_file_is_read_as_systemd_does() {
-        let read = read_variables("# A=0\nA=1\n B = \"two words\"\n;C=3\nD='x=y'\nnonsense\n");
-        let pairs: Vec<_> = read.iter().map(|(k, v)| (&**k, &**v)).collect();
-        assert_eq!(pairs, [("A", "1"), ("B", "two words"), ("D", "x=y")]);
     }
 }
