@@ -89,7 +89,7 @@ pub struct DoctorArgs {
     /// The file with the secrets [default: the unit's EnvironmentFile]
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// The systemd unit [default: xiaoo-rebuild.service in /etc/systemd/system]
+    /// The systemd unit [default: xiaoo-rebuild.service in /etc/systemd/system, else the package's]
     #[arg(long, value_name = "FILE")]
     pub unit: Option<PathBuf>,
     /// The address that the daemon listens on
@@ -98,7 +98,8 @@ pub struct DoctorArgs {
     /// The port that the daemon listens on
     #[arg(long, default_value_t = 18080)]
     pub port: u16,
-    /// The public URL that Feishu calls, for webhook mode
+    /// The public URL that Feishu calls, for webhook mode; without a path each bot is asked at
+    /// its usual route
     #[arg(long, value_name = "URL")]
     pub public_url: Option<reqwest::Url>,
     /// Print one JSON object
@@ -156,6 +157,9 @@ pub struct InitArgs {
     /// ~/.config/xiaoo/config.toml; for the systemd unit /opt/xiaoo/config/config.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Of several bots in the file the one to change, by its `channel_instance_id`
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
     /// The App ID, from the app's credentials page
     #[arg(long, value_name = "cli_…")]
     pub app_id: Option<String>,
@@ -188,7 +192,7 @@ pub struct InitArgs {
     pub workspace: Option<PathBuf>,
     /// Write the systemd unit, too
     #[arg(long, value_name = "FILE", num_args = 0..=1,
-        default_missing_value = crate::commands::init::UNIT_PATH)]
+        default_missing_value = crate::systemd::unit::UNIT_PATH)]
     pub systemd_unit: Option<PathBuf>,
     /// Write the nginx site, too
     #[arg(long, value_name = "FILE", num_args = 0..=1, requires = "server_name",
@@ -203,6 +207,9 @@ pub struct InitArgs {
     /// Ask nothing, and change files that are there
     #[arg(long, short)]
     pub yes: bool,
+    /// The language [default: that of the locale]
+    #[arg(long = "lang", value_enum)]
+    pub language: Option<LanguageFlag>,
 }
 
 /// How events come in.
@@ -578,6 +585,7 @@ mod tests {
             "xiaoo-app inspect decrypt --encrypt-key-env KEY",
             "xiaoo-app init",
             "xiaoo-app init --model qwen3 --yes",
+            "xiaoo-app init --account helpdesk --lang zh",
             "xiaoo-app init --systemd-unit --nginx-site --server-name bot.example.com",
             "xiaoo-app init --systemd-unit x.service --app-id cli_1 --transport webhook",
             "xiaoo-app store check",

@@ -204,3 +204,93 @@ async fn the_unit_is_for_its_own_place_and_the_site_for_webhooks() {
         shipped.replace("bot.example.com", "bot.test")
     );
 }
+
+/// A configuration of somebody's, with these lines in `[channels.feishu]`.
+fn written(place: &Place, channel: &str) -> String {
+    let home = place.folder.path().display();
+    format!(
+        "[llm]\nprovider = 'ollama'\nmodel = 'm'\n[channels.feishu]\n{channel}\
+         [agents]\n[[agents.list]]\nid = 'main'\nworkspace = '{home}'\nagent_dir = '{home}'\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_file_means_without_saying_it_stays_as_it_is() {
+    let place = Place::new().await;
+    let app = "app_id = 'cli_00000000000000f1'\napp_secret_env = 'S'\n";
+    for more in [
+        "domain = 'lark'\ntransport = 'websocket'\n",
+        "transport = \"websocket\"\n",
+        // A webhook in Feishu's cloud.
+        "verification_token = 't'\n",
+        "base_url = 'https://open.larksuite.com'\ntransport = 'websocket'\n",
+    ] {
+        let before = written(&place, &format!("{app}{more}"));
+        std::fs::write(place.path("config.toml"), &before).unwrap();
+        let flags = ["--untested", "--yes", "--model", "another"];
+        let output = init(&place, &flags, &[("S", SECRET)]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let expected = before.replace("model = 'm'", "model = \"another\"");
+        assert_eq!(place.read("config.toml"), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_bots_the_flag_says_which() {
+    let place = Place::new().await;
+    let before = written(
+        &place,
+        "transport = 'websocket'\napp_id = 'cli_00000000000000f1'\napp_secret_env = 'S'\n\
+         accounts = [ # one line each\n  { channel_instance_id = 'desk', transport = 'websocket', \
+         app_id = 'cli_00000000000000f2', app_secret_env = 'D' },\n]\n",
+    );
+    std::fs::write(place.path("config.toml"), &before).unwrap();
+    let secrets = [("S", SECRET), ("D", "planted-desk")];
+    let flags = ["--untested", "--yes", "--app-id", "cli_00000000000000f9"];
+
+    let output = init(&place, &flags, &secrets);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("missing  --account"),
+        "{}",
+        said(&output)
+    );
+    let with = |account| {
+        init(
+            &place,
+            &[&flags[..], &["--account", account]].concat(),
+            &secrets,
+        )
+    };
+    let output = with("dask");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("there are: feishu, desk"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(place.read("config.toml"), before);
+
+    let output = with("desk");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let expected = before.replace("'cli_00000000000000f2'", "\"cli_00000000000000f9\"");
+    assert_eq!(place.read("config.toml"), expected);
+    assert!(!said(&output).contains("planted-"), "{}", said(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_flags_is_chinese_where_the_locale_is() {
+    let place = Place::new().await;
+    let output = init(&place, &["--app-id", "cli_1"], &[("LANG", "zh_CN.UTF-8")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = said(&output);
+    for words in [
+        "没有可以询问的终端",
+        "缺少     --model",
+        "--account",
+        "智能体的工作目录",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(!said.contains("缺少     --app-id"), "{said}");
+}

@@ -24,6 +24,11 @@ pub struct Terminal {
 impl Terminal {
     /// Runs the program at it, with nothing of this environment.
     pub fn run(home: &Path, arguments: &[&str]) -> Self {
+        Self::run_with(home, arguments, &[])
+    }
+
+    /// The same, with variables.
+    pub fn run_with(home: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -37,6 +42,7 @@ impl Terminal {
             .args(arguments)
             .env_clear()
             .env("HOME", home)
+            .envs(env.iter().copied())
             .stdin(slave.try_clone().unwrap())
             .stdout(slave.try_clone().unwrap())
             .stderr(slave)
@@ -98,13 +104,15 @@ impl Terminal {
     /// Waits for the end; the exit status.
     pub fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
-        while let Ok(bytes) = self
-            .screen
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
-            self.shown.extend(bytes);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.screen.recv_timeout(left) {
+                Ok(bytes) => self.shown.extend(bytes),
+                // Nobody has the other side open any more: it has ended.
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap().code(),
+                Err(RecvTimeoutError::Timeout) => panic!("it never ends:\n{}", self.shown()),
+            }
         }
-        self.child.wait().unwrap().code()
     }
 
     pub fn shown(&self) -> String {

@@ -6,26 +6,32 @@
 //! all is known to be good.
 
 mod answers;
+mod document;
 mod files;
+mod missing;
 mod place;
 mod probe;
 mod service;
 mod steps;
+mod talk;
 mod terminal;
+mod texts;
 
 use std::io::Write;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::cli::InitArgs;
 use crate::clients::Clients;
+use crate::commands::language;
 use crate::config::{Env, locate};
-pub use answers::Missing;
-use answers::{Answers, Secret};
+use crate::render::language::Language;
+use answers::{Answers, Variable};
 use files::Files;
+pub use missing::Missing;
+pub use service::SITE_PATH;
 use service::Service;
-pub use service::{SITE_PATH, UNIT_PATH};
-use terminal::Person;
+use talk::Talk;
 
 /// Asks, tests and writes.
 ///
@@ -33,80 +39,91 @@ use terminal::Person;
 /// [`Missing`] when there is nobody to ask; else what was wrong with an answer, or kept a file
 /// from being written.
 pub async fn run(args: &InitArgs, env: &dyn Env, out: &mut impl Write) -> anyhow::Result<()> {
-    let path = locate(args.config.as_deref(), env);
-    let mut files = Files::open(&path)?;
-    let mut person = Person::at_terminal(args.yes);
-    let mut answers = Answers::known(args, env, &files);
-    if person.is_none() {
-        answers.demand()?;
+    let language = language::chosen(args.language, env);
+    let mut talk = Talk::begin(language, args.yes, out);
+    let texts = talk.texts;
+    let mut files = Files::open(&locate(args.config.as_deref(), env), texts)?;
+    let is_bot_known = choose(args, &mut files)?;
+    if !talk.has_person() {
+        Answers::known(args, env, &files).demand(is_bot_known, language)?;
     }
-    writeln!(
-        out,
-        "{} {}. Enter keeps what is in [brackets]; Ctrl-C stops, and nothing is written.",
-        if files.are_new() { "New:" } else { "Changing" },
-        path.display()
-    )?;
+    let path = files.path().display().to_string();
+    talk.says(&if files.are_new() {
+        (texts.makes)(&path)
+    } else {
+        (texts.changes)(&path)
+    })?;
+    if !is_bot_known {
+        place::bot(files.document_mut(), &mut talk)?;
+    }
 
+    let mut answers = Answers::known(args, env, &files);
     let clients = Clients::new(answers.ca_file.clone());
-    place::app(&mut answers, person.as_mut(), clients, args, out).await?;
+    place::app(&mut answers, &mut talk, clients, args).await?;
     let clients = Clients::new(answers.ca_file.clone());
-    let find_secret = |variable| Secret::new(variable, env, &files);
-    place::model(
-        &mut answers,
-        person.as_mut(),
-        clients,
-        args,
-        find_secret,
-        out,
-    )
-    .await?;
-    place::workspace(&mut answers, person.as_mut(), out)?;
-    let service = Service::wanted(args, &answers, &path, person.as_mut(), out)?;
+    let find_secret = |variable| Variable::new(variable, env, &files);
+    place::model(&mut answers, &mut talk, clients, args, find_secret).await?;
+    place::workspace(&mut answers, &mut talk)?;
+    let service = Service::wanted(args, &answers, &files, &mut talk)?;
 
     files.take(&answers)?;
-    files.check(env)?;
+    let config = files.check(env)?;
     let changes: Vec<String> = files
         .changes()
         .into_iter()
-        .chain(service.changes()?)
+        .chain(service.changes(texts))
         .collect();
     if changes.is_empty() {
-        writeln!(out, "\nAll of it is written already.")?;
+        talk.says(&format!("\n{}", texts.written_already))?;
     } else {
-        writeln!(out, "\nTo be written:")?;
-        for change in &changes {
-            writeln!(out, "  {change}")?;
-        }
-        if !consents(person.as_mut(), args, &files, &service, out)? {
-            writeln!(out, "Nothing was written.")?;
-            return Ok(());
+        talk.says(&format!("\n{}", texts.to_be_written))?;
+        talk.adds(&changes.join("\n"))?;
+        if !consents(args, &files, &service, language, &mut talk)? {
+            return talk.says(texts.nothing_written);
         }
         files.write()?;
-        service.write()?;
+        service.write(texts)?;
         answers
             .make_directories()
-            .context("the files are written, but not all directories are there")?;
+            .context(texts.directories_missing)?;
     }
-    steps::print(&answers, &files, &service, out)?;
-    out.flush()?;
-    Ok(())
+    let name = files.document().bot();
+    let bot = config.channels.iter().find(|bot| bot.instance == name);
+    steps::print(&answers, &files, &service, bot, env, &mut talk)?;
+    talk.ends()
+}
+
+/// Which bot of the file is meant, by the flag or because there is only one; whether that is
+/// known.
+fn choose(args: &InitArgs, files: &mut Files) -> anyhow::Result<bool> {
+    let texts = files.texts();
+    let document = files.document_mut();
+    let names = document.bots();
+    let Some(name) = &args.account else {
+        return Ok(names.len() <= 1);
+    };
+    if document.choose(name).is_none() {
+        bail!((texts.no_such_bot)(name, &names.join(", ")));
+    }
+    Ok(true)
 }
 
 /// New files are what `init` is for; those that are there are somebody's.
 fn consents(
-    person: Option<&mut Person>,
     args: &InitArgs,
     files: &Files,
     service: &Service,
-    out: &mut impl Write,
+    language: Language,
+    talk: &mut Talk<'_, impl Write>,
 ) -> anyhow::Result<bool> {
     if args.yes {
         return Ok(true);
     }
     let is_new = files.are_new() && !service.replaces();
-    match person {
-        Some(person) => person.agrees("Write this?", is_new, out),
+    let texts = talk.texts;
+    match talk.agrees(texts.write_this, is_new)? {
+        Some(agrees) => Ok(agrees),
         None if is_new => Ok(true),
-        None => Err(Missing::consent().into()),
+        None => Err(Missing::consent(language).into()),
     }
 }

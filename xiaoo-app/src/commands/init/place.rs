@@ -6,154 +6,133 @@ use std::path::Path;
 use anyhow::bail;
 use xiaoo_agent::Provider;
 
-use super::answers::{Answer, Answers, Secret, usual_key_variable};
-use super::probe::{self, CLOUDS, Tried};
-use super::steps::console;
-use super::terminal::Person;
+use super::answers::{Answer, Answers, Variable, usual_key_variable};
+use super::document::Document;
+use super::probe::{self, Tried};
+use super::talk::Talk;
 use crate::cli::{InitArgs, InitTransport};
 use crate::clients::Clients;
+use crate::commands::console;
+use crate::config::Cloud;
+
+/// Which of several bots is meant.
+pub(super) fn bot(document: &mut Document, talk: &mut Talk<'_, impl Write>) -> anyhow::Result<()> {
+    let texts = talk.texts;
+    let names = document.bots();
+    let listed = names.join(", ");
+    let is_one = |answer: &str| match names.iter().any(|name| name == answer) {
+        true => Ok(()),
+        false => Err((texts.no_such_bot)(answer, &listed)),
+    };
+    let mut answer = Answer {
+        value: names.first().cloned(),
+        is_given: false,
+    };
+    talk.asks(&mut answer, &(texts.which_bot)(&listed), is_one)?;
+    document.choose(answer.text());
+    Ok(())
+}
 
 /// The app: its id, its secret, whose cloud it is in, and how events come in.
 pub(super) async fn app(
     answers: &mut Answers,
-    mut person: Option<&mut Person>,
+    talk: &mut Talk<'_, impl Write>,
     mut clients: Clients,
     args: &InitArgs,
-    out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    writeln!(
-        out,
-        "\nThe app at Feishu or Lark ({})",
-        console(CLOUDS[0], "app")
-    )?;
+    let texts = talk.texts;
+    let known = answers.base_url.value.clone();
+    let console = console::apps(known.as_deref().unwrap_or_default());
+    talk.says(&format!("\n{}", (texts.app)(&console)))?;
+    let bases = bases(&answers.base_url);
+    let usual_base = bases.first().cloned().unwrap_or_default();
     loop {
-        text(
-            &mut answers.app_id,
-            "App ID",
-            is_app_id,
-            person.as_deref_mut(),
-            out,
-        )?;
-        if let Some(person) = person.as_deref_mut() {
-            let usual = answers.app_secret.usual();
-            let secret = person.asked_secretly("App Secret", usual, out)?;
-            answers.app_secret.set(secret);
-        }
+        let is_app_id = |answer: &str| match is_app_id(answer) {
+            true => Ok(()),
+            false => Err(texts.app_id_shape.to_owned()),
+        };
+        talk.asks(&mut answers.app_id, texts.app_id, is_app_id)?;
+        talk.asks_secretly(&mut answers.app_secret.secret, texts.app_secret)?;
         if args.untested {
-            if answers.base_url.value.is_none() {
-                answers.base_url.set(CLOUDS[0]);
-            }
+            answers.base_url.set(&*usual_base);
             break;
         }
-        let known = answers.base_url.value.clone();
-        // One that was written or named is not guessed about.
-        let bases: Vec<&str> = match known.as_deref() {
-            Some(base) if !CLOUDS.contains(&base) || answers.base_url.is_given => vec![base],
-            Some(_) | None => CLOUDS.to_vec(),
-        };
-        let secret = answers.app_secret.secret().unwrap_or_default();
+        let secret = answers.app_secret.secret.value.clone().unwrap_or_default();
         match probe::app(&mut clients, &bases, answers.app_id.text(), secret).await? {
             Tried::Good((base, bot)) => {
-                match (bot.app_name.as_str(), bot.open_id.as_str()) {
-                    ("", "") => writeln!(
-                        out,
-                        "  {base} knows the app; it has no bot yet: the steps below say how"
-                    )?,
-                    (name, _) => writeln!(out, "  {base} knows it: the bot {name:?}")?,
-                }
+                talk.adds(&match (bot.app_name.as_str(), bot.open_id.as_str()) {
+                    ("", "") => (texts.knows_app_without_bot)(&base),
+                    (name, _) => (texts.knows_bot)(&base, name),
+                })?;
                 answers.base_url.set(base);
                 break;
             }
             Tried::Wrong(why) => {
-                writeln!(out, "  Feishu refuses these:\n  {why}")?;
-                if person.is_none() {
-                    bail!("the App ID and the App Secret were refused; nothing was written");
+                talk.adds(texts.app_refused)?;
+                talk.adds(&why)?;
+                if !talk.has_person() {
+                    bail!(texts.app_refused_alone);
                 }
-                ask_again([&mut answers.app_id]);
             }
             Tried::Unknown(why) => {
-                writeln!(out, "  That could not be tried:\n  {why}")?;
-                if keeps_untested(person.as_deref_mut(), out)? {
-                    if answers.base_url.value.is_none() {
-                        answers.base_url.set(CLOUDS[0]);
-                    }
+                talk.adds(texts.not_tried)?;
+                talk.adds(&why)?;
+                if keeps_untested(talk)? {
+                    answers.base_url.set(&*usual_base);
                     break;
                 }
-                ask_again([&mut answers.app_id]);
             }
         }
+        ask_again([&mut answers.app_id]);
     }
-    text(
-        &mut answers.transport,
-        "How events come in: websocket (a long connection, nothing to open) or webhook (a public URL)",
-        |answer| match answer {
-            _ if [InitTransport::Websocket, InitTransport::Webhook]
-                .map(InitTransport::name)
-                .contains(&answer) =>
-            {
-                Ok(())
-            }
-            _ => Err("Please answer websocket or webhook.".to_owned()),
-        },
-        person.as_deref_mut(),
-        out,
-    )?;
+    let is_transport = |answer: &str| {
+        let known = [InitTransport::Websocket, InitTransport::Webhook].map(InitTransport::name);
+        match known.contains(&answer) {
+            true => Ok(()),
+            false => Err(texts.transport_shape.to_owned()),
+        }
+    };
+    talk.asks(&mut answers.transport, texts.transport, is_transport)?;
     if answers.is_webhook() {
-        webhook(answers, person, out)?;
+        let token = &mut answers.verification_token;
+        talk.asks_secretly(token, texts.verification_token)?;
+        let key = &mut answers.encrypt_key.secret;
+        talk.asks_secretly_if_any(key, texts.has_encrypt_key, texts.encrypt_key)?;
     }
     Ok(())
 }
 
-/// What proves that an event is Feishu's.
-fn webhook(
-    answers: &mut Answers,
-    person: Option<&mut Person>,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    let Some(person) = person else {
-        return Ok(());
-    };
-    let answer = &mut answers.verification_token;
-    text(
-        answer,
-        "Verification Token",
-        not_empty,
-        Some(&mut *person),
-        out,
-    )?;
-    if answers.encrypt_key.value.is_none()
-        && person.agrees("Does the app have an Encrypt Key?", false, out)?
-    {
-        let key = person.asked_secretly("Encrypt Key", None, out)?;
-        answers.encrypt_key.set(key);
+/// Where the app may be, the likeliest place first: it is the first to see the secret. One that
+/// is no cloud, or was given, is not guessed about.
+fn bases(known: &Answer) -> Vec<String> {
+    let clouds = Cloud::ALL.map(Cloud::base_url);
+    match known.value.as_deref() {
+        Some(base) if known.is_given || !clouds.contains(&base) => vec![base.to_owned()],
+        base => {
+            let others = clouds.into_iter().filter(|cloud| Some(*cloud) != base);
+            base.into_iter().chain(others).map(str::to_owned).collect()
+        }
     }
-    Ok(())
 }
 
 /// The model: who has it, where, its name, and the key.
 pub(super) async fn model(
     answers: &mut Answers,
-    mut person: Option<&mut Person>,
+    talk: &mut Talk<'_, impl Write>,
     mut clients: Clients,
     args: &InitArgs,
-    find_secret: impl Fn(String) -> Secret,
-    out: &mut impl Write,
+    find_secret: impl Fn(String) -> Variable,
 ) -> anyhow::Result<()> {
+    let texts = talk.texts;
     let names = Provider::ALL.map(Provider::name).join(", ");
-    writeln!(out, "\nThe model. Known providers: {names}")?;
+    talk.says(&format!("\n{}", (texts.the_model)(&names)))?;
     loop {
         let before = answers.provider.text().to_owned();
         let is_known = |answer: &str| match Provider::from_name(answer) {
             Some(_) => Ok(()),
-            None => Err(format!("Known are {names}; compatible is for any other.")),
+            None => Err((texts.provider_shape)(&names)),
         };
-        text(
-            &mut answers.provider,
-            "Provider",
-            is_known,
-            person.as_deref_mut(),
-            out,
-        )?;
+        talk.asks(&mut answers.provider, texts.provider, is_known)?;
         if answers.provider.text() != before {
             let variable = args.api_key_env.clone();
             let variable = variable.unwrap_or_else(|| usual_key_variable(answers.provider.text()));
@@ -165,42 +144,40 @@ pub(super) async fn model(
         }
         let is_url = |answer: &str| match answer {
             _ if answer.starts_with("https://") || answer.starts_with("http://") => Ok(()),
-            _ => Err("It begins with https:// (or http:// on this machine).".to_owned()),
+            _ => Err(texts.api_base_shape.to_owned()),
         };
-        text(
-            &mut answers.api_base,
-            "Its address, with the version part",
-            is_url,
-            person.as_deref_mut(),
-            out,
-        )?;
-        text(
-            &mut answers.model,
-            "The model's name there",
-            not_empty,
-            person.as_deref_mut(),
-            out,
-        )?;
-        key(answers, person.as_deref_mut(), out)?;
+        talk.asks(&mut answers.api_base, texts.api_base, is_url)?;
+        let is_name = |answer: &str| match answer {
+            "" => Err(texts.not_empty.to_owned()),
+            _ => Ok(()),
+        };
+        talk.asks(&mut answers.model, texts.model, is_name)?;
+        // Hosted models want a key; of others only their owner knows.
+        if answers.needs_api_key() {
+            talk.asks_secretly(&mut answers.api_key.secret, texts.key)?;
+        } else {
+            let key = &mut answers.api_key.secret;
+            talk.asks_secretly_if_any(key, texts.wants_key, texts.key)?;
+        }
         if args.untested {
             return Ok(());
         }
         let (base, name) = (answers.api_base.text(), answers.model.text());
-        let key = answers.api_key.secret();
+        let key = answers.api_key.secret.value.clone();
         match probe::model(&mut clients, provider, base, name, key).await? {
             Tried::Good(()) => {
-                writeln!(out, "  It answers.")?;
+                talk.adds(texts.model_answers)?;
                 return Ok(());
             }
             Tried::Wrong(why) => {
-                writeln!(out, "  That does not work: {why}")?;
-                if person.is_none() {
-                    bail!("the model was refused; nothing was written");
+                talk.adds(&(texts.model_refused)(&why))?;
+                if !talk.has_person() {
+                    bail!(texts.model_refused_alone);
                 }
             }
             Tried::Unknown(why) => {
-                writeln!(out, "  That could not be tried: {why}")?;
-                if keeps_untested(person.as_deref_mut(), out)? {
+                talk.adds(&format!("{} {why}", texts.not_tried))?;
+                if keeps_untested(talk)? {
                     return Ok(());
                 }
             }
@@ -213,64 +190,20 @@ pub(super) async fn model(
     }
 }
 
-/// Hosted models want one; of others only their owner knows.
-fn key(
-    answers: &mut Answers,
-    person: Option<&mut Person>,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    let Some(person) = person else {
-        return Ok(());
-    };
-    let usual = answers.api_key.usual();
-    if answers.needs_api_key() || usual.is_some() {
-        let key = person.asked_secretly("Its key", usual, out)?;
-        answers.api_key.set(key);
-    } else if person.agrees("Does it want a key?", false, out)? {
-        let key = person.asked_secretly("Its key", None, out)?;
-        answers.api_key.set(key);
-    }
-    Ok(())
-}
-
 /// Where the agent works.
 pub(super) fn workspace(
     answers: &mut Answers,
-    person: Option<&mut Person>,
-    out: &mut impl Write,
+    talk: &mut Talk<'_, impl Write>,
 ) -> anyhow::Result<()> {
-    if person.is_some() {
-        writeln!(out, "\nThe agent")?;
+    let texts = talk.texts;
+    if talk.has_person() {
+        talk.says(&format!("\n{}", texts.agent))?;
     }
-    let is_absolute = |answer: &str| {
-        if Path::new(answer).is_absolute() {
-            Ok(())
-        } else {
-            Err("Please give the whole path; it begins with /.".to_owned())
-        }
+    let is_absolute = |answer: &str| match Path::new(answer).is_absolute() {
+        true => Ok(()),
+        false => Err(texts.workspace_shape.to_owned()),
     };
-    let question = "The directory it works in";
-    text(&mut answers.workspace, question, is_absolute, person, out)
-}
-
-/// Asks for one answer, unless it was given; without a person it must be right as it is.
-fn text(
-    answer: &mut Answer,
-    question: &str,
-    check: impl Fn(&str) -> Result<(), String>,
-    person: Option<&mut Person>,
-    out: &mut impl Write,
-) -> anyhow::Result<()> {
-    if let Some(person) = person
-        && !answer.is_given
-    {
-        let usual = answer.value.as_deref().filter(|usual| !usual.is_empty());
-        let said = person.asked(question, usual, check, out)?;
-        answer.set(said);
-    } else if let Err(why) = check(answer.text()) {
-        bail!("{question}: {:?}: {why}", answer.text());
-    }
-    Ok(())
+    talk.asks(&mut answers.workspace, texts.workspace, is_absolute)
 }
 
 /// What was given by a flag turned out wrong.
@@ -281,29 +214,43 @@ fn ask_again<const N: usize>(answers: [&mut Answer; N]) {
 }
 
 /// What could not be tried may be right all the same.
-fn keeps_untested(person: Option<&mut Person>, out: &mut impl Write) -> anyhow::Result<bool> {
-    match person {
-        Some(person) => person.agrees("Keep it untested?", false, out),
-        None => bail!("nothing was written; --untested writes answers that cannot be tried here"),
+fn keeps_untested(talk: &mut Talk<'_, impl Write>) -> anyhow::Result<bool> {
+    let texts = talk.texts;
+    match talk.agrees(texts.keep_untested, false)? {
+        Some(agrees) => Ok(agrees),
+        None => bail!(texts.not_tried_alone),
     }
 }
 
-fn is_app_id(answer: &str) -> Result<(), String> {
-    match answer.strip_prefix("cli_") {
-        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            Ok(())
+fn is_app_id(answer: &str) -> bool {
+    let rest = answer.strip_prefix("cli_").unwrap_or_default();
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_that_is_known_sees_the_secret_first_and_one_that_was_given_alone() {
+        const FEISHU: &str = "https://open.feishu.cn";
+        const LARK: &str = "https://open.larksuite.com";
+        for (known, is_given, expected) in [
+            (None, false, &[FEISHU, LARK][..]),
+            (Some(FEISHU), false, &[FEISHU, LARK]),
+            (Some(LARK), false, &[LARK, FEISHU]),
+            (Some(LARK), true, &[LARK]),
+            (
+                Some("https://gateway.example"),
+                false,
+                &["https://gateway.example"],
+            ),
+        ] {
+            let known = Answer {
+                value: known.map(str::to_owned),
+                is_given,
+            };
+            assert_eq!(bases(&known), expected, "{known:?}");
         }
-        Some(_) | None => Err(
-            "An App ID is cli_ and letters and digits; it is on the app's credentials page."
-                .to_owned(),
-        ),
-    }
-}
-
-fn not_empty(answer: &str) -> Result<(), String> {
-    if answer.is_empty() {
-        Err("It cannot be empty.".to_owned())
-    } else {
-        Ok(())
     }
 }

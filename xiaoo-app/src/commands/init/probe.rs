@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use runtime_tokio::openapi::{ApiError, BotInfo, OpenApi, OpenApiConfig, Patience};
 use secrecy::SecretString;
-use xiaoo_agent::model::{Pictures, Question, Update};
-use xiaoo_agent::{Message, Model, ModelConfig, ModelError, Provider, ToolSet};
+use xiaoo_agent::{ModelConfig, Provider};
 
 use crate::clients::Clients;
-
-/// The two clouds, in the order in which they are tried.
-pub(super) const CLOUDS: [&str; 2] = ["https://open.feishu.cn", "https://open.larksuite.com"];
+use crate::commands::model_probe;
 
 /// Somebody waits for it. One more try is for what passes.
 const PATIENCE: Patience = Patience {
@@ -23,9 +20,6 @@ const PATIENCE: Patience = Patience {
 };
 /// A local model that has to be loaded first may take that long for its first token.
 const MODEL_WITHIN: Duration = Duration::from_secs(60);
-
-/// The call that app id and secret are tried by.
-const TOKEN_CALL: &str = "tenant_access_token";
 
 /// What became of a try.
 #[derive(Debug)]
@@ -41,28 +35,28 @@ pub(super) enum Tried<T> {
 /// Whose app it is: the cloud that knows it, and the bot there.
 pub(super) async fn app(
     clients: &mut Clients,
-    bases: &[&str],
+    bases: &[String],
     app_id: &str,
     app_secret: SecretString,
 ) -> anyhow::Result<Tried<(String, BotInfo)>> {
     let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
     for base in bases {
         let config = OpenApiConfig {
-            base_url: (*base).to_owned(),
+            base_url: base.clone(),
             app_id: app_id.to_owned(),
             app_secret: app_secret.clone(),
             patience: PATIENCE,
         };
         match OpenApi::new(clients.of(base)?, config).bot_info().await {
-            Ok(bot) => return Ok(Tried::Good(((*base).to_owned(), bot))),
+            Ok(bot) => return Ok(Tried::Good((base.clone(), bot))),
             // The token was good, so the app is: it has no bot yet.
-            Err(ApiError::Code { call, .. }) if !call.contains(TOKEN_CALL) => {
+            Err(failure @ ApiError::Code { .. }) if !failure.is_about_token() => {
                 let bot = BotInfo {
                     open_id: String::new(),
                     app_name: String::new(),
                     activate_status: 0,
                 };
-                return Ok(Tried::Good(((*base).to_owned(), bot)));
+                return Ok(Tried::Good((base.clone(), bot)));
             }
             Err(failure @ ApiError::Code { .. }) => wrong.push(format!("{base}: {failure}")),
             Err(failure) => unknown.push(format!("{base}: {failure}")),
@@ -70,9 +64,9 @@ pub(super) async fn app(
     }
     // One cloud that could not be asked may be the one.
     Ok(if unknown.is_empty() {
-        Tried::Wrong(wrong.join("\n  "))
+        Tried::Wrong(wrong.join("\n"))
     } else {
-        Tried::Unknown([wrong, unknown].concat().join("\n  "))
+        Tried::Unknown([wrong, unknown].concat().join("\n"))
     })
 }
 
@@ -84,33 +78,10 @@ pub(super) async fn model(
     name: &str,
     api_key: Option<SecretString>,
 ) -> anyhow::Result<Tried<()>> {
-    let mut config = ModelConfig::new(provider, api_base, name).with_api_key(api_key);
-    config.max_tokens = Some(1);
-    config.retry.tries_max = 1;
-    let model = match Model::new(clients.of(api_base)?, config) {
-        Ok(model) => model,
-        Err(why) => return Ok(Tried::Wrong(why.to_string())),
-    };
-    let messages = [Message::user("Hi")];
-    let question = Question {
-        system: "",
-        messages: &messages,
-        tools: &ToolSet::default(),
-        pictures: &Pictures::default(),
-    };
-    let mut unwatched = |_: Update<'_>| {};
-    let asked = model.answer(&question, &mut unwatched);
-    let Ok(answered) = tokio::time::timeout(MODEL_WITHIN, asked).await else {
-        let waited = MODEL_WITHIN.as_secs();
-        return Ok(Tried::Unknown(format!("no answer within {waited} s")));
-    };
-    Ok(match answered {
-        // It spoke: a single token may be no text yet.
-        Ok(_) | Err(ModelError::Empty | ModelError::Truncated | ModelError::Filtered) => {
-            Tried::Good(())
-        }
-        // Models that think first refuse to begin with so little.
-        Err(ModelError::BadRequest { message }) if message.contains("tokens") => Tried::Good(()),
+    let config = ModelConfig::new(provider, api_base, name).with_api_key(api_key);
+    let client = clients.of(api_base)?;
+    Ok(match model_probe::ask(client, config, MODEL_WITHIN).await {
+        Ok(()) => Tried::Good(()),
         Err(why) if why.needs_operator() => Tried::Wrong(why.to_string()),
         Err(why) => Tried::Unknown(why.to_string()),
     })
@@ -138,11 +109,10 @@ mod tests {
             cloud("cli_0000000000000002").await,
         );
         let urls = [feishu.base_url(), lark.base_url()];
-        let bases = urls.each_ref().map(String::as_str);
         let mut clients = Clients::new(None);
         let secret = || SecretString::from(lark.config().app_secret.clone());
         for (app_id, base) in [("cli_0000000000000001", 0), ("cli_0000000000000002", 1)] {
-            let tried = app(&mut clients, &bases, app_id, secret()).await.unwrap();
+            let tried = app(&mut clients, &urls, app_id, secret()).await.unwrap();
             let Tried::Good((found, bot)) = tried else {
                 panic!("{app_id}: {tried:?}");
             };
@@ -153,12 +123,12 @@ mod tests {
             ("cli_0000000000000003", secret()),
             ("cli_0000000000000001", "another".into()),
         ] {
-            let tried = app(&mut clients, &bases, app_id, secret).await.unwrap();
+            let tried = app(&mut clients, &urls, app_id, secret).await.unwrap();
             assert!(matches!(&tried, Tried::Wrong(_)), "{app_id}: {tried:?}");
         }
         // A cloud that can't be asked may be the one.
         lark.faults().add(FaultKind::ApiStatus { status: 503 });
-        let tried = app(&mut clients, &bases, "cli_0000000000000002", secret()).await;
+        let tried = app(&mut clients, &urls, "cli_0000000000000002", secret()).await;
         assert!(matches!(tried.unwrap(), Tried::Unknown(_)));
     }
 

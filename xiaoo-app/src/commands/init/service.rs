@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use super::answers::Answers;
-use super::files;
-use super::terminal::Person;
+use super::answers::{Answer, Answers};
+use super::files::{self, Files, SERVERS_CONFIG};
+use super::talk::Talk;
+use super::texts::Texts;
 use crate::cli::InitArgs;
+use crate::systemd::unit;
 
 const UNIT: &str = include_str!("../../../../deploy/systemd/xiaoo-rebuild.service");
 const SITE: &str = include_str!("../../../../deploy/nginx/xiaoo.conf");
-/// Where the unit looks for the configuration.
-const UNITS_CONFIG: &str = "/opt/xiaoo/config/config.toml";
 /// The name that the site has until it is given another.
 const SITES_NAME: &str = "bot.example.com";
-/// Where they go.
-pub const UNIT_PATH: &str = "/etc/systemd/system/xiaoo-rebuild.service";
-/// As nginx reads it.
+/// Where the site goes: as nginx reads it.
 pub const SITE_PATH: &str = "/etc/nginx/conf.d/xiaoo.conf";
 
 /// Files to write beside the configuration.
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    pub(super) unit: Option<PathBuf>,
+    unit: Option<PathBuf>,
     pub(super) site: Option<PathBuf>,
     server_name: String,
+    /// Whether the daemon is started as a service.
+    pub(super) has_unit: bool,
 }
 
 impl Service {
@@ -35,51 +35,57 @@ impl Service {
     pub(super) fn wanted(
         args: &InitArgs,
         answers: &Answers,
-        config: &Path,
-        mut person: Option<&mut Person>,
-        out: &mut impl Write,
+        files: &Files,
+        talk: &mut Talk<'_, impl Write>,
     ) -> anyhow::Result<Self> {
-        let is_server = config == Path::new(UNITS_CONFIG);
+        let texts = talk.texts;
+        let machine = Path::new("/");
+        let is_server = files.path() == Path::new(SERVERS_CONFIG);
+        let is_first = files.document().is_first_bot();
         let mut service = Self {
             unit: args.systemd_unit.clone(),
             site: args.nginx_site.clone(),
             server_name: args.server_name.clone().unwrap_or_default(),
+            has_unit: false,
         };
-        if let Some(person) = person.as_deref_mut()
-            && is_server
+        if is_server && service.unit.is_none() {
+            // The package's goes on with the package; one of the operator's own would hide it.
+            let usual = !unit::is_packaged(machine);
+            if talk.agrees(texts.write_unit, usual)? == Some(true) {
+                service.unit = Some(unit::UNIT_PATH.into());
+            }
+        }
+        let may_have_site = is_server && answers.is_webhook() && is_first;
+        if may_have_site
+            && service.site.is_none()
+            && talk.agrees(texts.write_site, true)? == Some(true)
         {
-            if service.unit.is_none() && person.agrees("Write the systemd unit?", true, out)? {
-                service.unit = Some(UNIT_PATH.into());
-            }
-            if service.site.is_none()
-                && answers.is_webhook()
-                && person.agrees("Write the nginx site?", true, out)?
-            {
-                service.site = Some(SITE_PATH.into());
-            }
+            service.site = Some(SITE_PATH.into());
         }
         if service.unit.is_some() && !is_server {
-            bail!(
-                "the unit is for {UNITS_CONFIG}, and this is {}: run init with --config \
-                 {UNITS_CONFIG}; nothing was written",
-                config.display()
-            );
+            let this = files.path().display().to_string();
+            bail!((texts.unit_is_for)(SERVERS_CONFIG, &this));
         }
         if service.site.is_some() && !answers.is_webhook() {
-            bail!("the long connection needs no nginx: --nginx-site is for --transport webhook");
+            bail!(texts.site_is_for_webhooks);
         }
-        if let Some(person) = person
-            && service.site.is_some()
-            && service.server_name.is_empty()
-        {
-            let question = "The public name or address of this machine";
-            service.server_name = person.asked(question, None, is_server_name, out)?;
+        if service.site.is_some() && !is_first {
+            bail!(texts.site_is_for_the_first);
         }
-        if service.site.is_some()
-            && let Err(why) = is_server_name(&service.server_name)
-        {
-            bail!("--server-name {:?}: {why}", service.server_name);
+        if service.site.is_some() {
+            let mut name = Answer {
+                is_given: !service.server_name.is_empty(),
+                value: Some(service.server_name),
+            };
+            let is_name = |answer: &str| match is_server_name(answer) {
+                true => Ok(()),
+                false => Err(texts.server_name_shape.to_owned()),
+            };
+            talk.asks(&mut name, texts.server_name, is_name)?;
+            service.server_name = name.value.unwrap_or_default();
         }
+        let is_installed = is_server && unit::installed(machine).is_some();
+        service.has_unit = service.unit.is_some() || is_installed;
         Ok(service)
     }
 
@@ -91,23 +97,23 @@ impl Service {
     }
 
     /// What writing would do, a line for each.
-    pub(super) fn changes(&self) -> anyhow::Result<Vec<String>> {
+    pub(super) fn changes(&self, texts: &'static Texts) -> Vec<String> {
         let mut changes = Vec::new();
         for (path, text) in self.texts() {
             let name = path.display();
             match fs::read_to_string(path) {
                 Ok(before) if before == text => {}
-                Ok(_) => changes.push(format!("{name} (replaced)")),
-                Err(_) => changes.push(format!("{name} (new)")),
+                Ok(_) => changes.push(format!("{name} ({})", texts.replaced)),
+                Err(_) => changes.push(format!("{name} ({})", texts.new)),
             }
         }
-        Ok(changes)
+        changes
     }
 
     /// Writes them.
-    pub(super) fn write(&self) -> anyhow::Result<()> {
+    pub(super) fn write(&self, texts: &'static Texts) -> anyhow::Result<()> {
         for (path, text) in self.texts() {
-            files::write(path, &text, None)?;
+            files::write(path, &text, None, texts)?;
         }
         Ok(())
     }
@@ -121,11 +127,7 @@ impl Service {
 }
 
 /// It becomes a word of nginx's configuration.
-fn is_server_name(answer: &str) -> Result<(), String> {
+fn is_server_name(answer: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
-    if !answer.is_empty() && answer.bytes().all(is_of_name) {
-        Ok(())
-    } else {
-        Err("A name is letters, digits, dots and dashes.".to_owned())
-    }
+    !answer.is_empty() && answer.bytes().all(is_of_name)
 }

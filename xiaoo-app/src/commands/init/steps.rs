@@ -1,6 +1,7 @@
 //! What is left to do, in the console and on this machine.
 
 use std::io::Write;
+use std::path::Path;
 
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
@@ -8,78 +9,72 @@ use qrcode::{EcLevel, QrCode};
 use super::answers::Answers;
 use super::files::Files;
 use super::service::Service;
+use super::talk::Talk;
+use crate::commands::console::{self, Page};
+use crate::config::{Env, FeishuConfig};
 
-/// Without these the bot is deaf or mute; the last three are for files and groups.
-const PERMISSIONS: [&str; 7] = [
-    "im:message:send_as_bot",
-    "im:message.p2p_msg:readonly",
-    "im:message.group_msg:readonly",
-    "contact:user.base:readonly",
-    "im:resource",
-    "im:chat:readonly",
-    "im:chat.members:read",
-];
-
-/// A page of the console.
-pub(super) fn console(base_url: &str, page: &str) -> String {
-    format!("{}/{page}", base_url.trim_end_matches('/'))
-}
-
-/// The steps, in the order in which they work.
+/// The steps, in the order in which they work; `bot` is the one that was set up.
 pub(super) fn print(
     answers: &Answers,
     files: &Files,
     service: &Service,
-    out: &mut impl Write,
+    bot: Option<&FeishuConfig>,
+    env: &dyn Env,
+    talk: &mut Talk<'_, impl Write>,
 ) -> anyhow::Result<()> {
-    let app = format!("app/{}", answers.app_id.text());
-    let page = |name: &str| console(answers.base_url.text(), &format!("{app}/{name}"));
-    let permissions = PERMISSIONS.join(",");
-    writeln!(out, "\nWhat is left, in this order:\n")?;
-    writeln!(out, "1. Bot: add the ability.\n   {}", page("bot"))?;
-    writeln!(
-        out,
-        "2. Permissions: grant these (the link has them filled in).\n   {}",
-        page(&format!("auth?q={permissions}&token_type=tenant"))
-    )?;
-    writeln!(
-        out,
-        "3. Start the daemon, since Feishu looks for it in the next step."
-    )?;
-    for line in start(files, service) {
-        writeln!(out, "   {line}")?;
-    }
-    let way = if answers.is_webhook() {
-        "by webhook, at http://YOUR-DOMAIN/api/v1/channels/xiaoo/events".to_owned()
+    let texts = talk.texts;
+    let steps = &texts.steps;
+    let (base_url, app) = (answers.base_url.text(), answers.app_id.text());
+    let page = |page: Page| page.link(base_url, app).into_iter();
+    let names: Vec<_> = console::helpful(bot).map(|one| one.name).collect();
+    let filled_in = format!("?q={}&token_type=tenant", names.join(","));
+    let permissions = page(Page::Permissions).map(|link| link + &filled_in);
+    let events = if answers.is_webhook() {
+        (steps.events_by_webhook)(&public_url(files))
     } else {
-        "through the persistent connection".to_owned()
+        steps.events_by_connection.to_owned()
     };
-    writeln!(
-        out,
-        "4. Events & Callbacks: receive both {way}.\n   \
-         Event: im.message.receive_v1. Callback: card.action.trigger.\n   {}",
-        page("event")
-    )?;
-    writeln!(
-        out,
-        "5. Publish a version. Drafts receive nothing.\n   {}",
-        page("version")
-    )?;
-    writeln!(
-        out,
-        "6. Write to the bot. If it is silent: xiaoo-app doctor\n"
-    )?;
-    if let Some(code) = qr(&console(answers.base_url.text(), &app)) {
-        writeln!(out, "The console on your phone:\n\n{code}")?;
+    let program = program(env);
+    talk.says(&format!("\n{}\n", steps.left))?;
+    let mut number = 0;
+    let mut step = |text: &str, lines: Vec<String>| {
+        number += 1;
+        let lines = text.lines().map(str::to_owned).chain(lines);
+        talk.says(&format!(
+            "{number}. {}",
+            lines.collect::<Vec<_>>().join("\n   ")
+        ))
+    };
+    step(steps.bot, page(Page::Bot).collect())?;
+    step(steps.permissions, permissions.collect())?;
+    step(steps.start, start(&program, files, service))?;
+    step(&events, page(Page::Events).collect())?;
+    step(steps.publish, page(Page::Versions).collect())?;
+    step(steps.write, vec![doctor(&program, files)])?;
+    if let Some(code) = qr(&format!("{}/{app}", console::apps(base_url))) {
+        talk.says(&format!("\n{}\n\n{code}", steps.on_phone))?;
     }
     Ok(())
 }
 
-fn start(files: &Files, service: &Service) -> Vec<String> {
-    if service.unit.is_some() {
+/// As deploy/nginx has it.
+fn public_url(files: &Files) -> String {
+    let document = files.document();
+    let name = if document.is_first_bot() {
+        "xiaoo".to_owned()
+    } else {
+        format!("xiaoo-{}", document.bot())
+    };
+    format!("http://YOUR-DOMAIN{}", crate::bot::event_route(&name))
+}
+
+fn start(program: &str, files: &Files, service: &Service) -> Vec<String> {
+    if service.has_unit {
         let mut lines = vec![
             "systemctl daemon-reload".to_owned(),
-            "systemctl enable --now xiaoo-rebuild.service".to_owned(),
+            "systemctl enable xiaoo-rebuild.service".to_owned(),
+            // One that runs has read the old files.
+            "systemctl restart xiaoo-rebuild.service".to_owned(),
         ];
         if service.site.is_some() {
             lines.push("nginx -t && systemctl reload nginx".to_owned());
@@ -87,15 +82,36 @@ fn start(files: &Files, service: &Service) -> Vec<String> {
         return lines;
     }
     vec![
-        format!(
-            "set -a; . {}; set +a",
-            shell_word(&files.env_path().display().to_string())
-        ),
-        format!(
-            "xiaoo-app daemon --config {}",
-            shell_word(&files.path().display().to_string())
-        ),
+        format!("set -a; . {}; set +a", path_word(files.env_path())),
+        format!("{program} daemon --config {}", path_word(files.path())),
     ]
+}
+
+fn doctor(program: &str, files: &Files) -> String {
+    let (config, env) = (path_word(files.path()), path_word(files.env_path()));
+    format!("{program} doctor --config {config} --env-file {env}")
+}
+
+/// How this program is started by whoever reads this: by its name, if that leads to it.
+fn program(env: &dyn Env) -> String {
+    const NAME: &str = "xiaoo-app";
+    let Ok(own) = std::env::current_exe() else {
+        return NAME.to_owned();
+    };
+    let path = env.var("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|place| place.join(NAME));
+    let found = places.find(|place| place.is_file());
+    let leads_to_it =
+        found.is_some_and(|found| found.canonicalize().ok() == own.canonicalize().ok());
+    if leads_to_it {
+        NAME.to_owned()
+    } else {
+        path_word(&own)
+    }
+}
+
+fn path_word(path: &Path) -> String {
+    shell_word(&path.display().to_string())
 }
 
 fn shell_word(word: &str) -> String {
