@@ -129,7 +129,9 @@ echo
 if is_live && [ -d /run/systemd/system ] && systemctl is-active --quiet "$unit"; then
     echo "The daemon that runs is the old one until: systemctl restart $unit"
 else
-    echo "Fill in /opt/xiaoo/config/config.toml and xiaoo.env (or: xiaoo-app init), then:"
+    echo "Fill in /opt/xiaoo/config/config.toml and xiaoo.env, or have it asked for:"
+    echo "  /opt/xiaoo/bin/xiaoo-app init --config /opt/xiaoo/config/config.toml"
+    echo "Then:"
     echo "  systemctl enable --now $unit"
 fi
 if [ "$nginx" = yes ]; then

@@ -66,7 +66,8 @@ Description: LLM agent in Feishu and Lark
  A daemon that receives messages from Feishu or Lark, by webhook or over a long
  connection that it opens itself, and has a language model answer them.
  .
- After installing: fill in /opt/xiaoo/config/config.toml and xiaoo.env, then
+ After installing:
+ /opt/xiaoo/bin/xiaoo-app init --config /opt/xiaoo/config/config.toml
  systemctl enable --now xiaoo-rebuild.service
 CONTROL
 

@@ -82,7 +82,9 @@ has_the_layout() { # root
 
 scratch=$work/scratch
 installs() {
-    "$deploy/install.sh" --root "$scratch" --binary "$built/xiaoo-app" --nginx &&
+    "$deploy/install.sh" --root "$scratch" --binary "$built/xiaoo-app" --nginx >"$work/told" &&
+        # What it says to do next is about the files that it has made.
+        grep -q '^  /opt/xiaoo/bin/xiaoo-app init --config /opt/xiaoo/config/config.toml$' "$work/told" &&
         has_the_layout "$scratch" &&
         same 644 "$(mode "$scratch/etc/systemd/system/$unit")" &&
         cmp "$deploy/examples/long-connection.toml" "$scratch/opt/xiaoo/config/config.toml" &&

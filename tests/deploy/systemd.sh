@@ -49,10 +49,17 @@ with socket.socket() as any_socket:
 PYTHON
     "$programs/feishu-sim" >/run/test/sim 2>/run/test/sim.log &
     "$programs/model-sim" 127.0.0.1:0 >/run/test/model 2>&1 &
-    for _ in $(seq 200); do
-        grep -qs verification_token /run/test/sim && grep -qs api_base /run/test/model && break
-        sleep 0.05
-    done
+    # The last line that each says of itself.
+    has_begun() { # what, its last word
+        for _ in $(seq 800); do
+            ! grep -qs "^$2 *= .*$" "/run/test/$1" || return 0
+            sleep 0.05
+        done
+        echo "$1 has not begun within 40 s" | tee /run/test/checked
+        return 1
+    }
+    has_begun sim verification_token
+    has_begun model api_base
 
     "$deploy/install.sh" --binary "$programs/xiaoo-app"
     value() { sed -n "s/^$1 *= //p" "/run/test/$2"; }
