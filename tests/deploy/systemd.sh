@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs the daemon with install.sh and runs it under a real systemd, which is the first
-# process of namespaces of its own, with file systems that nobody else sees. Ends with
-# status 0 when the unit started because Feishu delivered, the agents' sandbox worked
-# within its limits, and it stopped in good order.
+# Installs the daemon with install.sh, has init fill in what it needs, and runs it under a
+# real systemd, which is the first process of namespaces of its own, with file systems that
+# nobody else sees. Ends with status 0 when the unit started because Feishu delivered, the
+# agents' sandbox worked within its limits, and it stopped in good order.
 #
 # usage: tests/deploy/systemd.sh PROGRAMS WORK        (as root)
 set -eu
@@ -62,16 +62,20 @@ PYTHON
     has_begun model api_base
 
     "$deploy/install.sh" --binary "$programs/xiaoo-app"
-    value() { sed -n "s/^$1 *= //p" "/run/test/$2"; }
-    sed -i -e "s|^app_id = .*|app_id = $(value app_id sim)|" \
-        -e "s|^base_url = .*|base_url = $(value base_url sim)|" \
-        -e "s|^provider = .*|provider = \"compatible\"|" \
-        -e "s|^api_base = .*|api_base = $(value api_base model)|" \
-        /opt/xiaoo/config/config.toml
-    cat >/opt/xiaoo/config/xiaoo.env <<ENV
-FEISHU_APP_SECRET=$(value app_secret sim)
-OPENROUTER_API_KEY=k
-ENV
+    value() { sed -n "s/^$1 *= \"\(.*\)\"/\1/p" "/run/test/$2"; }
+    # As an operator may call it, who is there already.
+    cd /opt/xiaoo/config
+    FEISHU_APP_SECRET=$(value app_secret sim) OPENROUTER_API_KEY=k \
+        ../bin/xiaoo-app init --config config.toml --yes --systemd-unit \
+        --app-id "$(value app_id sim)" --base-url "$(value base_url sim)" \
+        --provider compatible --api-base "$(value api_base model)" --model m \
+        --api-key-env OPENROUTER_API_KEY >/run/test/init 2>&1 &&
+        grep -q "systemctl restart $unit" /run/test/init || {
+        cat /run/test/init
+        echo "init does not set up a server" | tee /run/test/checked
+        return 1
+    }
+    cd /
     install -m 644 "$here/sandbox.py" /opt/xiaoo/sandbox.py
 
     # Nothing of the machine's own but this unit, and what it is tried with.

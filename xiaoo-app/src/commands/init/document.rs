@@ -451,6 +451,24 @@ mod tests {
     }
 
     #[test]
+    fn a_change_leaves_every_other_byte_as_it_is() {
+        for (before, after) in [
+            (
+                "[llm]\r\nmodel = 'a' # mine\r\n\r\n[x]\r\ny = [\r\n 1,\r\n]\r\n",
+                "[llm]\r\nmodel = \"b\" # mine\r\n\r\n[x]\r\ny = [\r\n 1,\r\n]\r\n",
+            ),
+            ("[ llm ]\n  model=\t'a'", "[ llm ]\n  model=\t\"b\""),
+            ("\u{feff}llm.model = 'a'\n", "\u{feff}llm.model = \"b\"\n"),
+        ] {
+            let mut document = document(before);
+            assert_eq!(document.text_now(), before);
+            let llm = document.document["llm"].as_table_like_mut().unwrap();
+            set(llm, "model", "b");
+            assert_eq!(document.text_now(), after);
+        }
+    }
+
+    #[test]
     fn no_line_shows_a_token() {
         for (line, shown) in [
             ("app_id = \"cli_1\"", "app_id = \"cli_1\""),
