@@ -97,6 +97,10 @@ async fn each_trouble_of_the_model_is_named() {
         rig.model.script(script);
         assert_eq!(findings(&rig, Run::default()).await, [id]);
     }
+    // One that thinks first, and can't in one token, works.
+    let thinks = Script::error(400, "max_tokens must be greater than budget_tokens");
+    rig.model.script(thinks);
+    assert_eq!(findings(&rig, Run::default()).await, [""; 0]);
     let elsewhere = Run::config(rig.model.base_url(), "http://127.0.0.1:9/v1");
     assert_eq!(findings(&rig, elsewhere).await, ["model-unreachable"]);
 }
@@ -115,6 +119,11 @@ async fn each_trouble_of_the_machine_is_named() {
     let open = put("open.env", "A=1\n", 0o644);
     let not_ours = "[Service]\nExecStart=/x daemon --config /etc/hosts\nEnvironmentFile=";
     let other = put("other.service", &format!("{not_ours}{good}\n"), 0o644);
+    let joined = put(
+        "joined.service",
+        &format!("[Service]\nExecStart=/x daemon --config=/etc/hosts\nEnvironmentFile={good}\n"),
+        0o644,
+    );
     let own = folder.join("doctor.toml");
     let own = own.display();
     let bare = format!("[Service]\nExecStart=/x daemon --config {own}\n");
@@ -146,6 +155,7 @@ async fn each_trouble_of_the_machine_is_named() {
             &["env-file-unreadable"],
         ),
         (Run::args(["--unit", &other]), &["unit-other-config"]),
+        (Run::args(["--unit", &joined]), &["unit-other-config"]),
         (Run::args(["--unit", &bare]), &["unit-no-secrets"]),
         (
             Run::config(

@@ -12,6 +12,8 @@ use super::texts::Texts;
 use crate::cli::InitTransport;
 use crate::config::Cloud;
 
+/// In front of some texts, and no part of them.
+const MARK: char = '\u{feff}';
 /// As the configuration has it for a bot without a name.
 const FIRST_BOT: &str = "feishu";
 
@@ -40,6 +42,7 @@ impl Document {
         texts: &'static Texts,
     ) -> anyhow::Result<Self> {
         let text = before.as_deref().unwrap_or(texts.template);
+        let text = text.strip_prefix(MARK).unwrap_or(text);
         let document: DocumentMut = text
             .parse()
             .with_context(|| (texts.not_toml)(&path.display().to_string()))?;
@@ -63,9 +66,23 @@ impl Document {
         self.before.as_ref() != Some(&self.text_now())
     }
 
-    /// As it would be written.
+    /// As it would be written: with the ends of lines that it had, and the mark that Windows
+    /// editors put in front.
     pub(super) fn text_now(&self) -> String {
-        self.document.to_string()
+        let mut text = self.document.to_string();
+        let Some(before) = &self.before else {
+            return text;
+        };
+        if !before.ends_with('\n') && text.ends_with('\n') {
+            text.pop();
+        }
+        if before.contains("\r\n") {
+            text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        }
+        if before.starts_with(MARK) {
+            text.insert(0, MARK);
+        }
+        text
     }
 
     /// Lines that were not there: never a secret.
