@@ -58,8 +58,11 @@ pub struct SimConfig {
     /// The bot's state as `GET /bot/v3/info` tells it: 2 is enabled, 0 not installed,
     /// which an app is whose versions were never published.
     pub activate_status: i64,
-    /// What the app was granted, as `GET /application/v6/scopes` lists it.
+    /// What the app was granted, as `GET /application/v6/scopes` lists it. With some of it
+    /// the platform tells the app of its versions and subscriptions.
     pub granted_scopes: Vec<String>,
+    /// Set: a version with these subscriptions waits to be published.
+    pub draft_subscriptions: Option<Vec<String>>,
     /// Events above this many bytes are split. The platform's figure is not
     /// known; 32 KiB makes splits happen.
     pub part_bytes_max: usize,
@@ -106,9 +109,12 @@ impl Default for SimConfig {
                 "im:chat:readonly",
                 "contact:user.basic_profile:readonly",
                 "cardkit:card:write",
+                "application:application.app_version:readonly",
+                "admin:app.info:readonly",
             ]
             .map(String::from)
             .to_vec(),
+            draft_subscriptions: None,
             part_bytes_max: 32 * 1024,
             seed: None,
         }

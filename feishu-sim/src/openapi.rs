@@ -1,6 +1,7 @@
 //! `/open-apis/…`: the calls of a bot, with the platform's rules, codes and
 //! limits.
 
+mod app;
 mod cardkit;
 mod cards;
 mod chats;

@@ -620,3 +620,54 @@ async fn history_is_paged_in_either_order_and_markdown_comes_back_plain() {
     );
     sim.shutdown().await;
 }
+
+#[tokio::test]
+async fn an_app_is_told_of_its_own_versions_and_subscriptions_if_it_may_ask() {
+    let config = SimConfig {
+        draft_subscriptions: Some(vec!["im.message.receive_v1".into()]),
+        subscriptions: vec!["card.action.trigger".into()],
+        ..quick()
+    };
+    let app = format!("/application/v6/applications/{}", config.app_id);
+    let versions = format!("{app}/app_versions?lang=zh_cn&page_size=2");
+    let sim = Sim::start(config.clone()).await.unwrap();
+    let api = Api::of(&sim).await;
+    let listed = api.get(&versions).await;
+    let items = listed["data"]["items"].as_array().unwrap().iter();
+    let told: Vec<_> = items
+        .map(|item| (item["status"].clone(), item["event_infos"].clone()))
+        .collect();
+    let message = json!([{"event_type": "im.message.receive_v1"}]);
+    assert_eq!(told, [(json!(4), message), (json!(1), json!([]))]);
+    let told = api.get(&format!("{app}?lang=zh_cn")).await;
+    let callbacks = &told["data"]["app"]["callback_info"];
+    assert_eq!(callbacks["callback_type"], "websocket");
+    assert_eq!(
+        callbacks["subscribed_callbacks"],
+        json!(["card.action.trigger"])
+    );
+    let other = "/application/v6/applications/cli_0000000000000000?lang=zh_cn";
+    assert_eq!(api.get(other).await["code"], 210_504);
+    sim.shutdown().await;
+
+    let app = format!("{app}?lang=zh_cn");
+    for (right, tells_versions, tells_app) in [
+        ("application:application:self_manage", true, true),
+        ("application:application.app_version:readonly", true, false),
+        ("admin:app.info:readonly", false, true),
+        ("im:message", false, false),
+    ] {
+        let sim = Sim::start(SimConfig {
+            granted_scopes: vec![right.into()],
+            ..config.clone()
+        })
+        .await
+        .unwrap();
+        let api = Api::of(&sim).await;
+        for (path, tells) in [(&versions, tells_versions), (&app, tells_app)] {
+            let code = if tells { 0 } else { 99_991_672 };
+            assert_eq!(api.get(path).await["code"], code, "{right}: {path}");
+        }
+        sim.shutdown().await;
+    }
+}

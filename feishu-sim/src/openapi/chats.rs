@@ -31,23 +31,6 @@ pub(super) fn outbound_ip(_: &Call<'_>) -> Result<Reply, ApiError> {
     ))
 }
 
-/// `GET /open-apis/application/v6/scopes`: what the tenant has granted.
-#[expect(clippy::unnecessary_wraps, reason = "the shape of all handlers")]
-pub(super) fn scopes(call: &Call<'_>) -> Result<Reply, ApiError> {
-    let granted = call.shared.config.granted_scopes.iter();
-    let scopes: Vec<Value> = granted
-        .map(|name| json!({"scope_name": name, "grant_status": 1, "scope_type": "tenant"}))
-        .collect();
-    Ok(Reply::Data(json!({ "scopes": scopes })))
-}
-
-/// `GET /open-apis/event/v1/connection`: how many long connections are open.
-#[expect(clippy::unnecessary_wraps, reason = "the shape of all handlers")]
-pub(super) fn connections(call: &Call<'_>) -> Result<Reply, ApiError> {
-    let open = lock(&call.shared.links).open_count();
-    Ok(Reply::Data(json!({ "online_instance_cnt": open })))
-}
-
 /// `GET /open-apis/im/v1/chats`: groups only.
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, ApiError> {
     let (start, size) = call.page(20, 100)?;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::{BusinessCode, cardkit, cards, chats, files, messages, reactions, token};
+use super::{BusinessCode, app, cardkit, cards, chats, files, messages, reactions, token};
 use crate::shared::Shared;
 
 /// One documented call.
@@ -195,8 +195,18 @@ static ROUTES: &[Route] = &[
     },
     route("GET", "/open-apis/bot/v3/info", chats::bot_info),
     route("GET", "/open-apis/event/v1/outbound_ip", chats::outbound_ip),
-    route("GET", "/open-apis/event/v1/connection", chats::connections),
-    route("GET", "/open-apis/application/v6/scopes", chats::scopes),
+    route("GET", "/open-apis/event/v1/connection", app::connections),
+    route("GET", "/open-apis/application/v6/scopes", app::scopes),
+    route(
+        "GET",
+        "/open-apis/application/v6/applications/:app_id",
+        app::get,
+    ),
+    route(
+        "GET",
+        "/open-apis/application/v6/applications/:app_id/app_versions",
+        app::versions,
+    ),
     route("POST", "/open-apis/im/v1/messages", messages::create),
     route("GET", "/open-apis/im/v1/messages", messages::list),
     route(

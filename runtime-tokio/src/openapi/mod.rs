@@ -27,6 +27,7 @@ use secrecy::SecretString;
 use tower::Service;
 use tower::util::BoxCloneSyncService;
 
+pub use app::{AppDelivery, AppVersion, Callbacks, Events};
 pub use calls::{BotInfo, ChatInfo, Member, Members, MessageSent, ReplyTarget};
 pub use error::ApiError;
 pub use files::{Downloaded, FILE_BYTES_MAX, FileType, IMAGE_BYTES_MAX, ResourceAt};
