@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -110,6 +111,22 @@ pub fn is_plain_loopback(base_url: &str) -> bool {
                     .parse::<std::net::IpAddr>()
                     .is_ok_and(|address| address.is_loopback()))
     })
+}
+
+/// Host and port of the proxy by which [`client`] reaches a base URL, if the environment names
+/// one for it.
+#[must_use]
+pub fn proxy_of(base_url: &str) -> Option<(String, u16)> {
+    if is_plain_loopback(base_url) {
+        return None;
+    }
+    let proxy = Matcher::from_env().intercept(&base_url.parse().ok()?)?;
+    let usual = match proxy.uri().scheme_str() {
+        Some("https") => 443,
+        Some(_) | None => 80,
+    };
+    let host = proxy.uri().host()?.trim_matches(['[', ']']).to_owned();
+    Some((host, proxy.uri().port_u16().unwrap_or(usual)))
 }
 
 /// The TLS configuration of the websocket dial, made at the first call and

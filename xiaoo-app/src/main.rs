@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use xiaoo_app::cli::{Cli, Command, write_completions};
 use xiaoo_app::commands::{daemon, demo, doctor, init, inspect, pairing, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             log();
             in_runtime(demo::run(args, &env, &mut io::stdout()))
         }
-        Command::Doctor(args) => in_runtime(doctor::run(args, &env, &mut io::stdout())),
+        Command::Doctor(args) => until_answered(doctor::run(args, &env, &mut io::stdout())),
         Command::Init(args) => in_runtime(init::run(args, &env, &mut io::stdout())),
         Command::Inspect(command) => {
             inspect::run(command, &env, io::stdin().lock(), io::stdout().lock())
@@ -99,11 +99,22 @@ fn log() {
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    runtime()?.block_on(work)
+}
+
+/// Nobody waits for what has no end, such as a name that a silent server is asked for.
+fn until_answered(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(work);
+    runtime.shutdown_background();
+    ended
+}
+
+fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
-        .build()?
-        .block_on(work)
+        .build()
 }
 
 /// To the person at the terminal. Nothing can be done if that fails.

@@ -44,7 +44,7 @@ pub enum Command {
     /// Find out what is wrong: every layer from the configuration to the public URL
     ///
     /// Only looks, and may run beside a daemon. For a moment it is one more long connection of
-    /// the app. Exits with status 1 when a check fails.
+    /// the app. Ends within 30 s, whatever is silent. Exits with status 1 when a check fails.
     Doctor(DoctorArgs),
     /// Look into what Feishu sends: one item a line on stdin, one JSON object a line on stdout
     #[command(subcommand)]

@@ -89,4 +89,74 @@ mod tests {
         }
         assert!(by_text("。").is_empty());
     }
+
+    /// What people say who are stuck, and what each of the likely causes is called here.
+    #[test]
+    fn each_symptom_leads_to_all_its_likely_causes() {
+        let cases: [(&str, &[&str]); 19] = [
+            ("Feishu says challenge failed", &["route-missing"]),
+            (
+                "Feishu callback configuration times out",
+                &["public-unreachable"],
+            ),
+            (
+                "No request reaches xiaoO logs",
+                &["no-events", "public-unreachable"],
+            ),
+            ("invalid verification token", &["token-mismatch"]),
+            (
+                "local websocket mode starts but receives no messages",
+                &["no-events", "subscription-mode"],
+            ),
+            (
+                "persistent connection never receives messages",
+                &["no-events", "not-ready", "subscription-mode"],
+            ),
+            (
+                "persistent connection repeatedly reconnects",
+                &["link-blocked", "link-flaps"],
+            ),
+            ("tenant token fetch fails", &["secret-wrong"]),
+            (
+                "xiaoO receives challenge but not message events",
+                &["event-unsubscribed", "no-events"],
+            ),
+            (
+                "service works locally but Feishu cannot reach it",
+                &["public-unreachable"],
+            ),
+            (
+                "bot replies fail after message is received",
+                &["scope-missing"],
+            ),
+            (
+                "Feishu says callback configured successfully but real messages still do not arrive",
+                &["no-events", "not-published"],
+            ),
+            (
+                "challenge succeeds but browser access works while Feishu still fails",
+                &["public-unreachable"],
+            ),
+            ("请求超时", &["public-unreachable"]),
+            (
+                "timeout while verifying callback URL",
+                &["public-unreachable"],
+            ),
+            ("challenge verification failed", &["route-missing"]),
+            (
+                "callback URL configured successfully but real messages do not arrive",
+                &["no-events", "not-published"],
+            ),
+            (
+                "persistent connection mode enabled but the bot receives no messages",
+                &["no-events", "not-ready", "subscription-mode"],
+            ),
+            ("bot receives messages but cannot reply", &["scope-missing"]),
+        ];
+        for (symptom, causes) in cases {
+            let mut found: Vec<_> = by_text(symptom).iter().map(|finding| finding.id).collect();
+            found.sort_unstable();
+            assert_eq!(found, causes, "{symptom}");
+        }
+    }
 }

@@ -87,6 +87,11 @@ findings! {
         "What was built was not installed, or the daemon was started from somewhere else." "新构建没有安装，或守护进程从别处启动。"
         "Install the build that you mean, and restart the daemon." "安装你想用的构建，并重启守护进程。"
         says ["old version is running"] codes [];
+    NOT_RESTARTED "not-restarted" Nowhere
+        "The daemon runs with the settings of before" "守护进程仍在使用旧设置"
+        "A file that it reads when it starts was changed after that." "启动时读取的文件在启动之后被修改过。"
+        "systemctl restart xiaoo-rebuild.service" "systemctl restart xiaoo-rebuild.service"
+        says ["changed the configuration and nothing happens", "改了配置没有生效"] codes [];
     DISK_FULL "disk-full" Nowhere
         "The disk of the store is nearly full" "存储所在磁盘快满了"
         "Less than 64 MB are left; soon events can't be made durable, and are refused." "剩余不足 64 MB；事件很快将无法落盘而被拒收。"
@@ -110,7 +115,7 @@ findings! {
     DNS_FAILS "dns-fails" Nowhere
         "A name can't be resolved" "域名无法解析"
         "This machine has no working DNS, or the host's name is misspelt." "本机 DNS 不可用，或主机名写错。"
-        "See that `getent hosts open.feishu.cn` answers; check base_url and /etc/resolv.conf." "确认 `getent hosts open.feishu.cn` 有结果；检查 base_url 与 /etc/resolv.conf。"
+        "See that `getent hosts open.feishu.cn` answers; check base_url, llm.api_base and /etc/resolv.conf." "确认 `getent hosts open.feishu.cn` 有结果；检查 base_url、llm.api_base 与 /etc/resolv.conf。"
         says ["Temporary failure in name resolution", "Name or service not known", "dns error"] codes [];
     PROXY_UNREACHABLE "proxy-unreachable" Nowhere
         "The proxy that the environment names can't be reached" "环境变量里的代理无法连接"
@@ -156,7 +161,7 @@ findings! {
         "The app is a draft: no version is published" "应用仍是草稿：没有发布版本"
         "What is changed in the console counts only in a published version." "后台的修改只有在发布版本之后才生效。"
         "Create a version, publish it, and have it approved." "创建版本并发布，等待审核通过。"
-        says ["callback configured successfully but real messages do not arrive", "URL accepted, no messages", "配置成功但收不到消息", "draft", "app is not installed", "应用未安装"] codes [99991673];
+        says ["callback configured successfully but real messages still do not arrive", "callback URL configured successfully but real messages do not arrive", "real messages do not arrive", "URL accepted, no messages", "配置成功但收不到消息", "draft", "app is not installed", "应用未安装"] codes [99991673];
     BOT_OFF "bot-off" Bot
         "The app has no bot" "应用没有机器人能力"
         "The bot capability was not added, or is switched off." "没有添加机器人能力，或已关闭。"
@@ -171,7 +176,7 @@ findings! {
         "The app lacks a permission" "应用缺少权限"
         "It was not asked for, not granted, or the version with it is not published." "没有申请、没有获批，或含该权限的版本没有发布。"
         "Add the named permissions, and publish a version." "添加所列权限，并发布版本。"
-        says ["Access denied. One of the following scopes is required", "permission_violations", "bot receives messages but cannot reply", "能收到消息但无法回复", "权限不足"] codes [99991672, 99991676, 99991679, 230027];
+        says ["Access denied. One of the following scopes is required", "permission_violations", "bot receives messages but cannot reply", "bot replies fail after message is received", "能收到消息但无法回复", "权限不足"] codes [99991672, 99991676, 99991679, 230027];
     FEISHU_REFUSES "feishu-refuses" Nowhere
         "Feishu refuses a call" "飞书拒绝了调用"
         "Its code and words stand beside." "见旁边的错误码和说明。"
@@ -182,6 +187,21 @@ findings! {
         "The platform answers with a server error or is too busy." "平台返回服务器错误或繁忙。"
         "Wait; the daemon goes on by itself." "稍候；守护进程会自行恢复。"
         says ["system busy", "internal error", "系统繁忙"] codes [1, 1500, 2200, 5000, 1000040343, 99991400, 230020, 11232, 11233];
+    EVENT_UNSUBSCRIBED "event-unsubscribed" Events
+        "The published version doesn't subscribe to messages" "已发布的版本没有订阅消息事件"
+        "im.message.receive_v1 was not added, or the version with it is not published." "没有添加 im.message.receive_v1，或含该事件的版本没有发布。"
+        "Add im.message.receive_v1 in Events & Callbacks, and publish a version." "在“事件与回调”添加 im.message.receive_v1，并发布版本。"
+        says ["challenge but not message events", "event not subscribed", "没有订阅事件"] codes [];
+    BUTTONS_UNSUBSCRIBED "buttons-unsubscribed" Events
+        "Buttons of cards are not subscribed" "没有订阅卡片按钮回调"
+        "The callback card.action.trigger was not added: whoever presses a button sees an error." "没有添加回调 card.action.trigger：点按钮的人会看到错误。"
+        "Add card.action.trigger in Events & Callbacks, under callbacks, and publish a version." "在“事件与回调”的回调配置中添加 card.action.trigger，并发布版本。"
+        says ["card.action.trigger", "buttons do nothing", "按钮没有反应"] codes [200340];
+    SUBSCRIPTION_MODE "subscription-mode" Events
+        "The console delivers in the other way" "后台的订阅方式与配置不同"
+        "One says webhook, the other persistent connection (websocket); events go where nobody listens." "一边是 webhook，另一边是长连接（websocket）；事件被送往无人接收之处。"
+        "Choose in Events & Callbacks the way that channels.feishu.transport says, for events and callbacks, or change the key; then publish." "在“事件与回调”把事件和回调的订阅方式改成与 channels.feishu.transport 一致，或修改该配置项；然后发布。"
+        says ["app still uses webhook subscription mode", "wrong subscription mode", "local websocket mode starts but receives no messages", "persistent connection never receives messages", "persistent connection mode enabled but the bot receives no messages", "订阅方式不一致"] codes [];
     LINK_FORBIDDEN "link-forbidden" Events
         "The app may not open a long connection" "应用不允许建立长连接"
         "It isn't a custom app, or the subscription mode doesn't allow it." "不是自建应用，或订阅方式不允许。"
@@ -251,7 +271,12 @@ findings! {
         "The daemon doesn't run here" "守护进程没有在本机运行"
         "Nothing listens on the port." "该端口没有监听。"
         "systemctl start xiaoo-rebuild.service; journalctl -u xiaoo-rebuild.service says why it ended. Another port: doctor --port." "systemctl start xiaoo-rebuild.service；退出原因见 journalctl -u xiaoo-rebuild.service。其他端口用 doctor --port。"
-        says ["service works locally but Feishu cannot reach it", "No request reaches xiaoO logs"] codes [];
+        says ["daemon is down", "connection refused on 18080"] codes [];
+    DAEMON_SILENT "daemon-silent" Nowhere
+        "The daemon doesn't answer" "守护进程没有应答"
+        "Its port is open, but no answer comes: it hangs, is stopped, or the machine is overloaded." "端口开着但没有应答：进程卡住、被暂停，或机器过载。"
+        "systemctl restart xiaoo-rebuild.service; look at the load and at journalctl -u xiaoo-rebuild.service." "systemctl restart xiaoo-rebuild.service；检查负载与 journalctl -u xiaoo-rebuild.service。"
+        says ["daemon hangs"] codes [];
     PORT_TAKEN "port-taken" Nowhere
         "Something else answers on the daemon's port" "守护进程的端口被别的程序占用"
         "Another program listens there." "另一个程序在监听该端口。"
@@ -261,7 +286,12 @@ findings! {
         "The daemon runs, but is not ready" "守护进程在运行，但尚未就绪"
         "The reasons stand beside, as the daemon gives them." "原因见旁边，由守护进程给出。"
         "Solve what the checks above found; then look at the log." "先解决上面检查出的问题，再看日志。"
-        says ["persistent connection never receives messages"] codes [];
+        says ["not ready", "persistent connection never receives messages", "persistent connection mode enabled but the bot receives no messages"] codes [];
+    LINK_FLAPS "link-flaps" Nowhere
+        "The long connection comes and goes" "长连接时断时续"
+        "It had to be opened again several times an hour: something on the way cuts it." "每小时要重建好几次：途中有设备切断连接。"
+        "The log names the reason of each loss (grep \"feishu websocket\"). Let firewalls and proxies keep connections for more than two minutes." "日志写明每次断开的原因（grep \"feishu websocket\"）。让防火墙和代理保留连接两分钟以上。"
+        says ["persistent connection repeatedly reconnects", "长连接反复重连"] codes [];
     TOKEN_MISMATCH "token-mismatch" Events
         "The daemon doesn't take the verification token" "守护进程不接受该 Verification Token"
         "The token was changed and the daemon not restarted, or it runs with another configuration." "Token 改过而没有重启守护进程，或它用的是另一份配置。"
@@ -282,6 +312,11 @@ findings! {
         "Something in front of the daemon answers by itself, or accept_unverified_events is on." "前面的某个环节自行应答，或开启了 accept_unverified_events。"
         "Set verification_token; let the proxy pass the answer on as it is." "设置 verification_token；让代理原样转发应答。"
         says [] codes [];
+    NGINX_CONFIG "nginx-config" Nowhere
+        "nginx's configuration has an error" "nginx 配置有错误"
+        "nginx -t refuses it; until it is corrected a reload changes nothing." "nginx -t 不通过；修正之前重新加载不会生效。"
+        "Correct the line that is named, then nginx -t && systemctl reload nginx" "修改所指的那一行，然后 nginx -t && systemctl reload nginx"
+        says ["nginx: [emerg]", "nginx.conf test failed"] codes [];
     PUBLIC_DNS "public-dns" Nowhere
         "The public name can't be resolved" "公网域名无法解析"
         "The name has no DNS record yet, or is misspelt." "域名还没有解析记录，或拼写有误。"
@@ -291,7 +326,7 @@ findings! {
         "The public URL can't be reached" "公网地址无法访问"
         "nginx doesn't run or listen there, or a firewall or security group closes the port." "nginx 未运行或未监听，或防火墙 / 安全组没有放行端口。"
         "nginx -t && systemctl reload nginx; open ports 80 and 443 in firewall and security group. Don't go on in the console before this works from another machine." "nginx -t && systemctl reload nginx；在防火墙和安全组放行 80 与 443。在另一台机器能访问之前，不要继续后台配置。"
-        says ["请求超时", "request timed out", "timeout while verifying callback URL", "timed out", "callback configuration times out", "challenge succeeds but Feishu still fails"] codes [];
+        says ["请求超时", "request timed out", "timeout while verifying callback URL", "timed out", "callback configuration times out", "No request reaches xiaoO logs", "service works locally but Feishu cannot reach it", "challenge succeeds but browser access works while Feishu still fails"] codes [];
     PUBLIC_TLS "public-tls" Nowhere
         "The certificate of the public URL is not trusted" "公网地址的证书不受信任"
         "It has expired, is self-signed, for another name, or without its chain." "证书过期、自签、域名不符，或缺少中间证书。"
@@ -317,6 +352,11 @@ findings! {
         "There is no location for it, or nginx was not reloaded." "没有对应的 location，或没有重新加载 nginx。"
         "location = /api/v1/channels/xiaoo/events, as in deploy/nginx/xiaoo.conf; nginx -t && systemctl reload nginx" "按 deploy/nginx/xiaoo.conf 添加 location = /api/v1/channels/xiaoo/events；nginx -t && systemctl reload nginx"
         says ["challenge 校验失败", "challenge verification failed", "Feishu says challenge failed", "404 Not Found"] codes [404];
+    NGINX_NOT_RELOADED "nginx-not-reloaded" Nowhere
+        "nginx runs with the configuration of before" "nginx 仍在使用旧配置"
+        "Its files on this machine have the route, but it answers as if there were none." "本机的配置文件里有该路由，但 nginx 的应答里没有。"
+        "nginx -t && systemctl reload nginx" "nginx -t && systemctl reload nginx"
+        says ["nginx never reloaded", "reload nginx"] codes [];
     ROUTE_MISMAPPED "route-mismapped" Nowhere
         "nginx passes the public route on to a wrong path" "nginx 把公网路由转到了错误的路径"
         "proxy_pass names a path that the daemon doesn't serve." "proxy_pass 的路径不是守护进程提供的路径。"
@@ -339,7 +379,7 @@ findings! {
         says [] codes [];
     NO_EVENTS "no-events" Events
         "No event has arrived" "没有收到任何事件"
-        "The event is not subscribed, the subscription mode is the other one, or the version is not published. The platform doesn't tell which." "没有订阅事件、订阅方式选了另一种，或版本没有发布。平台不会告知是哪一种。"
+        "The event is not subscribed, the subscription mode is the other one, or the version is not published. With the permissions application:application.app_version:readonly and admin:app.info:readonly doctor sees which." "没有订阅事件、订阅方式选了另一种，或版本没有发布。授予 application:application.app_version:readonly 与 admin:app.info:readonly 后 doctor 能看出是哪一种。"
         "In Events & Callbacks choose the mode of this configuration, add im.message.receive_v1, publish a version, write to the bot; in groups mention it." "在“事件与回调”选择与配置一致的订阅方式，添加 im.message.receive_v1，发布版本，然后给机器人发消息；群里需要 @ 它。"
-        says ["receives no messages", "persistent connection mode enabled but the bot receives no messages", "收不到消息", "challenge but not message events", "silent in groups"] codes [];
+        says ["receives no messages", "never receives messages", "No request reaches xiaoO logs", "real messages do not arrive", "real messages still do not arrive", "收不到消息", "challenge but not message events", "silent in groups"] codes [];
 }

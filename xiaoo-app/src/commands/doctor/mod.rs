@@ -25,9 +25,13 @@ use crate::config::{Env, FeishuConfig};
 use crate::render::language::Language;
 
 use checks::surroundings::Surroundings;
-use checks::{Found, Judged, daemon, feishu, machine, model, public};
+use checks::{Found, Judged, daemon, feishu, machine, model, nginx, public};
 use findings::{Finding, Words};
 use report::{Check, Reader};
+
+/// The longest that all may take: whoever waits at a terminal gets an answer, whatever is
+/// silent. The groups run at once, and most end sooner by limits of their own.
+pub const ALL_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs all checks, or explains a message.
 ///
@@ -66,7 +70,10 @@ pub async fn run(args: &DoctorArgs, env: &dyn Env, out: &mut impl Write) -> anyh
     out.flush()?;
     match failed {
         0 => Ok(()),
-        _ => bail!("{failed} checks failed"),
+        _ => match language {
+            Language::English => bail!("{failed} checks failed"),
+            Language::Chinese => bail!("{failed} 项检查失败"),
+        },
     }
 }
 
@@ -76,18 +83,34 @@ fn start<'a>(
     args: &'a DoctorArgs,
 ) -> FuturesOrdered<BoxFuture<'a, Vec<Check>>> {
     let mut groups: FuturesOrdered<BoxFuture<'a, Vec<Check>>> = FuturesOrdered::new();
-    groups.push_back(machine::checks(surroundings, args).boxed());
+    let mut group = |checks: BoxFuture<'a, Vec<Check>>| groups.push_back(in_time(checks).boxed());
+    group(machine::checks(surroundings, args).boxed());
     for bot in surroundings.bots() {
         let checks = feishu::checks(bot, surroundings, args);
         let name = name_among(surroundings.bots(), bot);
-        groups.push_back(named(checks, name).boxed());
+        group(named(checks, name).boxed());
     }
     if let Some(config) = &surroundings.config {
-        groups.push_back(model::checks(config).boxed());
-        groups.push_back(daemon::checks(config, args).boxed());
-        groups.push_back(public::checks(config, args).boxed());
+        group(model::checks(config).boxed());
+        group(daemon::checks(config, args).boxed());
+        group(nginx::checks(config).boxed());
+        group(nginx::with_its_files(public::checks(config, args)).boxed());
     }
     groups
+}
+
+/// The checks of a group, or that they took too long.
+async fn in_time(checks: impl Future<Output = Vec<Check>>) -> Vec<Check> {
+    const TRIED: Words = Words {
+        en: "all is looked at in time",
+        zh: "在限定时间内完成全部检查",
+    };
+    const TOO_LONG: Words = Words {
+        en: "not all within 30 s; something above is very slow",
+        zh: "30 秒内未能全部完成；上面某一环节很慢",
+    };
+    let ended = tokio::time::timeout(ALL_WITHIN, checks).await;
+    ended.unwrap_or_else(|_| vec![Check::unknown("time", TRIED, TOO_LONG)])
 }
 
 /// Of several bots, how this one is called.
@@ -131,5 +154,18 @@ fn reader(language: Language, bot: Option<&FeishuConfig>) -> Reader {
         language,
         base_url: bot.map(|bot| bot.base_url.clone()).unwrap_or_default(),
         app_id: bot.map_or_else(|| "APP_ID".to_owned(), |bot| bot.app_id.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_without_an_end_is_told_and_not_waited_for() {
+        let began = tokio::time::Instant::now();
+        let made = in_time(std::future::pending()).await;
+        let ids: Vec<_> = made.iter().map(|check| check.id).collect();
+        assert_eq!((ids, began.elapsed()), (vec!["time"], ALL_WITHIN));
     }
 }

@@ -7,9 +7,10 @@ use runtime_tokio::http;
 use serde_json::Value;
 
 use super::super::findings as found;
-use super::super::findings::Words;
+use super::super::findings::{Finding, Words};
 use super::super::report::Check;
 use super::super::{NEEDS_THE_STEP_BEFORE, judged, name_among};
+use super::process::Process;
 use super::{Judged, chain, route};
 use crate::bot::event_route;
 use crate::cli::DoctorArgs;
@@ -17,6 +18,8 @@ use crate::config::{Config, Transport};
 
 /// On this machine all is there at once, or not at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Feishu itself closes a link now and then; a way that cuts it does so more often.
+const REOPENED_AN_HOUR_MAX: u64 = 3;
 
 const HEALTH: Words = Words {
     en: "the daemon runs here",
@@ -25,6 +28,10 @@ const HEALTH: Words = Words {
 const READY: Words = Words {
     en: "the daemon is ready",
     zh: "守护进程已就绪",
+};
+const STEADY: Words = Words {
+    en: "the long connection stays open",
+    zh: "长连接保持稳定",
 };
 const EVENTS: Words = Words {
     en: "events arrive (subscribed and published)",
@@ -43,8 +50,11 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
     }
     let answer = ready(&base).await;
     checks.push(judged("ready", READY, judge_ready(answer.as_ref())));
+    let age = Process::at(args.port).and_then(|daemon| daemon.age);
     for bot in &config.channels {
         let name = name_among(&config.channels, bot);
+        let steady = steadiness(answer.as_ref(), &bot.instance, age);
+        checks.extend(steady.map(|check| check.about(name)));
         checks.push(events(answer.as_ref(), &bot.instance).about(name));
         if bot.transport == Transport::Webhook
             && let Ok(client) = http::loopback_client()
@@ -57,13 +67,20 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
     checks
 }
 
-/// Whether the daemon here has a long connection open for this bot.
-pub(super) async fn has_link(args: &DoctorArgs, instance: &str) -> bool {
-    let state = |answer: Value| {
-        let state = answer.pointer(&format!("/channels/{instance}/link/state"))?;
-        Some(state == "open")
+/// Whether the daemon here has a long connection open for this bot; `None` if one is there and
+/// doesn't say.
+pub(super) async fn has_link(args: &DoctorArgs, instance: &str) -> Option<bool> {
+    let base = base(args);
+    let Some(answer) = ready(&base).await else {
+        let is_silent = matches!(health(&base).await, Err((why, _)) if is_silence(why));
+        return (!is_silent).then_some(false);
     };
-    ready(&base(args)).await.and_then(state).unwrap_or(false)
+    let state = answer.pointer(&format!("/channels/{instance}/link/state"));
+    Some(state.is_some_and(|state| state == "open"))
+}
+
+fn is_silence(finding: &Finding) -> bool {
+    finding.id == found::DAEMON_SILENT.id
 }
 
 /// Where the daemon is, from here.
@@ -77,11 +94,15 @@ fn base(args: &DoctorArgs) -> String {
 }
 
 async fn health(base: &str) -> Judged {
-    let down = |why: String| (&found::DAEMON_DOWN, format!("{base}: {why}"));
-    let client = http::loopback_client().map_err(|error| down(error.to_string()))?;
+    let down = |finding, why: String| (finding, format!("{base}: {why}"));
+    let client =
+        http::loopback_client().map_err(|error| down(&found::DAEMON_DOWN, error.to_string()))?;
     let asked = client.get(format!("{base}/api/v1/health"));
     let answer = asked.timeout(ANSWER_WITHIN).send().await;
-    let answer = answer.map_err(|error| down(chain(error)))?;
+    let answer = answer.map_err(|error| match error.is_timeout() {
+        true => down(&found::DAEMON_SILENT, chain(error)),
+        false => down(&found::DAEMON_DOWN, chain(error)),
+    })?;
     match route::health_version(answer).await {
         Some(version) if version == env!("CARGO_PKG_VERSION") => {
             Ok(format!("{base}, version {version}"))
@@ -109,6 +130,21 @@ fn judge_ready(answer: Option<&Value>) -> Judged {
     let reasons = answer.get("reasons").and_then(Value::as_array);
     let lines = reasons.into_iter().flatten().filter_map(Value::as_str);
     Err((&found::NOT_READY, lines.collect::<Vec<_>>().join("\n")))
+}
+
+/// How often the link had to be opened again, if there is one and it is known how long.
+fn steadiness(answer: Option<&Value>, instance: &str, age: Option<Duration>) -> Option<Check> {
+    let path = format!("/channels/{instance}/link/opened");
+    let opened = answer?.pointer(&path)?.as_u64()?;
+    let minutes = age?.as_secs() / 60;
+    let again = opened.saturating_sub(1);
+    let hours = minutes.div_ceil(60).max(1);
+    let seen = format!("opened again {again} times in {minutes} minutes");
+    let ended = match again / hours <= REOPENED_AN_HOUR_MAX {
+        true => Ok(seen),
+        false => Err((&found::LINK_FLAPS, seen)),
+    };
+    Some(judged("link", STEADY, ended))
 }
 
 fn events(answer: Option<&Value>, instance: &str) -> Check {

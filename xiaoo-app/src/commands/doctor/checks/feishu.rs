@@ -13,7 +13,7 @@ use super::super::findings::{Finding, Words};
 use super::super::report::Check;
 use super::super::{NEEDS_THE_STEP_BEFORE, judged, within};
 use super::surroundings::Surroundings;
-use super::{Found, Judged, chain, daemon, is_dns, is_tls};
+use super::{Found, Judged, chain, daemon, is_dns, is_tls, silence, subscription};
 use crate::cli::DoctorArgs;
 use crate::clients::Clients;
 use crate::commands::console;
@@ -21,6 +21,8 @@ use crate::config::{FeishuConfig, Transport};
 
 /// Each call; the platform answers in tenths of a second.
 const CALL_WITHIN: Duration = Duration::from_secs(5);
+/// All calls together. A platform that takes its time for each of them is as good as silent.
+const ALL_WITHIN: Duration = Duration::from_secs(20);
 /// A clock that is off by less hurts nothing.
 const SKEW_MAX: Duration = Duration::from_secs(60);
 
@@ -66,26 +68,45 @@ pub(in super::super) async fn checks(
     surroundings: &Surroundings,
     args: &DoctorArgs,
 ) -> Vec<Check> {
+    let mut made = Vec::new();
+    let look = look(bot, surroundings, args, &mut made);
+    if tokio::time::timeout(ALL_WITHIN, look).await.is_err() {
+        let (id, tried) = not_made(&made, bot).next().unwrap_or(("feishu", REACH));
+        let limit = ALL_WITHIN.as_secs();
+        let detail = format!("each answer is late: after {limit} s this one is not there yet");
+        made.push(Check::fails(id, tried, &found::FEISHU_SILENT, detail));
+    }
+    let rest: Vec<_> = not_made(&made, bot)
+        .map(|(id, tried)| Check::unknown(id, tried, NEEDS_THE_STEP_BEFORE))
+        .collect();
+    made.extend(rest);
+    made
+}
+
+/// As far as it goes; what is not looked at needs what failed.
+async fn look(
+    bot: &FeishuConfig,
+    surroundings: &Surroundings,
+    args: &DoctorArgs,
+    checks: &mut Vec<Check>,
+) {
     let client = match Clients::new(bot.ca_file.clone()).of(&bot.base_url) {
         Ok(client) => client,
         Err(error) => {
             let detail = format!("{error:#}");
-            return vec![Check::fails(
-                "feishu",
-                REACH,
-                &found::CA_FILE_UNUSABLE,
-                detail,
-            )];
+            let finding = &found::CA_FILE_UNUSABLE;
+            checks.push(Check::fails("feishu", REACH, finding, detail));
+            return;
         }
     };
-    let mut checks = Vec::new();
     let reached = within(CALL_WITHIN, reach(bot, &client), &found::FEISHU_SILENT);
     let off = match reached.await {
         Ok(off) => off,
         Err((finding, detail)) => {
+            let finding = silence::told_apart(finding, &found::FEISHU_SILENT, &bot.base_url).await;
             let detail = format!("{}: {detail}", bot.base_url);
             checks.push(Check::fails("feishu", REACH, finding, detail));
-            return with_the_rest_unknown(checks, bot);
+            return;
         }
     };
     checks.push(Check::holds("feishu", REACH, bot.base_url.clone()));
@@ -118,7 +139,7 @@ pub(in super::super) async fn checks(
             finding(error),
             error.to_string(),
         ));
-        return with_the_rest_unknown(checks, bot);
+        return;
     }
     checks.push(Check::holds("token", TOKEN, bot.app_id.clone()));
     checks.push(match identity {
@@ -136,12 +157,37 @@ pub(in super::super) async fn checks(
         }
         Err(error) => Check::fails("bot", BOT, finding(&error), error.to_string()),
     });
-    checks.push(scopes(&api, bot).await);
-    checks.push(connections(&api, bot, surroundings, args).await);
+    let app = async {
+        let (scopes, subscription) =
+            tokio::join!(scopes(&api, bot), subscription::checks(&api, bot));
+        checks.push(scopes);
+        checks.extend(subscription);
+    };
+    let ((), connections) = tokio::join!(app, connections(&api, bot, surroundings, args));
+    checks.push(connections);
     if bot.transport == Transport::Websocket {
-        dial(&api, bot, &mut checks).await;
+        dial(&api, bot, checks).await;
     }
-    checks
+}
+
+/// What is looked at, in this order, and was not.
+fn not_made(made: &[Check], bot: &FeishuConfig) -> impl Iterator<Item = (&'static str, Words)> {
+    let all = [
+        ("feishu", REACH),
+        ("clock", CLOCK),
+        ("token", TOKEN),
+        ("bot", BOT),
+        ("scopes", SCOPES),
+        ("connections", CONNECTIONS),
+        ("endpoint", ENDPOINT),
+        ("dial", DIAL),
+    ];
+    let dials = bot.transport == Transport::Websocket;
+    all.into_iter()
+        .filter(move |(id, _)| dials || !matches!(*id, "endpoint" | "dial"))
+        .filter(|(id, _)| made.iter().all(|check| check.id != *id))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// Whether something like Feishu answers there, and how far off the clock is.
@@ -156,7 +202,8 @@ async fn reach(bot: &FeishuConfig, client: &reqwest::Client) -> Result<Option<Du
             &found::DNS_FAILS
         } else if is_tls(&words) {
             &found::TLS_UNTRUSTED
-        } else if is_proxy_down(bot) {
+        } else if http::proxy_of(&bot.base_url).is_some() {
+            // The connection that fails is the one to the proxy.
             &found::PROXY_UNREACHABLE
         } else {
             &found::FEISHU_UNREACHABLE
@@ -179,15 +226,6 @@ async fn reach(bot: &FeishuConfig, client: &reqwest::Client) -> Result<Option<Du
         Some(_) => Ok(off),
         None => Err((&found::NOT_FEISHU, format!("HTTP {status}, and no code"))),
     }
-}
-
-/// Behind a proxy a connection that fails is the one to the proxy.
-fn is_proxy_down(bot: &FeishuConfig) -> bool {
-    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let named = names
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|set| !set.is_empty()));
-    named && !http::is_plain_loopback(&bot.base_url)
 }
 
 fn clock(off: Option<Duration>) -> Check {
@@ -245,7 +283,11 @@ async fn connections(
         let Ok(open) = api.online_connections().await else {
             return Check::unknown("connections", CONNECTIONS, NOT_TOLD);
         };
-        let own = u64::from(daemon::has_link(args, &bot.instance).await);
+        let own = match daemon::has_link(args, &bot.instance).await {
+            Some(has_link) => u64::from(has_link),
+            // It may be the daemon's that hangs.
+            None => open.min(1),
+        };
         let seen = format!("{open} open, {own} of the daemon here");
         if open <= own || is_shared {
             return Check::holds("connections", CONNECTIONS, seen);
@@ -279,7 +321,10 @@ async fn dial(api: &OpenApi, bot: &FeishuConfig, checks: &mut Vec<Check>) {
             Err(error) => Err((of_probe(&error), error.to_string())),
         }
     };
-    let ended = within(CALL_WITHIN, dialled, &found::LINK_BLOCKED).await;
+    let mut ended = within(CALL_WITHIN, dialled, &found::LINK_BLOCKED).await;
+    if let Err((finding, _)) = &mut ended {
+        *finding = silence::told_apart(finding, &found::LINK_BLOCKED, &url).await;
+    }
     checks.push(judged("dial", DIAL, ended));
 }
 
@@ -306,8 +351,11 @@ async fn endpoint(api: &OpenApi, bot: &FeishuConfig) -> Judged {
 }
 
 fn of_probe(error: &ProbeError) -> &'static Finding {
-    let ProbeError::Refused(refusal) = error else {
-        return &found::LINK_BLOCKED;
+    let refusal = match error {
+        ProbeError::Refused(refusal) => refusal,
+        ProbeError::Failed(words) if is_tls(words) => return &found::TLS_UNTRUSTED,
+        ProbeError::Failed(words) if is_dns(words) => return &found::DNS_FAILS,
+        ProbeError::Failed(_) => return &found::LINK_BLOCKED,
     };
     let codes = [refusal.auth_error, refusal.status];
     let too_many = |code: &i64| found::TOO_MANY_CONNECTIONS.codes.contains(code);
@@ -336,24 +384,4 @@ fn of_code(code: i64) -> &'static Finding {
         .iter()
         .find(|finding| finding.codes.contains(&code));
     known.copied().unwrap_or(&found::FEISHU_REFUSES)
-}
-
-fn with_the_rest_unknown(mut checks: Vec<Check>, bot: &FeishuConfig) -> Vec<Check> {
-    let all = [
-        ("clock", CLOCK),
-        ("token", TOKEN),
-        ("bot", BOT),
-        ("scopes", SCOPES),
-        ("connections", CONNECTIONS),
-        ("endpoint", ENDPOINT),
-        ("dial", DIAL),
-    ];
-    let dials = bot.transport == Transport::Websocket;
-    for (id, tried) in all {
-        let is_made = checks.iter().any(|check| check.id == id);
-        if !is_made && (dials || !matches!(id, "endpoint" | "dial")) {
-            checks.push(Check::unknown(id, tried, NEEDS_THE_STEP_BEFORE));
-        }
-    }
-    checks
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use xiaoo_store::{OpenError, StoreError, StoreReader, StoreUrl};
 
 use super::super::findings as found;
@@ -12,11 +14,16 @@ use super::super::findings::Words;
 use super::super::judged;
 use super::super::report::Check;
 use super::Judged;
+use super::process::Process;
 use super::surroundings::Surroundings;
 use crate::cli::DoctorArgs;
 
+/// To open a store is a few reads, or a few questions to a server.
+const OPEN_WITHIN: Duration = Duration::from_secs(4);
 /// A store's checks may take this long; a large one is left to `store check`.
 const STORE_WITHIN: Duration = Duration::from_secs(8);
+/// A daemon has read its files so soon, and files have times of their own.
+const STARTS_WITHIN: Duration = Duration::from_secs(2);
 /// Less free room than this is a matter of hours under load.
 const FREE_BYTES_MIN: u64 = 64 << 20;
 
@@ -27,6 +34,10 @@ const MODE: Words = Words {
 const BINARY: Words = Words {
     en: "the running daemon is this program",
     zh: "运行中的守护进程就是当前程序",
+};
+const SETTINGS: Words = Words {
+    en: "the daemon runs with the settings that are written",
+    zh: "守护进程使用的是当前的设置",
 };
 const DISK: Words = Words {
     en: "there is room on the store's disk",
@@ -48,7 +59,11 @@ pub(in super::super) async fn checks(surroundings: &Surroundings, args: &DoctorA
             mode(path, about.permissions().mode()),
         ));
     }
-    checks.push(binary(args.port));
+    let daemon = Process::at(args.port);
+    checks.push(binary(daemon.as_ref()));
+    if let Some(daemon) = &daemon {
+        checks.extend(settings(daemon, surroundings));
+    }
     if let Some(config) = &surroundings.config {
         let url = &config.store.url;
         if let StoreUrl::Sqlite(path) = url {
@@ -69,21 +84,23 @@ fn mode(path: &Path, mode: u32) -> Judged {
     }
 }
 
-fn binary(port: u16) -> Check {
+fn binary(daemon: Option<&Process>) -> Check {
     const ID: &str = "binary";
     const NONE: Words = Words {
         en: "no daemon with this port is seen among the processes",
         zh: "进程中没有使用该端口的守护进程",
     };
-    let Some(link) = executable_of_daemon(port) else {
+    let Some(daemon) = daemon else {
         return Check::unknown(ID, BINARY, NONE);
     };
-    let seen = link.display().to_string();
+    let seen = daemon.executable.display().to_string();
     if let Some(old) = seen.strip_suffix(" (deleted)") {
         return Check::fails(ID, BINARY, &found::BINARY_REPLACED, old);
     }
     let own = std::env::current_exe().ok();
-    let is_same = own.as_deref().is_some_and(|own| is_same_file(own, &link));
+    let is_same = own
+        .as_deref()
+        .is_some_and(|own| is_same_file(own, &daemon.executable));
     if is_same {
         Check::holds(ID, BINARY, seen)
     } else {
@@ -93,34 +110,26 @@ fn binary(port: u16) -> Check {
     }
 }
 
-fn executable_of_daemon(port: u16) -> Option<PathBuf> {
-    let processes = fs::read_dir("/proc").ok()?;
-    processes.flatten().find_map(|process| {
-        let line = fs::read(process.path().join("cmdline")).ok()?;
-        let words: Vec<_> = line
-            .split(|byte| *byte == 0)
-            .map(String::from_utf8_lossy)
-            .collect();
-        let is_meant = port_of_daemon(&words) == Some(port);
-        is_meant.then(|| fs::read_link(process.path().join("exe")).ok())?
-    })
-}
-
-/// The port that a daemon with this command line listens on; `None` if it is none.
-fn port_of_daemon(words: &[impl AsRef<str>]) -> Option<u16> {
-    const USUAL_PORT: u16 = 18080;
-    let mut words = words.iter().map(AsRef::as_ref);
-    let name = Path::new(words.next()?).file_name()?;
-    if name != "xiaoo-app" {
+/// Whether its files are older than the daemon; nothing is said of a daemon with other files.
+fn settings(daemon: &Process, surroundings: &Surroundings) -> Option<Check> {
+    let config = &surroundings.config_path;
+    let its_own = daemon.config.as_deref()?;
+    if fs::canonicalize(its_own).ok()? != fs::canonicalize(config).ok()? {
         return None;
     }
-    words.find(|word| *word == "daemon")?;
-    let given = words.find_map(|word| word.strip_prefix("--port"));
-    let Some(behind) = given else {
-        return Some(USUAL_PORT);
+    let began = SystemTime::now().checked_sub(daemon.age?)?;
+    let is_newer = |path: &&Path| {
+        let changed = fs::metadata(path).and_then(|about| about.modified());
+        changed.is_ok_and(|changed| changed > began + STARTS_WITHIN)
     };
-    let port = behind.strip_prefix('=').or_else(|| words.next())?;
-    port.parse().ok()
+    let files = [Some(config.as_path()), surroundings.env_file.as_deref()];
+    let newer: Vec<_> = files.into_iter().flatten().filter(is_newer).collect();
+    let lines = newer.iter().map(|path| path.display().to_string());
+    let ended = match newer.is_empty() {
+        true => Ok(String::new()),
+        false => Err((&found::NOT_RESTARTED, lines.collect::<Vec<_>>().join("\n"))),
+    };
+    Some(judged("settings", SETTINGS, ended))
 }
 
 /// The same file, or the same bytes.
@@ -158,23 +167,43 @@ async fn store(url: StoreUrl) -> Check {
         en: "it is large; look with xiaoo-app store check",
         zh: "存储较大；请用 xiaoo-app store check 检查",
     };
-    let (done, ended) = tokio::sync::oneshot::channel();
+    let place = url.to_string();
+    let (say_open, is_open) = oneshot::channel();
+    let (done, ended) = oneshot::channel();
     std::thread::spawn(move || {
-        let _ = done.send(look_through(&url));
+        let opened = open(&url);
+        let _ = say_open.send(());
+        let _ = done.send(opened.and_then(|reader| look_through(reader, &url)));
     });
-    match tokio::time::timeout(STORE_WITHIN, ended).await {
+    if timeout(OPEN_WITHIN, is_open).await.is_err() {
+        let waited = OPEN_WITHIN.as_secs();
+        let detail = format!("{place}: no answer for {waited} s");
+        return Check::fails(ID, STORE, &found::STORE_UNREACHABLE, detail);
+    }
+    match timeout(STORE_WITHIN, ended).await {
         Ok(Ok(ended)) => judged(ID, STORE, ended),
         Ok(Err(_)) | Err(_) => Check::unknown(ID, STORE, TOO_LONG),
     }
 }
 
-fn look_through(url: &StoreUrl) -> Judged {
+/// The store; `None` if no daemon has made it yet.
+fn open(url: &StoreUrl) -> Result<Option<StoreReader>, (&'static found::Finding, String)> {
     if let StoreUrl::Sqlite(path) = url
         && !path.exists()
     {
-        return Ok(format!("{url}: not made yet"));
+        return Ok(None);
     }
-    let reader = StoreReader::open(url).map_err(|error| not_open(&error))?;
+    match StoreReader::open(url) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(OpenError::NoStore { .. }) => Ok(None),
+        Err(error) => Err(not_open(&error)),
+    }
+}
+
+fn look_through(reader: Option<StoreReader>, url: &StoreUrl) -> Judged {
+    let Some(reader) = reader else {
+        return Ok(format!("{url}: not made yet"));
+    };
     for check in reader.checks() {
         match reader.check(&check) {
             Ok(finding) if finding.count == 0 => {}
@@ -193,27 +222,4 @@ fn not_open(error: &OpenError) -> (&'static found::Finding, String) {
         &found::STORE_UNREACHABLE
     };
     (finding, error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::port_of_daemon;
-
-    #[test]
-    fn a_daemons_port_is_read_in_each_spelling() {
-        for (line, port) in [
-            ("/opt/xiaoo/bin/xiaoo-app daemon", Some(18080)),
-            ("xiaoo-app daemon --config c.toml --port 18081", Some(18081)),
-            (
-                "xiaoo-app daemon --port=18081 --host 127.0.0.1",
-                Some(18081),
-            ),
-            ("xiaoo-app daemon --port", None),
-            ("xiaoo-app doctor --port 18081", None),
-            ("other daemon --port 18081", None),
-        ] {
-            let words: Vec<_> = line.split(' ').collect();
-            assert_eq!(port_of_daemon(&words), port, "{line}");
-        }
-    }
 }

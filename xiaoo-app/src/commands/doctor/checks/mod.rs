@@ -4,8 +4,12 @@ pub(super) mod daemon;
 pub(super) mod feishu;
 pub(super) mod machine;
 pub(super) mod model;
+pub(super) mod nginx;
+pub(super) mod process;
 pub(super) mod public;
 pub(super) mod route;
+pub(super) mod silence;
+pub(super) mod subscription;
 pub(super) mod surroundings;
 
 use std::error::Error;

@@ -8,7 +8,7 @@ use super::super::findings as found;
 use super::super::findings::{Finding, Words};
 use super::super::judged;
 use super::super::report::Check;
-use super::Judged;
+use super::{Judged, is_dns, is_tls, silence};
 use crate::clients::Clients;
 use crate::commands::model_probe;
 use crate::config::Config;
@@ -32,13 +32,18 @@ pub(in super::super) async fn checks(config: &Config) -> Vec<Check> {
 }
 
 async fn ask(config: ModelConfig, mut clients: Clients) -> Judged {
-    let seen = format!("{} at {}", config.model, config.api_base);
+    let base = config.api_base.clone();
+    let seen = format!("{} at {base}", config.model);
     let client = clients
-        .of(&config.api_base)
+        .of(&base)
         .map_err(|error| (&found::CA_FILE_UNUSABLE, format!("{error:#}")))?;
     match model_probe::ask(client, config, ANSWER_WITHIN).await {
         Ok(()) => Ok(seen),
-        Err(error) => Err((finding(&error), format!("{seen}: {error}"))),
+        Err(error) => {
+            let finding = finding(&error);
+            let finding = silence::told_apart(finding, &found::MODEL_SILENT, &base).await;
+            Err((finding, format!("{seen}: {error}")))
+        }
     }
 }
 
@@ -54,6 +59,8 @@ fn finding(error: &ModelError) -> &'static Finding {
         ModelError::RateLimited { .. }
         | ModelError::Overloaded { .. }
         | ModelError::Provider { .. } => &found::MODEL_BUSY,
+        ModelError::Transport { what } if is_tls(what) => &found::TLS_UNTRUSTED,
+        ModelError::Transport { what } if is_dns(what) => &found::DNS_FAILS,
         ModelError::Transport { .. } => &found::MODEL_UNREACHABLE,
         ModelError::Idle { .. } | ModelError::NoProgress { .. } => &found::MODEL_SILENT,
         _ => &found::MODEL_REFUSES,

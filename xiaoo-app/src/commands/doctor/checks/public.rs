@@ -8,7 +8,7 @@ use super::super::findings as found;
 use super::super::findings::{Finding, Words};
 use super::super::report::Check;
 use super::super::{NEEDS_THE_STEP_BEFORE, judged, name_among};
-use super::{Judged, chain, is_dns, is_tls, route};
+use super::{Judged, chain, is_dns, is_tls, route, silence};
 use crate::bot::event_route;
 use crate::cli::DoctorArgs;
 use crate::clients::Clients;
@@ -148,23 +148,32 @@ fn is_shut(finding: &Finding) -> bool {
         &found::PUBLIC_TLS,
         &found::PUBLIC_UNREACHABLE,
         &found::NGINX_NO_DAEMON,
+        &found::PROXY_UNREACHABLE,
     ];
     shut.iter().any(|shut| std::ptr::eq(*shut, finding))
 }
 
 async fn health(client: &Client, base: &str, url: &Url) -> Judged {
     let asked = client.get(format!("{base}/api/v1/health"));
-    let answer = asked.timeout(ANSWER_WITHIN).send().await.map_err(|error| {
-        let words = chain(error);
-        let finding = if is_dns(&words) {
-            &found::PUBLIC_DNS
-        } else if is_tls(&words) {
-            &found::PUBLIC_TLS
-        } else {
-            &found::PUBLIC_UNREACHABLE
-        };
-        (finding, format!("{base}: {words}"))
-    })?;
+    let answer = match asked.timeout(ANSWER_WITHIN).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let is_silent = error.is_timeout();
+            let words = chain(error);
+            let finding = if is_silent {
+                silence::of(base, &found::PUBLIC_UNREACHABLE).await
+            } else if is_tls(&words) {
+                &found::PUBLIC_TLS
+            } else if is_dns(&words) {
+                &found::PUBLIC_DNS
+            } else {
+                &found::PUBLIC_UNREACHABLE
+            };
+            let is_dns = finding.id == found::DNS_FAILS.id;
+            let finding = if is_dns { &found::PUBLIC_DNS } else { finding };
+            return Err((finding, format!("{base}: {words}")));
+        }
+    };
     let status = answer.status();
     let seen = format!("{base}: HTTP {status}");
     match status.as_u16() {

@@ -27,6 +27,8 @@ const ENV_FILE: Words = Words {
 /// What was found there.
 #[derive(Debug)]
 pub(in super::super) struct Surroundings {
+    /// Where the configuration is.
+    pub(in super::super) config_path: PathBuf,
     /// The configuration, if it is right.
     pub(in super::super) config: Option<Config>,
     /// The file with the secrets, if there is one.
@@ -57,7 +59,11 @@ impl Surroundings {
         let (config, check) = load(&config_path, &both);
         checks.insert(0, check);
         checks.push(judge_unit(unit.as_ref(), &config_path));
-        let surroundings = Self { config, env_file };
+        let surroundings = Self {
+            config_path,
+            config,
+            env_file,
+        };
         (surroundings, checks)
     }
 
