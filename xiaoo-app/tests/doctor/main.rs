@@ -13,8 +13,21 @@
 #[path = "../e2e/harness.rs"]
 mod harness;
 
+mod certificates;
+mod coverage;
 mod doctor;
+mod front;
+mod languages;
+mod machine;
 mod nginx;
+mod reload;
 mod routes;
+mod several;
+mod silence;
+mod store;
+mod subscription;
 mod webhook;
 mod websocket;
+
+#[path = "../../../xiaoo-store/tests/conformance/postgres/server.rs"]
+mod server;

@@ -6,8 +6,54 @@ use std::time::{Duration, Instant};
 use feishu_sim::{Fault, FaultKind, SimConfig};
 use model_sim::Script;
 
-use crate::doctor::{Run, findings, output};
+use crate::doctor::{Produced, Run, findings, output};
 use crate::harness::{Daemon, Rig, Setup, Via};
+
+pub const PLATFORM: &[&str] = &[
+    "app-disabled",
+    "bot-off",
+    "clock-skew",
+    "feishu-refuses",
+    "feishu-silent",
+    "feishu-trouble",
+    "feishu-unreachable",
+    "ip-not-allowed",
+    "link-blocked",
+    "link-forbidden",
+    "link-refused",
+    "no-endpoint",
+    "not-published",
+    "scope-missing",
+    "secret-wrong",
+    "too-many-connections",
+];
+pub const MODEL: &[&str] = &[
+    "model-busy",
+    "model-credit",
+    "model-key",
+    "model-refuses",
+    "model-silent",
+    "model-unknown",
+    "model-unreachable",
+];
+pub const MACHINE: &[&str] = &[
+    "ca-file-unusable",
+    "config-wrong",
+    "daemon-down",
+    "dns-fails",
+    "env-file-unreadable",
+    "feishu-unreachable",
+    "not-feishu",
+    "port-taken",
+    "proxy-unreachable",
+    "second-daemon",
+    "secret-wrong",
+    "secrets-readable",
+    "store-damaged",
+    "unit-no-secrets",
+    "unit-other-config",
+    "variable-missing",
+];
 
 /// The promise is ten seconds; a busy machine gets more.
 const GOOD_CASE_WITHIN: Duration = Duration::from_secs(20);
@@ -74,12 +120,14 @@ async fn each_trouble_of_the_platform_is_named() {
         (handshake(None, None), "link-blocked"),
     ];
     let rig = Rig::via(Via::LongConnection).await;
+    let mut produced = Produced::default();
     for (fault, id) in cases {
-        rig.sim.faults().set([fault.clone()]);
-        assert_eq!(findings(&rig, Run::default()).await, [id], "{fault:?}");
+        rig.sim.faults().set([fault]);
+        produced.by(&rig, Run::default(), &[id]).await;
     }
     rig.sim.faults().clear();
-    assert_eq!(findings(&rig, Run::default()).await, [""; 0]);
+    produced.by(&rig, Run::default(), &[]).await;
+    produced.are(PLATFORM);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,16 +141,18 @@ async fn each_trouble_of_the_model_is_named() {
         (Script::error(400, "bad parameter"), "model-refuses"),
         (Script::HangBeforeHeaders, "model-silent"),
     ];
+    let mut produced = Produced::default();
     for (script, id) in cases {
         rig.model.script(script);
-        assert_eq!(findings(&rig, Run::default()).await, [id]);
+        produced.by(&rig, Run::default(), &[id]).await;
     }
     // One that thinks first, and can't in one token, works.
     let thinks = Script::error(400, "max_tokens must be greater than budget_tokens");
     rig.model.script(thinks);
     assert_eq!(findings(&rig, Run::default()).await, [""; 0]);
     let elsewhere = Run::config(rig.model.base_url(), "http://127.0.0.1:9/v1");
-    assert_eq!(findings(&rig, elsewhere).await, ["model-unreachable"]);
+    produced.by(&rig, elsewhere, &["model-unreachable"]).await;
+    produced.are(MODEL);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,6 +194,14 @@ async fn each_trouble_of_the_machine_is_named() {
             &["secret-wrong"],
         ),
         (Run::config("transport =", "transprot ="), &["config-wrong"]),
+        (Run::config("app_id =", "#"), &["config-wrong"]),
+        (Run::config("app_secret_env =", "#"), &["config-wrong"]),
+        (
+            Run::config("transport = \"websocket\"", "transport = \"webhook\"")
+                .and("verification_token =", "#"),
+            &["config-wrong"],
+        ),
+        (Run::env("E2E_MODEL_KEY", None), &["variable-missing"]),
         (
             Run::config("enabled = true", "enabled = false"),
             &["config-wrong"],
@@ -187,9 +245,11 @@ async fn each_trouble_of_the_machine_is_named() {
             &["port-taken", "second-daemon"],
         ),
     ];
-    for (at, (run, wanted)) in cases.into_iter().enumerate() {
-        assert_eq!(findings(&rig, run).await, wanted, "case {at}");
+    let mut produced = Produced::default();
+    for (run, wanted) in cases {
+        produced.by(&rig, run, wanted).await;
     }
+    produced.are(MACHINE);
 
     // The same app on another machine: with a store of its own.
     let text = std::fs::read_to_string(folder.join("config.toml")).unwrap();
