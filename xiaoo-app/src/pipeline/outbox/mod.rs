@@ -45,6 +45,9 @@ pub const TRIED_FOR: Duration = Duration::from_secs(24 * 3600);
 const SIGN_TRIES_MAX: u32 = 8;
 /// How often the outbox is looked at without a bell.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// How long a look that failed waits for the store. Its own patience is half a minute already,
+/// and a loop that does nothing for one is found dead.
+const TAKE_AGAIN: Duration = Duration::from_secs(5);
 /// The wait before what became of a row is written down again.
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -58,6 +61,7 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
     loop {
         let free = places.available_permits();
         fail_point::stand_still(Loop::Outbox).await;
+        let mut longest = LOOK_AGAIN;
         let rows = if free == 0 {
             Vec::new()
         } else {
@@ -65,11 +69,12 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
             heart.asked(&taken);
             taken.unwrap_or_else(|error| {
                 error!("the outbox cannot be read: {error}");
+                longest = TAKE_AGAIN;
                 Vec::new()
             })
         };
         if rows.is_empty() {
-            let wait = wait_for_next(&pipeline).await;
+            let wait = wait_for_next(&pipeline).await.min(longest);
             let idle = async {
                 tokio::select! {
                     () = stop.cancelled() => {}
