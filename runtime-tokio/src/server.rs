@@ -36,6 +36,8 @@ pub struct ServerLimits {
     pub header_timeout: Duration,
     /// Headers of one request. Default 64.
     pub headers_max: usize,
+    /// How long a client may take nothing of what is written to it. Default 10 s.
+    pub write_timeout: Duration,
     /// How long requests under way may take when the server stops. Default 5 s.
     pub stop_timeout: Duration,
 }
@@ -46,6 +48,7 @@ impl Default for ServerLimits {
             connections_max: 1024,
             header_timeout: Duration::from_secs(5),
             headers_max: 64,
+            write_timeout: Duration::from_secs(10),
             stop_timeout: Duration::from_secs(5),
         }
     }
@@ -110,7 +113,7 @@ pub async fn serve<A: Answer>(
         // Answers are small and wanted at once; failure only costs time.
         let _ = stream.set_nodelay(true);
         let waiting = Waiting::default();
-        let stream = Flushed::new(stream, waiting.clone());
+        let stream = Flushed::new(stream, waiting.clone(), limits.write_timeout);
         let answer = answer.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let waiting = waiting.clone();

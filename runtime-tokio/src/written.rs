@@ -1,4 +1,5 @@
-//! Says when an answer has left: what is true only then is told then.
+//! Says when an answer has left: what is true only then is told then. One that its client does
+//! not take ends the connection.
 
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// Who wants to hear of it.
 pub(crate) trait Told: Send + Sync {
@@ -53,15 +54,40 @@ impl Waiting {
     }
 }
 
-/// A connection that acts when what was written to it has been flushed.
+/// A connection that acts when what was written to it has been flushed, and fails when nothing of
+/// it is taken for too long.
 pub(crate) struct Flushed<S> {
     stream: S,
     waiting: Waiting,
+    patience: Duration,
+    /// Until when something must be taken, while nothing is.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Flushed<S> {
-    pub(crate) fn new(stream: S, waiting: Waiting) -> Self {
-        Self { stream, waiting }
+    pub(crate) fn new(stream: S, waiting: Waiting, patience: Duration) -> Self {
+        Self {
+            stream,
+            waiting,
+            patience,
+            stuck: None,
+        }
+    }
+
+    /// What a write has come to, once its time is over at the latest.
+    fn in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stuck.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -81,7 +107,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Flushed<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.in_time(cx, written)
     }
 
     fn poll_write_vectored(
@@ -89,7 +116,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Flushed<S> {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.in_time(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -97,7 +125,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Flushed<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        let flushed = ready!(self.in_time(cx, flushed));
         if flushed.is_ok() {
             self.waiting.act();
         }
@@ -115,6 +144,8 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     #[derive(Default)]
     struct Once(AtomicBool);
 
@@ -129,7 +160,7 @@ mod tests {
         const ANSWER: [u8; 32] = [7; 32];
         let (ours, mut theirs) = duplex(ANSWER.len() / 2);
         let waiting = Waiting::default();
-        let mut connection = Flushed::new(BufWriter::new(ours), waiting.clone());
+        let mut connection = Flushed::new(BufWriter::new(ours), waiting.clone(), PATIENCE);
         let told = Arc::new(Once::default());
         waiting.add(WhenWritten {
             who: told.clone(),
@@ -145,5 +176,23 @@ mod tests {
         came.unwrap();
         assert!(told.0.load(Ordering::Relaxed));
         connection.flush().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_nothing_for_too_long_is_left_and_whoever_takes_little_is_not() {
+        let (ours, mut theirs) = duplex(1);
+        let mut connection = Flushed::new(ours, Waiting::default(), PATIENCE);
+        let slow = async {
+            for _ in 0..4 {
+                sleep(PATIENCE - Duration::from_millis(1)).await;
+                theirs.read_u8().await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(connection.write_all(&[7; 5]), slow);
+        written.unwrap();
+        let began = Instant::now();
+        let stuck = connection.write_all(&[7]).await.unwrap_err();
+        assert_eq!(stuck.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), PATIENCE);
     }
 }

@@ -584,6 +584,36 @@ async fn a_client_that_never_ends_its_headers_is_cut_off_and_delays_nobody() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_no_answers_is_cut_off_and_its_place_is_anothers() {
+    /// More than the buffers between the two hold.
+    const ANSWERS: usize = 64;
+    let limits = ServerLimits {
+        write_timeout: Duration::from_millis(500),
+        connections_max: 1,
+        ..ServerLimits::default()
+    };
+    let routes = Router::new().route("/large", get(async || vec![0_u8; 1 << 20]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, routes, limits, stop.clone()));
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    let request = "GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+    let requests = request.repeat(ANSWERS);
+    deaf.write_all(requests.as_bytes()).await.unwrap();
+    let mut next = TcpStream::connect(address).await.unwrap();
+    next.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    soon("the next is answered", next.read_exact(&mut status))
+        .await
+        .unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    drop((deaf, next));
+    stop.cancel();
+    soon("the server stops", server).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_server_stops_within_its_bound_and_takes_its_clients_along() {
     // Full, and nearly so: where the accepting loop waits is not the same.
     for connections_max in [2, 3] {

@@ -26,8 +26,8 @@ use xiaoo_app::pipeline::signs::{self, Board};
 use xiaoo_app::pipeline::{Pipeline, Settings, SharedPipeline};
 use xiaoo_app::render::language::Language;
 use xiaoo_store::{
-    Claim, NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard, StoreOptions,
-    TurnResult,
+    Claim, Fate, MemoryDisk, NewEvent, NewOutbox, NewTurn, OutboxRow, Outcome, Store, StoreGuard,
+    StoreOptions, TurnResult,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,12 +51,15 @@ fn open(folder: &TempDir) -> (Store, StoreGuard) {
 }
 
 fn pipeline(sim: &Sim, store: Store) -> SharedPipeline {
+    pipeline_to(sim.base_url(), sim.config(), store)
+}
+
+fn pipeline_to(base_url: String, config: &SimConfig, store: Store) -> SharedPipeline {
     http::install_crypto_provider();
-    let config = sim.config();
     let api = OpenApi::new(
         http::loopback_client().unwrap(),
         OpenApiConfig {
-            base_url: sim.base_url(),
+            base_url,
             app_id: config.app_id.clone(),
             app_secret: config.app_secret.clone().into(),
             patience: Patience {
@@ -567,4 +570,35 @@ fn rows_of_an_earlier_version_can_be_read() {
     for row in rows {
         serde_json::from_value::<Sending>(row.clone()).unwrap_or_else(|why| panic!("{row}: {why}"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_stuck_once_is_asked_again_before_the_loop_is_found_dead() {
+    // What the systemd unit gives a loop, of which a quarter goes by between two looks at it.
+    const WATCHDOG: Duration = Duration::from_secs(60);
+    const SEEN_WITHIN: Duration = Duration::from_secs(45);
+    let seconds = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+    let disk = MemoryDisk::new();
+    let (store, _guard) = Store::in_memory(&disk, &StoreOptions::default());
+    let nowhere = "http://127.0.0.1:1".to_owned();
+    let pipeline = pipeline_to(nowhere, &SimConfig::default(), store);
+    let heart = &pipeline.hearts.outbox;
+    pipeline.hearts.beat_every(WATCHDOG / 8);
+    let stop = CancellationToken::new();
+    let sending = outbox::run(Arc::clone(&pipeline), TaskTracker::new(), stop.clone());
+    let sending = tokio::spawn(sending);
+    seconds(29).await;
+    let last = heart.beats();
+    assert!(last > 0);
+    disk.set_fates(|_| Fate::Held);
+    // The next look comes half a minute after the first, and is given up after another half.
+    seconds(2).await;
+    assert_eq!((disk.waiting(), heart.beats()), (1, last));
+    seconds(30).await;
+    disk.set_fates(|_| Fate::Synced);
+    disk.resume();
+    seconds(SEEN_WITHIN.as_secs() - 30).await;
+    assert!(heart.beats() > last, "nothing for {SEEN_WITHIN:?}");
+    stop.cancel();
+    sending.await.unwrap();
 }

@@ -1,15 +1,11 @@
 //! Which pictures of a conversation a model gets to see, read when it is asked.
 
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::message::{Image, Message};
 use crate::model::Pictures;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceError};
 
 /// The newest pictures of these messages, as far as they are to be had.
 pub(super) async fn of(
@@ -40,10 +36,10 @@ pub(super) async fn of(
         }
         return pictures;
     }
-    let Some(root) = workspace.map(|workspace| workspace.root().to_owned()) else {
+    let Some(workspace) = workspace else {
         return pictures;
     };
-    let read = move || {
+    let read = move |workspace: &Workspace| {
         let mut bytes_left = BYTES_MAX;
         for (at, image) in newest.into_iter().enumerate() {
             if at >= IMAGES_MAX || bytes_left == 0 {
@@ -53,7 +49,7 @@ pub(super) async fn of(
                 );
                 continue;
             }
-            match read(&root, &image, bytes_left) {
+            match read(workspace, &image, bytes_left) {
                 Ok(bytes) => {
                     bytes_left -= bytes.len();
                     let data = STANDARD.encode(&bytes);
@@ -63,34 +59,28 @@ pub(super) async fn of(
                 Err(why) => pictures.hide(image.path, why),
             }
         }
-        pictures
+        Ok::<_, WorkspaceError>(pictures)
     };
-    tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    workspace.blocking(read).await.unwrap_or_default()
 }
 
-fn read(root: &Path, image: &Image, bytes_left: usize) -> Result<Vec<u8>, &'static str> {
+fn read(workspace: &Workspace, image: &Image, bytes_left: usize) -> Result<Vec<u8>, &'static str> {
     if !MEDIA_TYPES.contains(&image.media_type.as_str()) {
         return Err("not a kind of picture that can be shown");
     }
-    let gone = |_: io::Error| "the file is no longer there";
-    let path = root.join(&image.path).canonicalize().map_err(gone)?;
-    if !path.starts_with(root) {
-        return Err("not a file of the workspace");
-    }
-    let file = fs::File::open(path).map_err(gone)?;
-    if !file.metadata().map_err(gone)?.is_file() {
-        return Err("not a file");
-    }
-    let bytes_max = IMAGE_BYTES_MAX.min(bytes_left);
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(gone)?;
-    if bytes.len() > bytes_max {
-        return Err("too large to be shown");
-    }
-    Ok(bytes)
+    let bytes_max = u64::try_from(IMAGE_BYTES_MAX.min(bytes_left)).unwrap_or(u64::MAX);
+    let read = workspace.read(&image.path, bytes_max);
+    read.map_err(|error| match error {
+        WorkspaceError::Outside { .. } => "not a file of the workspace",
+        WorkspaceError::NotAFile { .. } => "not a file",
+        WorkspaceError::TooLarge { .. } => "too large to be shown",
+        WorkspaceError::NotFound { .. }
+        | WorkspaceError::NotADirectory { .. }
+        | WorkspaceError::ReadOnly { .. }
+        | WorkspaceError::BadPath { .. }
+        | WorkspaceError::Full { .. }
+        | WorkspaceError::Io { .. } => "the file is no longer there",
+    })
 }
 
 /// Pictures in one question: each costs as much as a page of text.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use model_sim::{ModelSim, Script};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use xiaoo_agent::{Image, Message, Workspace};
 
@@ -36,6 +37,9 @@ async fn what_can_not_be_shown_is_named() {
     fs::write(path.join("fits.png"), vec![0; 5 << 20]).unwrap();
     fs::write(path.join("large.png"), vec![0; (5 << 20) + 1]).unwrap();
     fs::create_dir(path.join("folder.png")).unwrap();
+    // It has no end before somebody writes to it.
+    let (pipe, mode) = (path.join("pipe.png"), Mode::RWXU);
+    mknodat(CWD, pipe, FileType::Fifo, mode, 0).unwrap();
     #[cfg(unix)]
     std::os::unix::fs::symlink(outside.path().join("secret.png"), path.join("link.png")).unwrap();
     let outside = outside.path().join("secret.png").display().to_string();
@@ -43,6 +47,7 @@ async fn what_can_not_be_shown_is_named() {
         (true, "gone.png", PNG, "no longer there"),
         (true, "large.png", PNG, "too large"),
         (true, "folder.png", PNG, "not a file"),
+        (true, "pipe.png", PNG, "not a file"),
         (true, "a.png", "image/tiff", "not a kind of picture"),
         (true, "link.png", PNG, "not a file of the workspace"),
         (true, &outside, PNG, "not a file of the workspace"),

@@ -244,8 +244,13 @@ impl ChatOfTurn {
                 () = has_news => {}
                 () = tokio::time::sleep(Duration::from_millis(left).min(LOOK_AGAIN)) => {}
             }
-            if let Some(newer) = self.pipeline.note::<Ask>(&scope, call_id).await? {
-                ask = newer;
+            match self.pipeline.note::<Ask>(&scope, call_id).await {
+                Ok(newer) => ask = newer.unwrap_or(ask),
+                // People take longer than a store needs to come back.
+                Err(error) if error.is_retryable() => {
+                    warn!("whether there is an answer cannot be read yet: {error}");
+                }
+                Err(error) => return Err(error.into()),
             }
             if ask.state == State::Open {
                 tokio::time::sleep(LOOK_GAP).await;
@@ -286,14 +291,23 @@ impl ChatOfTurn {
             Err(error) => return Err(error.into()),
         };
         info!(card, "a person is asked");
-        self.pipeline
+        let noted = self
+            .pipeline
             .change_note(scope, call_id, KEPT, |known: Option<&Ask>| {
                 known.map(|known| Ask {
                     card: Some(card.clone()),
                     ..known.clone()
                 })
             })
-            .await?;
+            .await;
+        match noted {
+            Ok(_) => {}
+            // The next look finds it without a card, and the same uuid gives the same one.
+            Err(error) if error.is_retryable() => {
+                warn!("a question's card could not be noted yet: {error}");
+            }
+            Err(error) => return Err(error.into()),
+        }
         Ok(Some(card))
     }
 

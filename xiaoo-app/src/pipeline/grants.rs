@@ -38,7 +38,8 @@ impl Grant {
 
     fn is_for(&self, who: &str, is_admin: impl Fn(&str) -> bool) -> bool {
         match &self.to {
-            Some(to) => to == who,
+            // An empty id is nobody's: the platform did not tell.
+            Some(to) => !to.is_empty() && to == who,
             None => is_admin(&self.by),
         }
     }
@@ -123,6 +124,7 @@ mod tests {
             (grant(Some("ou_1"), "ou_1", 0), "ou_2", false),
             (grant(Some("ou_1"), "ou_admin", 0), "ou_2", false),
             (grant(None, "ou_admin", 0), "ou_2", true),
+            (grant(Some(""), "ou_admin", 0), "", false),
             // Who was an admin then.
             (grant(None, "ou_1", 0), "ou_1", false),
         ] {

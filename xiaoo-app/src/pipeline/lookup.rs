@@ -84,7 +84,7 @@ pub async fn fate(
                 Known::As(message_id) => return Ok(Fate::Sent(message_id)),
                 Known::Not => {}
                 Known::Perhaps => {
-                    let reason = "the thread has several cards since then";
+                    let reason = "there are others since then that it may be";
                     return Ok(Fate::Unknown(reason.into()));
                 }
             },
@@ -204,17 +204,41 @@ fn known_again(ours: &[ListedMessage], sought: &Sought<'_>, container: Container
     // Where no parent tells what a message is about, its words must: a part
     // behind one that was given up, a message to the chat instead of a reply,
     // anything in a thread, where every parent is the thread's root.
-    let letters = letters(content);
-    let words = texts().find(|message| {
+    let mut recent = texts().filter(|message| {
         let since = match container {
             Container::Chat(_) if is_reply(message) => sought.first_try_ms,
             Container::Chat(_) if message.parent_id.is_some() => return false,
             Container::Chat(_) | Container::Thread(_) => sought.first_try_ms - CLOCK_SLACK_MS,
         };
         message.create_time_ms().is_none_or(|at| at >= since)
-            && self::letters(message.content()) == letters
     });
-    Known::if_any(words)
+    if let Some(key) = file_key(content) {
+        return file_known_again(recent, &key);
+    }
+    let letters = letters(content);
+    Known::if_any(recent.find(|message| self::letters(message.content()) == letters))
+}
+
+/// A file has no words, only a key. Nothing promises that it is read back under the one it was
+/// sent by: one of another key is none that is known, and may be it all the same.
+fn file_known_again<'m>(messages: impl Iterator<Item = &'m ListedMessage>, key: &str) -> Known {
+    let mut known = Known::Not;
+    for message in messages {
+        match file_key(message.content()) {
+            Some(read) if read == key => return Known::if_any(Some(message)),
+            Some(_) => known = Known::Perhaps,
+            None => {}
+        }
+    }
+    known
+}
+
+/// By what Feishu has the file or image that a content is.
+fn file_key(content: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(content).ok()?;
+    let mut keys = ["file_key", "image_key"].into_iter();
+    let key = keys.find_map(|name| value.get(name)?.as_str())?;
+    Some(key.to_owned())
 }
 
 /// What is left of a content when Feishu has taken its Markdown apart: its
@@ -336,6 +360,79 @@ mod tests {
         let cards = [card("om_1"), card("om_2")];
         let known = known_again(&cards, &SOUGHT, Container::Thread("omt_1"));
         assert_eq!(known, Known::Perhaps);
+    }
+
+    #[test]
+    fn a_file_is_known_again_by_its_key_and_taken_for_no_other() {
+        let sent = |key: &str| json!({ "file_key": key }).to_string();
+        let file = |id: &str, parent: Option<&str>, at: i64, content: Value| {
+            let body = json!({ "content": content.to_string() });
+            let mut message = message(id, "file", parent, at, "");
+            message.body = serde_json::from_value(body).unwrap();
+            message
+        };
+        let named = |key: &str| json!({ "file_key": key, "file_name": "a.csv" });
+        let root = Some("om_root");
+        let text = message("om_t", "post", root, 1_009_000, "both files");
+        // The one before it went out in the same moment.
+        let first = file("om_1", root, 1_009_900, named("file_1"));
+        let second = file("om_2", root, 1_010_500, named("file_2"));
+        let image = file("om_3", root, 1_010_500, json!({ "image_key": "img_1" }));
+        let long_ago = file("om_0", root, 800_000, named("file_0"));
+        let reply = file("om_4", Some("om_q"), 1_010_500, named("file_2"));
+        let chat = Container::Chat("oc_1");
+        let thread = Container::Thread("omt_1");
+        let as_known = |id: &str| Known::As(id.to_owned());
+        for (name, ours, key, container, known) in [
+            (
+                "itself",
+                vec![&text, &first, &second],
+                "file_2",
+                thread,
+                as_known("om_2"),
+            ),
+            (
+                "an image",
+                vec![&text, &image],
+                "img_1",
+                thread,
+                as_known("om_3"),
+            ),
+            (
+                "the one before it",
+                vec![&text, &first],
+                "file_2",
+                thread,
+                Known::Perhaps,
+            ),
+            (
+                "one of long ago",
+                vec![&text, &long_ago],
+                "file_2",
+                thread,
+                Known::Not,
+            ),
+            ("a text", vec![&text], "file_2", thread, Known::Not),
+            (
+                "behind one given up",
+                vec![&reply],
+                "file_2",
+                chat,
+                as_known("om_4"),
+            ),
+        ] {
+            let ours: Vec<_> = ours.into_iter().cloned().collect();
+            let content = match key.strip_prefix("img") {
+                Some(_) => json!({ "image_key": key }).to_string(),
+                None => sent(key),
+            };
+            let what = What::Part {
+                ordinal: 2,
+                content: &content,
+            };
+            let sought = Sought { what, ..SOUGHT };
+            assert_eq!(known_again(&ours, &sought, container), known, "{name}");
+        }
     }
 
     #[test]

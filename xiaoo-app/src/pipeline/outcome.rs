@@ -50,7 +50,8 @@ impl Ending<'_> {
     /// With an answer.
     pub(super) fn answered(&self, outcome: &TurnOutcome) -> TurnResult {
         let contents = answer::contents(&outcome.answer, &self.people.mentionable());
-        let files = self.files(outcome.attachments());
+        let files: Vec<_> = outcome.attachments().collect();
+        let files = files_shown(&files, Language::of(&self.message.text));
         TurnResult {
             outcome: Outcome::Answered,
             detail: None,
@@ -177,28 +178,6 @@ impl Ending<'_> {
         rows(turn, sendings)
     }
 
-    /// The files of an answer, and a word about each that Feishu has not taken.
-    fn files<'f>(&self, files: impl Iterator<Item = &'f Attachment>) -> Vec<Content> {
-        let files: Vec<&Attachment> = files.collect();
-        // What was taken at a later try is not missing.
-        let is_taken = |name: &str| {
-            let mut others = files.iter();
-            others.any(|other| other.key.is_some() && other.name == name)
-        };
-        let language = Language::of(&self.message.text);
-        let shown = files.iter().filter_map(|file| {
-            let missing = notice::content(&notice::file_not_sent(language, &file.name));
-            match &file.key {
-                Some(key) => Some(Content {
-                    fallback: Some(missing.content),
-                    ..attachment::taken(key, &file.name, file.is_image)
-                }),
-                None => (!is_taken(&file.name)).then_some(missing),
-            }
-        });
-        shown.take(FILES_MAX).collect()
-    }
-
     /// A try that was given up may arrive behind the final state: when that can
     /// no longer be, the signs are seen to once more.
     fn once_more(&self, finished: Option<Sending>) -> impl Iterator<Item = Sending> {
@@ -217,6 +196,36 @@ impl Ending<'_> {
         });
         finished.into_iter().chain(reaction)
     }
+}
+
+/// The files of an answer, a word about each that Feishu has not taken, and one about those that
+/// are too many.
+fn files_shown(files: &[&Attachment], language: Language) -> Vec<Content> {
+    // What was taken at a later try is not missing.
+    let is_taken = |name: &str| {
+        let mut others = files.iter();
+        others.any(|other| other.key.is_some() && other.name == name)
+    };
+    let mut shown: Vec<Content> = files
+        .iter()
+        .filter_map(|file| {
+            let missing = notice::content(&notice::file_not_sent(language, &file.name));
+            match &file.key {
+                Some(key) => Some(Content {
+                    fallback: Some(missing.content),
+                    ..attachment::taken(key, &file.name, file.is_image)
+                }),
+                None => (!is_taken(&file.name)).then_some(missing),
+            }
+        })
+        .collect();
+    let left_out = shown.len().saturating_sub(FILES_MAX);
+    if left_out > 0 {
+        shown.truncate(FILES_MAX);
+        let word = notice::files_left_out(language, left_out, FILES_MAX);
+        shown.push(notice::content(&word));
+    }
+    shown
 }
 
 /// With an answer of the bot's own: nothing was shown before it, and nothing is remembered.
@@ -373,6 +382,35 @@ mod tests {
             assert_eq!(rows.collect::<Result<Vec<Message>, _>>().unwrap(), told);
             assert!(told.len() <= TURN_HISTORY_MAX);
         }
+    }
+
+    #[test]
+    fn so_many_files_go_out_and_what_does_not_is_said() {
+        let file = |at: usize, key: Option<&str>| Attachment {
+            key: key.map(str::to_owned),
+            name: format!("{at}.csv"),
+            is_image: false,
+        };
+        for (taken, left_out) in [
+            (1, 0),
+            (FILES_MAX, 0),
+            (FILES_MAX + 1, 1),
+            (FILES_MAX + 9, 9),
+        ] {
+            let files: Vec<_> = (0..taken).map(|at| file(at, Some("key"))).collect();
+            let files: Vec<_> = files.iter().collect();
+            let shown = files_shown(&files, Language::English);
+            let sent = shown.iter().filter(|content| content.msg_type == "file");
+            assert_eq!(sent.count(), taken - left_out);
+            let said: Vec<_> = shown.iter().skip(FILES_MAX).collect();
+            assert_eq!(said.len(), left_out.min(1), "{taken}");
+            let is_said = |word: &&Content| word.content.contains(&format!("({left_out} more"));
+            assert!(said.iter().all(is_said), "{said:?}");
+        }
+        let (missing, there) = (file(1, None), file(1, Some("key")));
+        let shown = files_shown(&[&missing], Language::English);
+        assert!(shown[0].content.contains("1.csv could not be sent"));
+        assert_eq!(files_shown(&[&missing, &there], Language::English).len(), 1);
     }
 
     #[test]

@@ -97,6 +97,19 @@ pub fn file_not_sent(language: Language, name: &str) -> String {
     }
 }
 
+/// So many files more than go with one answer were not sent.
+#[must_use]
+pub fn files_left_out(language: Language, count: usize, files_max: usize) -> String {
+    match language {
+        Language::Chinese => {
+            format!("（一次最多发送 {files_max} 个文件，还有 {count} 个没有发送）")
+        }
+        Language::English => {
+            format!("({count} more were not sent: {files_max} files go with one answer.)")
+        }
+    }
+}
+
 /// A notice as a message. Nobody is mentioned in it, whatever it quotes.
 #[must_use]
 pub fn content(text: &str) -> Content {

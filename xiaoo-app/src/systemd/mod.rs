@@ -92,19 +92,25 @@ impl Systemd {
         loop {
             let obstacles = readiness.obstacles();
             let starts = !is_started && (obstacles.is_empty() || patience <= Instant::now());
-            is_started |= starts;
             let status = if obstacles.is_empty() {
                 "Feishu delivers".to_owned()
             } else {
                 one_line(&format!("not ready: {}", obstacles.join("; ")))
             };
             let changed = told.as_ref() != Some(&status);
-            if starts {
-                self.tell(&format!("READY=1\nSTATUS={status}"));
+            // What could not be told is told at the next look: a start that systemd does not hear
+            // of has failed to it.
+            let is_told = if starts {
+                self.tell(&format!("READY=1\nSTATUS={status}"))
             } else if changed {
-                self.tell(&format!("STATUS={status}"));
+                self.tell(&format!("STATUS={status}"))
+            } else {
+                true
+            };
+            if is_told {
+                is_started |= starts;
+                told = Some(status);
             }
-            told = Some(status);
             tokio::time::sleep(if is_started {
                 LOOK
             } else {
@@ -137,11 +143,10 @@ impl Systemd {
         }
     }
 
-    /// Nothing can be done if it does not listen: it then acts as if it had heard nothing.
-    fn tell(&self, lines: &str) {
-        if let Some(socket) = &self.socket {
-            let _ = socket.send(lines);
-        }
+    /// Whether it was told. If it does not listen it acts as if it had heard nothing.
+    fn tell(&self, lines: &str) -> bool {
+        let socket = self.socket.as_ref();
+        socket.is_some_and(|socket| socket.send(lines).is_ok())
     }
 }
 
@@ -193,6 +198,38 @@ mod tests {
     #[test]
     fn a_status_is_one_line_whatever_it_says() {
         assert_eq!(one_line("a\nREADY=1\r\nb"), "a READY=1  b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_systemd_was_too_busy_to_hear_of_is_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let listener = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let heard = || {
+            let mut buffer = [0; 64];
+            let bytes = listener.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..bytes]).into_owned())
+        };
+        let path = path.to_str().unwrap().to_owned();
+        let systemd =
+            Systemd::from_env(&|name: &str| (name == "NOTIFY_SOCKET").then(|| path.clone()));
+        while systemd.tell("STATUS=of somebody else") {}
+        let readiness = Readiness {
+            channels: Arc::default(),
+            stopping: Arc::default(),
+        };
+        let stop = CancellationToken::new();
+        let supervised = systemd.supervise(readiness, Watch::default(), stop.clone());
+        let supervised = tokio::spawn(supervised);
+        tokio::time::sleep(LOOK_WHILE_STARTING / 2).await;
+        while let Some(other) = heard() {
+            assert_eq!(other, "STATUS=of somebody else");
+        }
+        tokio::time::sleep(LOOK_WHILE_STARTING).await;
+        assert_eq!(heard().unwrap(), "READY=1\nSTATUS=Feishu delivers");
+        stop.cancel();
+        supervised.await.unwrap();
     }
 
     #[test]

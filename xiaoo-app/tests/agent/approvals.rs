@@ -5,7 +5,7 @@ use std::time::Duration;
 use feishu_sim::view::Message;
 use feishu_sim::{CardAction, Fault, FaultKind, UserMessage};
 use model_sim::Script;
-use xiaoo_store::{Expect, PutNote, Store, StoreOptions, StoreUrl};
+use xiaoo_store::{Expect, PutNote, Record, Store, StoreOptions, StoreReader, StoreUrl};
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
 use crate::seen::{id_of, reply, restart};
@@ -473,6 +473,49 @@ async fn a_question_of_a_stopped_turn_is_withdrawn() {
         assert_eq!(files_called(&rig, "out.txt"), 0);
         assert_eq!(rig.model.requests().len(), 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_a_turn_that_an_outage_has_made_too_old_is_withdrawn() {
+    let mut rig = Rig::start(Setup {
+        more: "[tools]\nenable = [\"shell\"]\n[limits]\nmessage_age_max_secs = 4\n",
+        ..Setup::default()
+    })
+    .await;
+    rig.model.script(runs("echo 1 > out.txt"));
+    let message = rig.says("run it");
+    let card = asked(&rig, &message).await;
+    noted(&rig, &card).await;
+    rig.daemon.kill();
+    // The outage.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    rig.start_daemon().await;
+    assert!(rig.answer_to(&message).await.contains("too late"));
+    let shown = turns(&rig, &card, "grey").await;
+    assert!(shown.contains("No longer needed"), "{shown}");
+    assert_eq!(files_called(&rig, "out.txt"), 0);
+}
+
+/// Waits until the store knows which card a question has.
+async fn noted(rig: &Rig, card: &Message) {
+    let url = StoreUrl::sqlite(rig.folder.path().join("xiaoo.db"));
+    let is_noted = || {
+        let records = StoreReader::open(&url).unwrap().export_notes();
+        let says_so = |record| {
+            let Record::Note(note) = record else {
+                return false;
+            };
+            let body = note.body.unwrap_or_default();
+            String::from_utf8_lossy(&body).contains(&card.message_id)
+        };
+        records.map(Result::unwrap).any(says_so)
+    };
+    let noted = async {
+        while !is_noted() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, noted).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use feishu_sim::view::{DeliveryState, Message};
-use feishu_sim::{Fault, FaultKind, SimConfig, UserFile, UserMessage};
+use feishu_sim::{CardAction, Fault, FaultKind, SimConfig, UserFile, UserMessage};
 use model_sim::Script;
 use serde_json::json;
 use xiaoo_app::fail_point::FailPoint;
@@ -315,6 +315,44 @@ async fn survives_an_outage(via: Via) {
         assert_eq!(rig.card_of(asked).card.unwrap().template, "green");
     }
     assert_eq!(rig.model.requests().len(), 2, "{via:?}: turns");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_asked_before_an_outage_of_the_server_can_answer_after_it() {
+    let cluster = Cluster::start();
+    let rig = Rig::start(Setup {
+        store: Some(cluster.new_url().await),
+        more: "[tools]\nenable = [\"shell\"]\n",
+        ..Setup::default()
+    })
+    .await;
+    let run = json!({"command": "echo from the sandbox"});
+    for script in [
+        Script::tool_call("shell", run.to_string()),
+        Script::Answer("it is done".into()),
+    ] {
+        rig.model.script(script);
+    }
+    let message = rig.says("run it");
+    let asked = rig.sim.until(PATIENCE, |sim| {
+        let mut messages = sim.messages(&rig.chat()).into_iter();
+        messages.find(|message| {
+            let card = message.card.as_ref();
+            card.is_some_and(|card| card.template == "orange")
+        })
+    });
+    let card = asked.await.unwrap_or_else(|| panic!("{}", rig.log()));
+    cluster.tell("stop");
+    // However that is taken.
+    said(&rig.daemon, &["cannot be read yet", "nobody can be asked"]).await;
+    cluster.tell("start");
+    rig.until_ready().await;
+    let press = CardAction::label(&card.message_id, "Allow once");
+    let pressed = rig.sim.press(press).await.unwrap();
+    assert_eq!(pressed.toast_type(), Some("success"), "{pressed:?}");
+    assert_eq!(rig.answer_to(&message).await, "it is done");
+    let result = rig.model.requests().pop().unwrap().body.to_string();
+    assert!(result.contains("exit status 0"), "{result}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,9 @@ const SENDS_MAX: usize = 16;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait between two tries.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The longest wait that is obeyed. The platform's limits are by the minute; who asks for more (a
+/// gateway in between, say) is asked again all the same, as the rest of the conversation waits.
+const TOLD_MAX: Duration = Duration::from_secs(600);
 /// How long after its first try a row is sent again without a look at the chat.
 /// Feishu remembers a uuid for one hour; the rest is for a call under way.
 pub const RESENT_BLINDLY: Duration = Duration::from_secs(50 * 60);
@@ -45,6 +48,9 @@ pub const TRIED_FOR: Duration = Duration::from_secs(24 * 3600);
 const SIGN_TRIES_MAX: u32 = 8;
 /// How often the outbox is looked at without a bell.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// How long a look that failed waits for the store. Its own patience is half a minute already,
+/// and a loop that does nothing for one is found dead.
+const TAKE_AGAIN: Duration = Duration::from_secs(5);
 /// The wait before what became of a row is written down again.
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -58,6 +64,7 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
     loop {
         let free = places.available_permits();
         fail_point::stand_still(Loop::Outbox).await;
+        let mut longest = LOOK_AGAIN;
         let rows = if free == 0 {
             Vec::new()
         } else {
@@ -65,11 +72,12 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
             heart.asked(&taken);
             taken.unwrap_or_else(|error| {
                 error!("the outbox cannot be read: {error}");
+                longest = TAKE_AGAIN;
                 Vec::new()
             })
         };
         if rows.is_empty() {
-            let wait = wait_for_next(&pipeline).await;
+            let wait = wait_for_next(&pipeline).await.min(longest);
             let idle = async {
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -161,13 +169,7 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
         }
         Err(Unsent::Api(failure)) if is_tried_again(pipeline, row, &sending, &failure) => {
             warn!(turn = %row.turn, kind = row.kind, "not sent yet: {failure}");
-            let wait = if failure.is_fatal_config() {
-                // A person has to act, and what waits is not worse for it.
-                RETRY_MAX
-            } else {
-                failure.retry_after().unwrap_or_default()
-            };
-            let wait = wait.max(backoff(row.key.attempt));
+            let wait = wait_after(&failure, row.key.attempt);
             let due = pipeline.now_ms().saturating_add(millis(wait));
             settle(store, row, End::Later(due, failure.to_string())).await;
         }
@@ -190,6 +192,17 @@ fn is_tried_again(
         failure.is_retryable() || failure.outcome_is_unknown() || failure.is_fatal_config();
     let too_often = sending.is_sign() && row.key.attempt >= SIGN_TRIES_MAX;
     may_help && !too_often && !pipeline.is_older(row.first_try_at_ms, TRIED_FOR)
+}
+
+/// How long a row waits that was not sent.
+fn wait_after(failure: &ApiError, attempt: u32) -> Duration {
+    let told = if failure.is_fatal_config() {
+        // A person has to act, and what waits is not worse for it.
+        RETRY_MAX
+    } else {
+        failure.retry_after().unwrap_or_default().min(TOLD_MAX)
+    };
+    told.max(backoff(attempt))
 }
 
 fn backoff(attempt: u32) -> Duration {
@@ -222,4 +235,37 @@ async fn settle(store: &Store, row: &OutboxRow, end: End) {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_waits_as_long_as_it_is_told_and_never_for_ever() {
+        let refused = |code: i64, seconds: Option<u64>| ApiError::Code {
+            call: "POST".into(),
+            code,
+            msg: String::new(),
+            log_id: String::new(),
+            http_status: 429,
+            retry_after: seconds.map(Duration::from_secs),
+        };
+        let (too_fast, wrong_secret) = (99_991_400, 10_015);
+        for (code, told, waits) in [
+            (too_fast, Some(7), Duration::from_secs(7)),
+            (too_fast, Some(600), TOLD_MAX),
+            (too_fast, Some(601), TOLD_MAX),
+            (too_fast, Some(u64::MAX), TOLD_MAX),
+            (wrong_secret, Some(u64::MAX), RETRY_MAX),
+        ] {
+            assert_eq!(
+                wait_after(&refused(code, told), 1),
+                waits,
+                "{code} {told:?}"
+            );
+        }
+        let untold = wait_after(&refused(too_fast, None), 1);
+        assert!((RETRY_FIRST / 2..=RETRY_FIRST).contains(&untold));
+    }
 }

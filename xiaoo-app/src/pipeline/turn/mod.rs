@@ -85,10 +85,13 @@ async fn run_in_span(
         None => unanswered::reason(pipeline, &turn, &message, language).await,
     };
     if let Some(why) = unanswered {
-        let shown = match &order {
+        let (shown, asks) = match &order {
             // Nothing is shown before the answer to one.
-            Some(_) => Shown::default(),
-            None => Shown::by_earlier_runs(&turn, &pipeline.settings),
+            Some(_) => (Shown::default(), Vec::new()),
+            None => (
+                Shown::by_earlier_runs(&turn, &pipeline.settings),
+                super::ask::withdrawn(pipeline, turn.key.id).await,
+            ),
         };
         let ending = Ending {
             turn: &turn,
@@ -96,7 +99,7 @@ async fn run_in_span(
             board: &board,
             shown: &shown,
             people: &Directory::default(),
-            asks: &[],
+            asks: &asks,
             now_ms: pipeline.now_ms(),
         };
         let result = ending.noticed(Outcome::Refused, why.said.as_deref(), why.reason);

@@ -7,7 +7,7 @@
 mod families;
 mod text;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::State;
 use axum::http::header;
@@ -23,6 +23,10 @@ use text::{Kind, Text};
 /// What Prometheus calls its text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// In which time a store must have answered. Who asks gives up after 10 s, and what else there
+/// is to tell is wanted most while a store hangs.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
+
 /// The label that says which bot.
 const INSTANCE: &str = "instance";
 
@@ -30,7 +34,7 @@ const INSTANCE: &str = "instance";
 struct Look<'a> {
     channel: &'a Channel,
     link: Option<LinkSnapshot>,
-    /// `None` when the store does not answer.
+    /// `None` when the store does not answer in time.
     store: Option<StoreStats>,
     at: SystemTime,
 }
@@ -40,7 +44,7 @@ impl<'a> Look<'a> {
         Self {
             channel,
             link: channel.link.as_ref().map(LinkStatus::snapshot),
-            store: channel.pipeline.store.stats().await.ok(),
+            store: in_time(channel.pipeline.store.stats()).await,
             at: SystemTime::now(),
         }
     }
@@ -48,6 +52,11 @@ impl<'a> Look<'a> {
     fn instance(&self) -> &str {
         &self.channel.pipeline.settings.instance
     }
+}
+
+/// What is said in time and without an error.
+async fn in_time<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+    tokio::time::timeout(STORE_WITHIN, asked).await.ok()?.ok()
 }
 
 /// All numbers.
@@ -111,4 +120,22 @@ fn page(looks: &[Look<'_>]) -> String {
 /// Prometheus' numbers are doubles: exact up to 2^53.
 fn number(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::{pending, ready};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_takes_no_other_number_with_it() {
+        let began = Instant::now();
+        assert_eq!(in_time(pending::<Result<(), ()>>()).await, None);
+        assert_eq!(began.elapsed(), STORE_WITHIN);
+        assert_eq!(in_time(ready(Err::<(), _>(()))).await, None);
+        assert_eq!(in_time(ready(Ok::<_, ()>(7))).await, Some(7));
+    }
 }
