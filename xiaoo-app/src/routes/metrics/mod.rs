@@ -9,13 +9,17 @@ mod text;
 
 use std::time::SystemTime;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
+use axum::routing::get;
 use runtime_tokio::HistogramSnapshot;
 use runtime_tokio::link::{LinkSnapshot, LinkStatus};
 use xiaoo_store::StoreStats;
 
+use super::access::{Access, guard};
 use super::ready::{Channel, Readiness};
 use families::{BY_CALL, BY_LABEL, HISTOGRAMS, SINGLE};
 use text::{Kind, Text};
@@ -50,8 +54,19 @@ impl<'a> Look<'a> {
     }
 }
 
+/// The page; with a token in force, for whoever may see what operators see.
+pub fn routes(readiness: Readiness, access: Access) -> Router {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(readiness);
+    match access.has_token() {
+        true => router.layer(from_fn_with_state(access, guard)),
+        false => router,
+    }
+}
+
 /// All numbers.
-pub async fn metrics(State(readiness): State<Readiness>) -> impl IntoResponse {
+async fn metrics(State(readiness): State<Readiness>) -> impl IntoResponse {
     let looks = readiness.channels.iter().map(Look::at);
     let looks = futures_util::future::join_all(looks).await;
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], page(&looks))
