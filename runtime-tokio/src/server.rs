@@ -7,11 +7,13 @@
 use core::convert::Infallible;
 use core::error::Error;
 use core::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -59,17 +61,20 @@ pub trait Answer: Clone + Send + Sync + 'static {
     /// What its responses hold.
     type Body: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send;
 
-    /// Answers one request.
+    /// Answers one request of whoever has connected from `peer`.
     fn answer(
         &self,
         request: Request<Incoming>,
+        peer: SocketAddr,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
+/// Handlers can ask for the peer with [`ConnectInfo`].
 impl Answer for Router {
     type Body = Body;
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        request.extensions_mut().insert(ConnectInfo(peer));
         let answered: Result<_, Infallible> = self.clone().oneshot(request).await;
         answered.unwrap_or_else(|never| match never {})
     }
@@ -119,7 +124,7 @@ pub async fn serve<A: Answer>(
             let waiting = waiting.clone();
             let answer = answer.clone();
             async move {
-                let response = answer.answer(request).await;
+                let response = answer.answer(request, peer).await;
                 if let Some(act) = response.extensions().get::<WhenWritten>() {
                     waiting.add(act.clone());
                 }

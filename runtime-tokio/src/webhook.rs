@@ -4,6 +4,7 @@
 //! route, so [`EventRoutes`] answers it before a router is asked: what a router
 //! boxes and copies for each request was a seventh of all instructions.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -144,7 +145,11 @@ impl<I> Clone for EventRoutes<I> {
 impl<I: Ingress> Answer for EventRoutes<I> {
     type Body = Either<Full<Bytes>, Body>;
 
-    async fn answer(&self, request: Request<hyper::body::Incoming>) -> Response<Self::Body> {
+    async fn answer(
+        &self,
+        request: Request<hyper::body::Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Self::Body> {
         let path = request.uri().path();
         let route = self.routes.iter().find(|(known, _)| **known == *path);
         match route {
@@ -152,7 +157,7 @@ impl<I: Ingress> Answer for EventRoutes<I> {
                 route.answer(request).await.map(Either::Left)
             }
             Some(_) => only_post().map(Either::Left),
-            None => self.others.answer(request).await.map(Either::Right),
+            None => self.others.answer(request, peer).await.map(Either::Right),
         }
     }
 }

@@ -6,9 +6,7 @@
 // Exit status 0: everything was seen. 1: something was not; the message says what.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { LOOKS, looksRight, main, open, step } from "./browser.mjs";
 
 const [url, executablePath, folder] = process.argv.slice(2);
 if (!folder) {
@@ -18,32 +16,6 @@ if (!folder) {
 
 /** A turn with a scripted model takes about a second; a slow machine may take long. */
 const TURN_WITHIN_MS = Number(process.env.TURN_WITHIN_MS ?? 60_000);
-const ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-const LOOKS = [
-  { name: "desktop-light-zh", lang: "zh", theme: "light", size: { width: 1280, height: 800 } },
-  { name: "desktop-dark-en", lang: "en", theme: "dark", size: { width: 1280, height: 800 } },
-  { name: "narrow-light-en", lang: "en", theme: "light", size: { width: 390, height: 844 } },
-  { name: "narrow-dark-zh", lang: "zh", theme: "dark", size: { width: 390, height: 844 } },
-];
-
-const complaints = [];
-
-async function main() {
-  await mkdir(folder, { recursive: true });
-  const browser = await chromium.launch({ executablePath, args: ARGS });
-  try {
-    const page = await open(browser, LOOKS[0]);
-    await step("a message gets a reaction, a card, an answer", () => aTurn(page));
-    await step("a press of Enter that ends a composition sends nothing", () => composing(page));
-    await step("an image goes with a text, a file by itself", () => attaching(page));
-    for (const look of LOOKS) await step(`renders: ${look.name}`, () => renders(browser, look));
-    assert.deepEqual(complaints, [], "the browser complained");
-  } finally {
-    await browser.close();
-  }
-}
 
 async function aTurn(page) {
   // The reaction may be gone before anybody looks again, so it is recorded as it appears.
@@ -110,59 +82,29 @@ async function attaching(page) {
   assert.equal(await page.locator("#attached").isHidden(), true, "nothing is left to send");
 }
 
-async function renders(browser, look) {
-  const page = await open(browser, look);
+async function renders(browser, look, shot) {
+  const page = await open(browser, url, look);
   await page.locator(".msg").first().waitFor({ timeout: 5_000 });
-  const found = await page.evaluate(() => ({
-    wide: document.documentElement.scrollWidth > innerWidth,
-    spilled: [...document.querySelectorAll(".bubble, .card, #composer")].filter((node) => node.getBoundingClientRect().right > innerWidth + 1).length,
-    background: getComputedStyle(document.documentElement).backgroundColor,
-    lang: document.documentElement.lang,
-    atEnd: (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight < 4)(document.querySelector("#scroll")),
-  }));
-  const [red] = found.background.match(/\d+/g).map(Number);
-  assert.equal(found.wide || found.spilled > 0, false, "nothing is wider than the screen");
-  assert.equal(red < 128, look.theme === "dark", `the background is ${look.theme}`);
-  assert.ok(found.lang.startsWith(look.lang), `the language is ${look.lang}`);
-  assert.ok(found.atEnd, "the newest message is in view");
-  await page.screenshot({ path: join(folder, `${look.name}.png`) });
+  await looksRight(page, look, ".bubble, .card, #composer");
+  const atEnd = await page.evaluate(() =>
+    (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight < 4)(document.querySelector("#scroll")));
+  assert.ok(atEnd, "the newest message is in view");
+  await shot(page, `chat-${look.name}`);
   if (look.size.width < 500) {
     await page.click("#open-side");
     await page.locator(".chat").nth(1).click();
     assert.equal(await page.locator(".chat").nth(1).getAttribute("aria-current"), "true", "the drawer leads to the group");
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: join(folder, `${look.name}-group.png`) });
+    // The drawer has gone when nothing of it moves any more.
+    await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+    await shot(page, `chat-${look.name}-group`);
   }
   await page.context().close();
 }
 
-async function open(browser, { lang, theme, size }) {
-  const context = await browser.newContext({ viewport: size });
-  const page = await context.newPage();
-  page.on("console", (message) => { if (["error", "warning"].includes(message.type())) complaints.push(message.text()); });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("request", (request) => { if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`request to ${request.url()}`); });
-  const address = new URL(url);
-  address.searchParams.set("lang", lang);
-  address.searchParams.set("theme", theme);
-  await page.goto(address.href);
-  await page.waitForSelector("html[data-ready]", { timeout: 10_000 });
-  return page;
-}
-
-async function step(name, run) {
-  try {
-    await run();
-    console.log(`ok   ${name}`);
-  } catch (error) {
-    console.error(`FAIL ${name}\n     ${error.message}`);
-    process.exitCode = 1;
-  }
-}
-
-try {
-  await main();
-} catch (error) {
-  console.error(`FAIL ${error.message}`);
-  process.exitCode = 1;
-}
+await main(executablePath, folder, async (browser, shot) => {
+  const page = await open(browser, url, LOOKS[0]);
+  await step("a message gets a reaction, a card, an answer", () => aTurn(page));
+  await step("a press of Enter that ends a composition sends nothing", () => composing(page));
+  await step("an image goes with a text, a file by itself", () => attaching(page));
+  for (const look of LOOKS) await step(`renders: ${look.name}`, () => renders(browser, look, shot));
+});

@@ -18,8 +18,10 @@ use tracing::info;
 use crate::agents::Roster;
 use crate::bot::{Bot, EventPaths};
 use crate::clients::Clients;
-use crate::config::{Config, store_of_bot};
+use crate::config::{Config, HttpConfig, InForce, store_of_bot};
 use crate::routes;
+use crate::routes::access::Access;
+use crate::routes::dashboard::Dashboard;
 use crate::routes::ready::{Channel, Readiness};
 use crate::systemd::{Systemd, Watch};
 
@@ -30,6 +32,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 pub struct App {
     bots: Vec<Bot>,
     shutdown_grace: Duration,
+    http: HttpConfig,
+    in_force: InForce,
     systemd: Systemd,
 }
 
@@ -68,6 +72,8 @@ impl App {
         Ok(Self {
             bots,
             shutdown_grace: config.limits.shutdown_grace,
+            http: config.http,
+            in_force: config.in_force,
             systemd: Systemd::default(),
         })
     }
@@ -103,7 +109,7 @@ impl App {
             channels: channels.collect(),
             stopping: Arc::clone(&stopping),
         };
-        let mut router = router(readiness.clone());
+        let mut router = router(&readiness, &self.http, self.in_force);
         let watch = Watch::new(self.bots.iter().flat_map(Bot::pulses));
         let mut running = Vec::with_capacity(self.bots.len());
         let mut event_routes = Vec::new();
@@ -159,10 +165,18 @@ impl App {
     }
 }
 
-fn router(readiness: Readiness) -> Router {
-    Router::new()
+/// The daemon's own pages.
+fn router(readiness: &Readiness, http: &HttpConfig, in_force: InForce) -> Router {
+    let access = Access::new(http.bearer_token.clone());
+    let mut router = Router::new()
         .route("/api/v1/health", get(routes::health::health))
-        .route("/api/v1/ready", get(routes::ready::ready))
-        .route("/metrics", get(routes::metrics::metrics))
-        .with_state(readiness)
+        .merge(routes::ready::routes(readiness.clone(), access.clone()));
+    if http.metrics {
+        router = router.merge(routes::metrics::routes(readiness.clone(), access.clone()));
+    }
+    if http.dashboard {
+        let dashboard = Dashboard::new(readiness.clone(), in_force);
+        router = router.merge(routes::dashboard::routes(dashboard, access));
+    }
+    router
 }

@@ -221,7 +221,6 @@ dashboard = false
         [
             "/etc/xiaoo/config.toml:3: llm.provider: \"my-gateway\" is not known by name; spoken to as \"compatible\"",
             "/etc/xiaoo/config.toml:22: channels.feishu.encrypt_key_env: the value of FEISHU_ENCRYPT_KEY has blanks around it; left out",
-            "/etc/xiaoo/config.toml:101: http.bearer_token_env: no page asks for the token yet; keep the port on this machine",
         ]
     );
     let model = config
@@ -524,15 +523,13 @@ fn what_has_no_effect_yet_says_so() {
         "[channels.feishu]",
         "[channels.feishu]\nprogress = \"stream\"",
     );
-    let text = format!("{text}\n[http]\nmetrics = true\n\ndashboard = true\n[telemetry]\n");
+    let text = format!("{text}\n[telemetry]\n");
     let (_, warnings) = load(&text);
     assert_eq!(
         warnings,
         [
             "/etc/xiaoo/config.toml:8: channels.feishu.progress: the growing answer is not shown yet; a card is",
-            "/etc/xiaoo/config.toml:14: http.metrics: /metrics is not served yet",
-            "/etc/xiaoo/config.toml:16: http.dashboard: the dashboard is not served yet",
-            "/etc/xiaoo/config.toml:17: telemetry: ignored: this program has no such part",
+            "/etc/xiaoo/config.toml:13: telemetry: ignored: this program has no such part",
         ]
     );
 }

@@ -518,7 +518,7 @@ async fn whoever_lost_the_turn_updates_its_card_no_more() {
         store.admit(event).await.unwrap();
         let turn = store.claim(1, Claim::Any).await.unwrap().remove(0);
         let (board, ended) = (
-            Board::new(Language::English, "model"),
+            Board::new(Language::English, "model", 0),
             CancellationToken::new(),
         );
         let showing = tokio::spawn(signs::show(

@@ -560,7 +560,7 @@ fn report(event: Event, status: &LinkStatus) {
                 "feishu websocket: link down, will reconnect"
             );
             if !matches!(reason, CloseReason::Refused | CloseReason::ConnectFailed) {
-                failed(format!("{reason:?}"));
+                failed(in_words(reason));
             }
         }
         Event::Refused(refusal) => {
@@ -590,6 +590,25 @@ fn report(event: Event, status: &LinkStatus) {
         }
         Event::BadFrame(error) => warn!("feishu websocket: dropped a message: {error}"),
         _ => {}
+    }
+}
+
+/// Why a link or an attempt ended, for people.
+fn in_words(reason: CloseReason) -> String {
+    match reason {
+        CloseReason::ConnectTimeout => "no connection came about in time".into(),
+        CloseReason::Peer(code) => match code {
+            Some(code) => format!("Feishu closed it (code {code})"),
+            None => "Feishu closed it".into(),
+        },
+        CloseReason::Transport => "the network lost it".into(),
+        CloseReason::PongTimeout => "it was deaf: no pong came in time".into(),
+        // Said better where it happened.
+        CloseReason::ConnectFailed | CloseReason::Refused | CloseReason::Shutdown => {
+            format!("{reason:?}")
+        }
+        // Whatever this version has no words for.
+        _ => format!("{reason:?}"),
     }
 }
 

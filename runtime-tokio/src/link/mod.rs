@@ -12,6 +12,7 @@ mod probe;
 mod proxy;
 
 use core::future::Future;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -53,7 +54,29 @@ pub struct LinkOptions {
 
 /// What the link is doing, shared with health pages.
 #[derive(Clone, Debug, Default)]
-pub struct LinkStatus(Arc<Mutex<LinkSnapshot>>);
+pub struct LinkStatus(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    now: LinkSnapshot,
+    history: VecDeque<LinkChange>,
+}
+
+/// Changes of a link that are remembered: a day of one that is lost every hour, and the last
+/// hour of one that flaps.
+const HISTORY_MAX: usize = 48;
+
+/// The link came up, or went down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkChange {
+    /// When.
+    pub at: SystemTime,
+    /// To what it changed: open, waiting, refused for good, closed. Attempts in between are no
+    /// change.
+    pub to: LinkState,
+    /// Why it is not open any more, in words.
+    pub why: Option<String>,
+}
 
 /// One look at the link.
 #[derive(Clone, Debug)]
@@ -145,14 +168,48 @@ impl LinkStatus {
     /// The link as it was a moment ago.
     #[must_use]
     pub fn snapshot(&self) -> LinkSnapshot {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.now.clone()
+    }
+
+    /// How it came to be so: its last changes, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<LinkChange> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.history.iter().cloned().collect()
     }
 
     fn update(&self, change: impl FnOnce(&mut LinkSnapshot)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut known.now);
+        known.note_change();
+    }
+}
+
+impl Known {
+    /// Notes the state if it is another one than before.
+    fn note_change(&mut self) {
+        let to = match self.now.state {
+            LinkState::Waiting | LinkState::Connecting => LinkState::Waiting,
+            to @ (LinkState::Open | LinkState::Fatal | LinkState::Closed) => to,
+        };
+        let before = self.history.back().map(|last| last.to);
+        // It begins with waiting, which is no news.
+        if before.unwrap_or(LinkState::Waiting) == to {
+            return;
+        }
+        if self.history.len() >= HISTORY_MAX {
+            self.history.pop_front();
+        }
+        let why = match to == LinkState::Open {
+            true => None,
+            false => self.now.last_error.clone(),
+        };
+        self.history.push_back(LinkChange {
+            at: self.now.since,
+            to,
+            why,
+        });
     }
 }
 
@@ -168,4 +225,51 @@ pub async fn run(
     driver::Driver::new(options, endpoint, ingress, status)
         .run(shutdown)
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_history_has_changes_with_their_reasons_and_no_attempts() {
+        let status = LinkStatus::default();
+        let mut minutes = 0;
+        let mut at = |state, why: Option<&str>| {
+            minutes += 1;
+            status.update(|now| {
+                now.state = state;
+                now.since = SystemTime::UNIX_EPOCH + Duration::from_secs(60 * minutes);
+                now.last_error = why.map(str::to_owned);
+            });
+        };
+        at(LinkState::Connecting, None);
+        at(LinkState::Open, None);
+        at(LinkState::Open, None);
+        at(LinkState::Waiting, Some("PongTimeout"));
+        at(LinkState::Connecting, Some("no route"));
+        at(LinkState::Waiting, Some("no route"));
+        at(LinkState::Fatal, Some("wrong secret"));
+        let told: Vec<_> = status
+            .history()
+            .into_iter()
+            .map(|change| {
+                let minute = change.at.duration_since(SystemTime::UNIX_EPOCH);
+                (minute.unwrap().as_secs() / 60, change.to, change.why)
+            })
+            .collect();
+        let expected = [
+            (2, LinkState::Open, None),
+            (4, LinkState::Waiting, Some("PongTimeout".to_owned())),
+            (7, LinkState::Fatal, Some("wrong secret".to_owned())),
+        ];
+        assert_eq!(told, expected);
+        for _ in 0..HISTORY_MAX {
+            at(LinkState::Open, None);
+            at(LinkState::Waiting, None);
+        }
+        assert_eq!(status.history().len(), HISTORY_MAX);
+    }
 }

@@ -13,6 +13,7 @@
 //! | sections and environment to a [`Config`] | `check` |
 //! | how problems read | [`problem`] |
 //! | the schema as a commented file | [`reference`](mod@reference) |
+//! | what is set, to be shown | [`in_force`] |
 //!
 //! Relative paths are relative to the directory of the configuration file, so
 //! that a daemon does the same from wherever it is started; `~/` is the home
@@ -22,6 +23,7 @@
 mod check;
 mod cloud;
 pub mod environment;
+pub mod in_force;
 pub mod problem;
 pub mod reference;
 pub mod schema;
@@ -45,6 +47,7 @@ pub(crate) use environment::home;
 pub use environment::{Env, ProcessEnv, locate, with_usual_password};
 pub use problem::{ConfigErrors, Problem, Warning};
 
+pub use in_force::InForce;
 use source::Source;
 
 /// Everything an operator can set, checked.
@@ -67,6 +70,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[http]`.
     pub http: HttpConfig,
+    /// All of it as it may be shown.
+    pub in_force: InForce,
 }
 
 /// The model and how it is asked.
@@ -375,7 +380,7 @@ pub struct BudgetConfig {
 /// The HTTP surface.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// What callers of everything but health and events must present.
+    /// What callers from elsewhere must present for everything but health and events.
     pub bearer_token: Option<SecretString>,
     /// Whether `/metrics` answers.
     pub metrics: bool,

@@ -589,10 +589,10 @@ static LIMITS: Table = Table {
 
 static HTTP: Table = Table {
     keys: &[
-        Key::new("bearer_token_env", Kind::Variable, "The variable that holds the token for everything but health and events. Not asked for yet: those pages are open to whoever reaches the port.")
+        Key::new("bearer_token_env", Kind::Variable, "The variable that holds the token that callers from other machines present (Authorization: Bearer …) for metrics, the dashboard and the details of readiness. Without one the dashboard is for this machine alone, and metrics and readiness are for whoever reaches the port.")
             .example("\"XIAOO_HTTP_TOKEN\""),
-        Key::new("metrics", Kind::Flag { default: Some(true) }, "Whether /metrics answers. Not served yet."),
-        Key::new("dashboard", Kind::Flag { default: Some(true) }, "Whether / shows the dashboard. Not served yet."),
+        Key::new("metrics", Kind::Flag { default: Some(true) }, "Whether /metrics answers."),
+        Key::new("dashboard", Kind::Flag { default: Some(true) }, "Whether / shows the dashboard."),
         Key::new("rate_limit", UPSTREAM, ""),
     ],
     like: None,

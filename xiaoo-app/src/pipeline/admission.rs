@@ -1,18 +1,20 @@
 //! From an authenticated event to a durable one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use planted::Defect;
-use proto_core::{Event, EventError, EventKind, InboundMessage};
+use proto_core::{Event, EventError, EventKind, InboundMessage, JsonStr};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
 use tracing::{debug, info, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
 use super::busy::{Bursts, TakenIn};
 use super::command::ChatCommand;
+use super::diary::Fate;
 use super::policy::{Decision, Known};
 use super::{Counters, SharedPipeline, action, guests};
 use crate::fail_point::{self, FailPoint};
@@ -89,10 +91,12 @@ impl Admission {
                     "an event was not understood: {error}"
                 );
                 Counters::count(&counters.not_understood);
+                self.note(Fate::NotUnderstood, "", Some(&error.to_string()));
                 return Verdict::Accepted;
             }
         };
         if let EventKind::CardAction(_) = event.kind {
+            self.note(Fate::Click, &text(event.event_id), None);
             let answer = match CardAction::of(event) {
                 Some(action) => action::take(&self.pipeline, &action).await,
                 // An empty object leaves the card as it is.
@@ -110,9 +114,13 @@ impl Admission {
                     "an event was not understood: it tells of a message and holds none"
                 );
                 Counters::count(&counters.not_understood);
+                let why = "it tells of a message and holds none";
+                self.note(Fate::NotUnderstood, &text(event.event_id), Some(why));
             } else {
                 debug!("an event of a kind that asks for nothing");
                 Counters::count(&counters.ignored);
+                let kind = text(event.event_type);
+                self.note(Fate::Ignored, &text(event.event_id), Some(&kind));
             }
             return Verdict::Accepted;
         };
@@ -136,6 +144,7 @@ impl Admission {
                     why, "a message is left alone"
                 );
                 Counters::count(&counters.ignored);
+                self.note(Fate::Ignored, &message.message_id, Some(why));
                 return Verdict::Accepted;
             }
         };
@@ -232,6 +241,7 @@ impl Admission {
             Ok(Admitted::New(turn)) => {
                 info!(event_id, message_id, %turn, "message accepted");
                 Counters::count(&counters.admitted);
+                self.note(Fate::Admitted, message_id, None);
                 Verdict::Accepted
             }
             // It asks for nothing.
@@ -239,6 +249,7 @@ impl Admission {
             Ok(Admitted::Duplicate { .. }) => {
                 info!(event_id, message_id, "a redelivered message was recognised");
                 Counters::count(&counters.duplicates);
+                self.note(Fate::Duplicate, message_id, None);
                 Verdict::Accepted
             }
             Err(StoreError::TooLarge { what, size, max }) => {
@@ -248,6 +259,8 @@ impl Admission {
                     what, size, max, "a message is too large to keep and was dropped"
                 );
                 Counters::count(&counters.not_understood);
+                let why = format!("{what} has {size} bytes of at most {max}");
+                self.note(Fate::NotUnderstood, message_id, Some(&why));
                 Verdict::Accepted
             }
             Err(_) if planted::is(Defect::RefusalAccepted) => Verdict::Accepted,
@@ -257,10 +270,21 @@ impl Admission {
                     "a message was refused, Feishu will push it again: {error}"
                 );
                 Counters::count(&counters.refused);
+                self.note(Fate::Refused, message_id, Some(&error.to_string()));
                 Verdict::Refused
             }
         }
     }
+
+    fn note(&self, fate: Fate, id: &str, why: Option<&str>) {
+        let now_ms = self.pipeline.now_ms();
+        self.pipeline.diary.came(now_ms, fate, id, why);
+    }
+}
+
+/// Its text, or none.
+fn text(field: Option<JsonStr<'_>>) -> Cow<'_, str> {
+    field.map(JsonStr::to_text).unwrap_or_default()
 }
 
 /// Why a message has no turn.

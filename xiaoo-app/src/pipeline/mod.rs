@@ -16,6 +16,7 @@
 //! | signs of life | [`signs`] | reaction and progress card, at most one update a second |
 //! | things are sent | [`outbox`] | in order, with a derived uuid: never shown twice |
 //! | what was missed in an outage? | [`recovery`] | chats are read back, if the operator wants it |
+//! | what happened last? | [`diary`] | for who looks; bounded, no word of anybody |
 //! | was it sent, an hour ago? | [`lookup`] | the chat is read back before anything is sent again |
 
 pub mod action;
@@ -24,6 +25,7 @@ pub mod ask;
 pub mod budget;
 pub mod busy;
 pub mod command;
+pub mod diary;
 mod fetch;
 mod grants;
 pub mod guests;
@@ -60,6 +62,7 @@ use xiaoo_store::Store;
 
 use crate::agents::Agents;
 use budget::Budgets;
+use diary::Diary;
 use heart::Hearts;
 use people::Groups;
 use policy::Policy;
@@ -87,6 +90,8 @@ pub struct Pipeline {
     pub outbox_bell: Notify,
     /// What happened so far.
     pub counters: Counters,
+    /// What happened last.
+    pub diary: Diary,
     /// The turns that run here.
     pub running: Running,
     /// Who is in the groups.
@@ -313,6 +318,7 @@ impl Pipeline {
             urgent_bell: Notify::new(),
             outbox_bell: Notify::new(),
             counters: Counters::default(),
+            diary: Diary::default(),
             running: Running::default(),
             groups: Groups::default(),
             link,

@@ -336,6 +336,8 @@ pub(super) async fn finish(
         let error = match pipeline.store.finish(turn.key, result.clone()).await {
             Ok(Fenced::Done) => {
                 fail_point::pass(FailPoint::FinishAfterCommit);
+                let board = pipeline.running.board(&turn.conversation);
+                pipeline.diary.ended(turn, &result, board.as_ref());
                 return;
             }
             Ok(Fenced::Replaced) => {

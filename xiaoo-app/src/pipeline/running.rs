@@ -9,6 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use xiaoo_store::TurnId;
 
+use super::signs::Board;
+
 /// Turns that wait for people beside those that run. Each holds its conversation in memory, so they
 /// are bounded too; beyond it a turn waits in its place.
 const WAITING_MAX: usize = 64;
@@ -23,6 +25,7 @@ pub struct Running {
 #[derive(Clone)]
 struct Handle {
     turn: TurnId,
+    board: Board,
     stopped: Arc<AtomicBool>,
     cancel: CancellationToken,
 }
@@ -35,15 +38,17 @@ pub struct Entry<'a> {
 }
 
 impl Running {
-    /// A turn begins; `give_up` ends it, too.
+    /// A turn begins, which shows on `board` what it does; `give_up` ends it, too.
     pub fn enter(
         &self,
         conversation: &str,
         turn: TurnId,
+        board: &Board,
         give_up: &CancellationToken,
     ) -> Entry<'_> {
         let handle = Handle {
             turn,
+            board: board.clone(),
             stopped: Arc::default(),
             cancel: give_up.child_token(),
         };
@@ -69,6 +74,25 @@ impl Running {
         handle.stopped.store(true, Ordering::Release);
         handle.cancel.cancel();
         true
+    }
+
+    /// The turns that run here, those that began first in front: conversation, turn, and what it
+    /// does.
+    #[must_use]
+    pub fn list(&self) -> Vec<(String, TurnId, Board)> {
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = turns
+            .iter()
+            .map(|(conversation, handle)| (conversation.clone(), handle.turn, handle.board.clone()))
+            .collect();
+        list.sort_by_key(|(_, turn, _)| *turn);
+        list
+    }
+
+    /// What the conversation's turn does.
+    pub(super) fn board(&self, conversation: &str) -> Option<Board> {
+        let turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.get(conversation).map(|handle| handle.board.clone())
     }
 
     /// Whether a turn of the conversation runs here.

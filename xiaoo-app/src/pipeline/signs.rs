@@ -50,17 +50,25 @@ pub struct Board {
     view: Arc<Mutex<CardView>>,
     changed: watch::Sender<u64>,
     started: Instant,
+    began_ms: i64,
 }
 
 impl Board {
-    /// A board for a turn that begins now.
+    /// A board for a turn that begins now, which is `now_ms` Unix milliseconds.
     #[must_use]
-    pub fn new(language: Language, model: &str) -> Self {
+    pub fn new(language: Language, model: &str, now_ms: i64) -> Self {
         Self {
             view: Arc::new(Mutex::new(CardView::working(language, model))),
             changed: watch::Sender::new(0),
             started: Instant::now(),
+            began_ms: now_ms,
         }
+    }
+
+    /// When its turn began, Unix milliseconds.
+    #[must_use]
+    pub fn began_ms(&self) -> i64 {
+        self.began_ms
     }
 
     /// Takes progress of the agent in.
@@ -108,16 +116,23 @@ impl Board {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    /// What it shows now.
+    #[must_use]
+    pub fn look(&self) -> CardView {
+        let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        CardView {
+            elapsed: self.started.elapsed(),
+            ..view.clone()
+        }
+    }
+
     /// The card's content in this phase.
     #[must_use]
     pub fn render(&self, phase: Phase) -> String {
-        let mut view = self
-            .view
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        view.phase = phase;
-        view.elapsed = self.started.elapsed();
+        let view = CardView {
+            phase,
+            ..self.look()
+        };
         view.to_json()
     }
 }

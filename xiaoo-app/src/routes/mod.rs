@@ -1,18 +1,50 @@
 //! What the daemon answers over HTTP beside events.
 
+pub mod access;
+pub mod dashboard;
 pub mod health;
 pub mod metrics;
 pub mod ready;
+
+use core::future::Future;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+/// In which time a store must have answered. Who asks gives up after 10 s, and what else there
+/// is to tell is wanted most while a store hangs.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
+
 /// The answer for a path that nobody serves.
 pub async fn not_found() -> Response {
     let body = serde_json::json!({
         "code": 404,
-        "message": "no such route; see GET /api/v1/health, GET /api/v1/ready and GET /metrics"
+        "message": "no such route; see GET /, GET /api/v1/health, GET /api/v1/ready and GET /metrics"
     });
     (StatusCode::NOT_FOUND, Json(body)).into_response()
+}
+
+/// What a store says in time and without an error.
+async fn in_time<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+    tokio::time::timeout(STORE_WITHIN, asked).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::{pending, ready};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_takes_no_other_number_with_it() {
+        let began = Instant::now();
+        assert_eq!(in_time(pending::<Result<(), ()>>()).await, None);
+        assert_eq!(began.elapsed(), STORE_WITHIN);
+        assert_eq!(in_time(ready(Err::<(), _>(()))).await, None);
+        assert_eq!(in_time(ready(Ok::<_, ()>(7))).await, Some(7));
+    }
 }

@@ -1,19 +1,22 @@
 //! `GET /api/v1/ready`: whether Feishu is really delivering to this process,
 //! and what stands in the way if it is not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use axum::{Json, Router};
 use proto_core::conn::LinkState;
 use runtime_tokio::link::{LinkSnapshot, LinkStatus};
 use runtime_tokio::webhook::WebhookStats;
 use serde_json::{Map, Value, json};
 use xiaoo_store::Health;
 
+use super::access::{Access, Denied};
 use crate::pipeline::{Counters, SharedPipeline};
 
 /// What readiness is judged by.
@@ -67,8 +70,28 @@ impl Readiness {
     }
 }
 
-/// 200 or 503, with the reasons.
-pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Value>) {
+/// The page.
+pub fn routes(readiness: Readiness, access: Access) -> Router {
+    Router::new()
+        .route("/api/v1/ready", get(ready))
+        .with_state((readiness, access))
+}
+
+/// 200 or 503. With a token in force the details are for whoever may see what operators see; a
+/// load balancer needs none.
+async fn ready(
+    State((readiness, access)): State<(Readiness, Access)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> (StatusCode, Json<Value>) {
+    let (status, body) = judged(&readiness).await;
+    match access.check(peer, &headers) {
+        Err(Denied::NoToken) => (status, Json(json!({ "ready": status == StatusCode::OK }))),
+        Ok(()) | Err(Denied::NotHere) => (status, Json(body)),
+    }
+}
+
+async fn judged(readiness: &Readiness) -> (StatusCode, Value) {
     let mut reasons = readiness.stopping_reason();
     let mut channels = Map::new();
     let mut first_store = Value::Null;
@@ -98,7 +121,7 @@ pub async fn ready(State(readiness): State<Readiness>) -> (StatusCode, Json<Valu
         "channels": channels,
         "store": first_store,
     });
-    (status, Json(body))
+    (status, body)
 }
 
 fn judge_channel(channel: &Channel, reasons: &mut Vec<String>) {

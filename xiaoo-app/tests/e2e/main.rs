@@ -14,6 +14,7 @@ mod balancer;
 mod bounds;
 mod company;
 mod conversations;
+mod dashboard;
 mod faults;
 mod front;
 mod harness;

@@ -20,7 +20,7 @@ use super::environment::{self, Env};
 use super::problem::{ConfigErrors, Report, Warning};
 use super::section::{Section, Spot};
 use super::source::Source;
-use super::{BudgetConfig, Config, HttpConfig, LimitsConfig, SkillsConfig};
+use super::{BudgetConfig, Config, HttpConfig, InForce, LimitsConfig, SkillsConfig};
 
 pub(super) fn check(
     source: &Source<'_>,
@@ -148,6 +148,7 @@ impl<'a> Checker<'a> {
             store: store?,
             limits,
             http,
+            in_force: InForce::of(root),
         })
     }
 
@@ -160,16 +161,6 @@ impl<'a> Checker<'a> {
     }
 
     fn http(&mut self, section: &Section<'_>) -> HttpConfig {
-        // Whoever sets it must not believe that it protects anything.
-        if let Some(written) = section.text("bearer_token_env") {
-            let message = "no page asks for the token yet; keep the port on this machine";
-            self.warn(&written, message);
-        }
-        for (name, page) in [("metrics", "/metrics"), ("dashboard", "the dashboard")] {
-            if section.optional_flag(name) == Some(true) {
-                self.warn(&section.spot_at(name), format!("{page} is not served yet"));
-            }
-        }
         HttpConfig {
             bearer_token: self.secret(section, "bearer_token_env", KEY_BYTES_MAX),
             metrics: section.flag("metrics"),

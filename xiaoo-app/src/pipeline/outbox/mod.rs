@@ -177,6 +177,8 @@ async fn send(pipeline: &SharedPipeline, row: &OutboxRow) {
             let reason = unsent.reason();
             error!(turn = %row.turn, kind = row.kind, "given up: {reason}");
             Counters::count(&pipeline.counters.given_up);
+            let (now_ms, turn) = (pipeline.now_ms(), row.turn.to_string());
+            pipeline.diary.given_up(now_ms, &turn, &row.kind, &reason);
             settle(store, row, End::Dead(reason)).await;
         }
     }

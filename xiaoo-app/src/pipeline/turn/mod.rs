@@ -76,10 +76,11 @@ async fn run_in_span(
     let agent = pipeline
         .agents
         .of(&message.chat_id, &message.sender_open_id);
+    let model = &agent.models.first().config().model;
+    let board = Board::new(language, model, pipeline.now_ms());
     let entry = pipeline
         .running
-        .enter(&turn.conversation, turn.key.id, give_up);
-    let board = Board::new(language, &agent.models.first().config().model);
+        .enter(&turn.conversation, turn.key.id, &board, give_up);
     let unanswered = match &order {
         Some(_) => unanswered::late_order(pipeline, &turn, &message, language),
         None => unanswered::reason(pipeline, &turn, &message, language).await,

@@ -7,25 +7,26 @@
 mod families;
 mod text;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
+use axum::routing::get;
 use runtime_tokio::HistogramSnapshot;
 use runtime_tokio::link::{LinkSnapshot, LinkStatus};
 use xiaoo_store::StoreStats;
 
+use super::access::{Access, guard};
+use super::in_time;
 use super::ready::{Channel, Readiness};
 use families::{BY_CALL, BY_LABEL, HISTOGRAMS, SINGLE};
 use text::{Kind, Text};
 
 /// What Prometheus calls its text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// In which time a store must have answered. Who asks gives up after 10 s, and what else there
-/// is to tell is wanted most while a store hangs.
-const STORE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The label that says which bot.
 const INSTANCE: &str = "instance";
@@ -54,13 +55,19 @@ impl<'a> Look<'a> {
     }
 }
 
-/// What is said in time and without an error.
-async fn in_time<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
-    tokio::time::timeout(STORE_WITHIN, asked).await.ok()?.ok()
+/// The page; with a token in force, for whoever may see what operators see.
+pub fn routes(readiness: Readiness, access: Access) -> Router {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(readiness);
+    match access.has_token() {
+        true => router.layer(from_fn_with_state(access, guard)),
+        false => router,
+    }
 }
 
 /// All numbers.
-pub async fn metrics(State(readiness): State<Readiness>) -> impl IntoResponse {
+async fn metrics(State(readiness): State<Readiness>) -> impl IntoResponse {
     let looks = readiness.channels.iter().map(Look::at);
     let looks = futures_util::future::join_all(looks).await;
     ([(header::CONTENT_TYPE, TEXT_FORMAT)], page(&looks))
@@ -120,22 +127,4 @@ fn page(looks: &[Look<'_>]) -> String {
 /// Prometheus' numbers are doubles: exact up to 2^53.
 fn number(count: u64) -> f64 {
     count as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use core::future::{pending, ready};
-
-    use tokio::time::Instant;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_store_that_hangs_takes_no_other_number_with_it() {
-        let began = Instant::now();
-        assert_eq!(in_time(pending::<Result<(), ()>>()).await, None);
-        assert_eq!(began.elapsed(), STORE_WITHIN);
-        assert_eq!(in_time(ready(Err::<(), _>(()))).await, None);
-        assert_eq!(in_time(ready(Ok::<_, ()>(7))).await, Some(7));
-    }
 }
