@@ -15,13 +15,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::accept::Watched;
 use crate::agents::Roster;
-use crate::bot::{Bot, EventPaths};
+use crate::bot::{Bot, Common, EventPaths};
 use crate::clients::Clients;
 use crate::config::{Config, store_of_bot};
+use crate::pipeline::heart::Heart;
 use crate::routes;
 use crate::routes::ready::{Channel, Readiness};
-use crate::systemd::{Systemd, Watch};
+use crate::systemd::{Pulse, Systemd, Watch};
 
 /// How long the HTTP surface may take to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -31,6 +33,8 @@ pub struct App {
     bots: Vec<Bot>,
     shutdown_grace: Duration,
     systemd: Systemd,
+    /// The HTTP server's.
+    http_heart: Arc<Heart>,
 }
 
 impl App {
@@ -44,6 +48,12 @@ impl App {
         };
         let mut clients = Clients::new(first.ca_file.clone());
         let roster = Roster::new(&config, &mut clients)?;
+        let prices = config.prices();
+        let common = Common {
+            limits: &config.limits,
+            tools: &config.tools,
+            prices: &prices,
+        };
         let mut bots = Vec::with_capacity(config.channels.len());
         for (at, feishu) in config.channels.into_iter().enumerate() {
             let is_first = at == 0;
@@ -53,22 +63,15 @@ impl App {
                 .context("there is no agent")?;
             let client = Clients::new(feishu.ca_file.clone()).of(&feishu.base_url)?;
             let name = feishu.instance.clone();
-            let bot = Bot::new(
-                feishu,
-                agents,
-                &config.limits,
-                &config.tools,
-                store,
-                is_first,
-                client,
-            )
-            .with_context(|| format!("the bot {name} cannot run"))?;
+            let bot = Bot::new(feishu, agents, common, store, is_first, client)
+                .with_context(|| format!("the bot {name} cannot run"))?;
             bots.push(bot);
         }
         Ok(Self {
             bots,
             shutdown_grace: config.limits.shutdown_grace,
             systemd: Systemd::default(),
+            http_heart: Arc::default(),
         })
     }
 
@@ -79,6 +82,7 @@ impl App {
             for bot in &self.bots {
                 bot.pipeline.hearts.beat_every(interval);
             }
+            self.http_heart.beat_every(interval);
         }
         self.systemd = systemd;
         self
@@ -104,7 +108,9 @@ impl App {
             stopping: Arc::clone(&stopping),
         };
         let mut router = router(readiness.clone());
-        let watch = Watch::new(self.bots.iter().flat_map(Bot::pulses));
+        let http = Arc::clone(&self.http_heart);
+        let http = Pulse::new("the HTTP server", move || http.beats());
+        let watch = Watch::new(self.bots.iter().flat_map(Bot::pulses).chain([http]));
         let mut running = Vec::with_capacity(self.bots.len());
         let mut event_routes = Vec::new();
         for bot in self.bots {
@@ -128,7 +134,7 @@ impl App {
         }
         let no_http = CancellationToken::new();
         let serving = tokio::spawn(server::serve(
-            listener,
+            Watched::new(listener, self.http_heart),
             EventRoutes::new(event_routes, router.fallback(routes::not_found)),
             ServerLimits::default(),
             no_http.clone(),

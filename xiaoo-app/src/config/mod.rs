@@ -13,6 +13,7 @@
 //! | sections and environment to a [`Config`] | `check` |
 //! | how problems read | [`problem`] |
 //! | the schema as a commented file | [`reference`](mod@reference) |
+//! | the schema as a page, also in Chinese | [`document`] |
 //!
 //! Relative paths are relative to the directory of the configuration file, so
 //! that a daemon does the same from wherever it is started; `~/` is the home
@@ -20,7 +21,10 @@
 //! the environment variable.
 
 mod check;
+mod chinese;
+pub mod document;
 pub mod environment;
+mod price;
 pub mod problem;
 pub mod reference;
 pub mod schema;
@@ -41,6 +45,7 @@ use xiaoo_store::StoreUrl;
 
 pub(crate) use environment::home;
 pub use environment::{Env, ProcessEnv, locate, with_usual_password};
+pub use price::{Price, Prices};
 pub use problem::{ConfigErrors, Problem, Warning};
 
 use source::Source;
@@ -76,6 +81,8 @@ pub struct LlmConfig {
     pub fallbacks: Vec<EndpointConfig>,
     /// How long a model may send nothing at all.
     pub timeout: Duration,
+    /// What prices are in, here and at the agents.
+    pub currency: String,
 }
 
 /// One model at one server.
@@ -95,6 +102,8 @@ pub struct EndpointConfig {
     pub context_window: Option<u32>,
     /// Whether it can see.
     pub vision: bool,
+    /// What it costs, if the operator says.
+    pub price: Option<Price>,
     /// Further fields of the request body.
     pub extra_body: Map<String, Value>,
 }
@@ -234,6 +243,8 @@ pub struct AgentConfig {
     pub agent_dir: Option<PathBuf>,
     /// Overrides [`EndpointConfig::model`].
     pub model: Option<String>,
+    /// What that model costs, if the operator says.
+    pub price: Option<Price>,
     /// Overrides the built-in prompt.
     pub system_prompt: Option<String>,
     /// The tools it has; the usual ones when `None`.

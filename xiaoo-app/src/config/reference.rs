@@ -33,6 +33,7 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
             Kind::NamedSections(inner) => (format!("[{below}.{}]", key.example), *inner),
             Kind::Flag { .. }
             | Kind::Count { .. }
+            | Kind::Price
             | Kind::Text { .. }
             | Kind::Choice { .. }
             | Kind::Secret
@@ -77,6 +78,7 @@ fn write_keys(out: &mut String, table: &Table) {
             Kind::Flag { default: None }
             | Kind::Count { default: None, .. }
             | Kind::Text { default: None }
+            | Kind::Price
             | Kind::Secret
             | Kind::Variable
             | Kind::Path
@@ -127,6 +129,7 @@ fn is_shown(kind: &Kind) -> bool {
         Kind::Section(_) | Kind::Sections(_) | Kind::NamedSections(_) | Kind::Ignored(_) => false,
         Kind::Flag { .. }
         | Kind::Count { .. }
+        | Kind::Price
         | Kind::Text { .. }
         | Kind::Choice { .. }
         | Kind::Secret
