@@ -7,6 +7,7 @@
 use core::convert::Infallible;
 use core::error::Error;
 use core::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -56,6 +57,18 @@ impl Default for ServerLimits {
     }
 }
 
+/// Where connections come from.
+pub trait Accept: Send + Sync + 'static {
+    /// Waits for the next one. Cancel-safe.
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+impl Accept for TcpListener {
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        Self::accept(self)
+    }
+}
+
 /// What answers requests. A cheap handle: every connection has a clone.
 pub trait Answer: Clone + Send + Sync + 'static {
     /// What its responses hold.
@@ -86,7 +99,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves `answer` until `stop`, then lets requests under way end; what has not
 /// ended by then is cut off. Connections can be upgraded.
 pub async fn serve<A: Answer>(
-    listener: TcpListener,
+    listener: impl Accept,
     answer: A,
     limits: ServerLimits,
     stop: CancellationToken,

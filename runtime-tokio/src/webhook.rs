@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Either, Full};
 use proto_core::{Rejection, SignatureHeaders, UnixMillis, Verdict as Checked, Verifier};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{Instrument as _, Span, debug, warn};
 
 use crate::server::Answer;
 use crate::written::{Told, WhenWritten};
@@ -64,7 +64,10 @@ static NONCE: HeaderName = HeaderName::from_static("x-lark-request-nonce");
 static SIGNATURE: HeaderName = HeaderName::from_static("x-lark-signature");
 
 /// Where one app's events are pushed to. A cheap handle: clone it.
-pub struct EventRoute<I>(Arc<Route<I>>);
+pub struct EventRoute<I> {
+    route: Arc<Route<I>>,
+    span: Span,
+}
 
 struct Route<I> {
     verifier: Verifier,
@@ -82,28 +85,43 @@ impl<I: Ingress> EventRoute<I> {
         limits: WebhookLimits,
         stats: Arc<WebhookStats>,
     ) -> Self {
-        Self(Arc::new(Route {
-            verifier,
-            ingress,
-            limits,
-            stats,
-        }))
+        Self {
+            route: Arc::new(Route {
+                verifier,
+                ingress,
+                limits,
+                stats,
+            }),
+            span: Span::none(),
+        }
+    }
+
+    /// What is logged about its requests is logged in this span.
+    #[must_use]
+    pub fn within(self, span: Span) -> Self {
+        Self { span, ..self }
     }
 
     /// Answers a request.
     pub async fn answer<B: Incoming>(&self, request: Request<B>) -> Response<Full<Bytes>> {
-        let Self(route) = self;
+        let Self { route, span } = self;
         let (parts, body) = request.into_parts();
-        match route.read_and_accept(&parts, body).await {
-            Ok(response) => response,
-            Err(refusal) => refusal.respond(&route.stats),
-        }
+        let answered = async {
+            match route.read_and_accept(&parts, body).await {
+                Ok(response) => response,
+                Err(refusal) => refusal.respond(&route.stats),
+            }
+        };
+        answered.instrument(span.clone()).await
     }
 }
 
 impl<I> Clone for EventRoute<I> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            route: Arc::clone(&self.route),
+            span: self.span.clone(),
+        }
     }
 }
 

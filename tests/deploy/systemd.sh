@@ -2,7 +2,8 @@
 # Installs the daemon with install.sh, has init fill in what it needs, and runs it under a
 # real systemd, which is the first process of namespaces of its own, with file systems that
 # nobody else sees. Ends with status 0 when the unit started because Feishu delivered, the
-# agents' sandbox worked within its limits, and it stopped in good order.
+# agents' sandbox worked within its limits, what it said is in the journal field by field,
+# and it stopped in good order.
 #
 # usage: tests/deploy/systemd.sh PROGRAMS WORK        (as root)
 set -eu
@@ -61,6 +62,16 @@ PYTHON
     has_begun sim verification_token
     has_begun model api_base
 
+    # There is no journal yet: who asks for it is told, and has the lines all the same.
+    "$programs/xiaoo-app" demo --port 0 --log-format journald \
+        >/run/test/demo 2>/run/test/no-journal &
+    local demo=$!
+    for _ in $(seq 400); do
+        grep -qs "the daemon runs" /run/test/no-journal && break
+        sleep 0.05
+    done
+    kill -INT "$demo"
+
     "$deploy/install.sh" --binary "$programs/xiaoo-app"
     value() { sed -n "s/^$1 *= \"\(.*\)\"/\1/p" "/run/test/$2"; }
     # As an operator may call it, who is there already.
@@ -78,15 +89,19 @@ PYTHON
     cd /
     install -m 644 "$here/sandbox.py" /opt/xiaoo/sandbox.py
 
-    # Nothing of the machine's own but this unit, and what it is tried with.
-    ln -sf /dev/null /etc/systemd/system/network-online.target
+    # Nothing of the machine's own but this unit, the journal, and what both are tried with.
+    # The journal's other sockets would be the machine's own.
+    for other in network-online.target systemd-journald-audit.socket \
+        systemd-journald-dev-log.socket; do
+        ln -sf /dev/null "/etc/systemd/system/$other"
+    done
     mkdir -p "/etc/systemd/system/$unit.d"
     cat >"/etc/systemd/system/$unit.d/test.conf" <<UNIT
 [Unit]
 DefaultDependencies=no
+Requires=systemd-journald.service
+After=systemd-journald.service
 [Service]
-StandardOutput=append:/run/test/daemon.log
-StandardError=append:/run/test/daemon.log
 ExecStartPost=/usr/bin/env python3 /opt/xiaoo/sandbox.py
 UNIT
     cat >/etc/systemd/system/try.service <<UNIT
@@ -116,6 +131,7 @@ UNIT
 # Under systemd, when the unit has started.
 check() {
     exec >/run/test/checked 2>&1
+    trap 'journalctl -u "$unit" >/run/test/daemon.log' EXIT
     property() { systemctl show --value -p "$1" "$unit"; }
     same() { # what, expected
         local found
@@ -129,10 +145,14 @@ check() {
     same ActiveState active
     same StatusText "Feishu delivers"
     same WatchdogUSec 1min
+    grep "^xiaoo-app: the journal cannot be reached, logging to stderr instead: " /run/test/no-journal
     systemctl stop "$unit"
     same ActiveState inactive
     same Result success
     same ExecMainStatus 0
+    journalctl --sync
+    journalctl -u "$unit" -o json | python3 "$here/journal.py"
+    journalctl -u "$unit" F_CHANNEL=feishu | grep "feishu websocket: connected attempt=1"
     echo "all is well"
 }
 

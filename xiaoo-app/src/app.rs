@@ -15,15 +15,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::accept::Watched;
 use crate::agents::Roster;
-use crate::bot::{Bot, EventPaths};
+use crate::bot::{Bot, Common, EventPaths};
 use crate::clients::Clients;
 use crate::config::{Config, HttpConfig, InForce, store_of_bot};
+use crate::pipeline::heart::Heart;
 use crate::routes;
 use crate::routes::access::Access;
 use crate::routes::dashboard::Dashboard;
 use crate::routes::ready::{Channel, Readiness};
-use crate::systemd::{Systemd, Watch};
+use crate::systemd::{Pulse, Systemd, Watch};
 
 /// How long the HTTP surface may take to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -35,6 +37,8 @@ pub struct App {
     http: HttpConfig,
     in_force: InForce,
     systemd: Systemd,
+    /// The HTTP server's.
+    http_heart: Arc<Heart>,
 }
 
 impl App {
@@ -48,6 +52,12 @@ impl App {
         };
         let mut clients = Clients::new(first.ca_file.clone());
         let roster = Roster::new(&config, &mut clients)?;
+        let prices = config.prices();
+        let common = Common {
+            limits: &config.limits,
+            tools: &config.tools,
+            prices: &prices,
+        };
         let mut bots = Vec::with_capacity(config.channels.len());
         for (at, feishu) in config.channels.into_iter().enumerate() {
             let is_first = at == 0;
@@ -57,16 +67,8 @@ impl App {
                 .context("there is no agent")?;
             let client = Clients::new(feishu.ca_file.clone()).of(&feishu.base_url)?;
             let name = feishu.instance.clone();
-            let bot = Bot::new(
-                feishu,
-                agents,
-                &config.limits,
-                &config.tools,
-                store,
-                is_first,
-                client,
-            )
-            .with_context(|| format!("the bot {name} cannot run"))?;
+            let bot = Bot::new(feishu, agents, common, store, is_first, client)
+                .with_context(|| format!("the bot {name} cannot run"))?;
             bots.push(bot);
         }
         Ok(Self {
@@ -75,6 +77,7 @@ impl App {
             http: config.http,
             in_force: config.in_force,
             systemd: Systemd::default(),
+            http_heart: Arc::default(),
         })
     }
 
@@ -85,6 +88,7 @@ impl App {
             for bot in &self.bots {
                 bot.pipeline.hearts.beat_every(interval);
             }
+            self.http_heart.beat_every(interval);
         }
         self.systemd = systemd;
         self
@@ -110,7 +114,9 @@ impl App {
             stopping: Arc::clone(&stopping),
         };
         let mut router = router(&readiness, &self.http, self.in_force);
-        let watch = Watch::new(self.bots.iter().flat_map(Bot::pulses));
+        let http = Arc::clone(&self.http_heart);
+        let http = Pulse::new("the HTTP server", move || http.beats());
+        let watch = Watch::new(self.bots.iter().flat_map(Bot::pulses).chain([http]));
         let mut running = Vec::with_capacity(self.bots.len());
         let mut event_routes = Vec::new();
         for bot in self.bots {
@@ -134,7 +140,7 @@ impl App {
         }
         let no_http = CancellationToken::new();
         let serving = tokio::spawn(server::serve(
-            listener,
+            Watched::new(listener, self.http_heart),
             EventRoutes::new(event_routes, router.fallback(routes::not_found)),
             ServerLimits::default(),
             no_http.clone(),

@@ -16,8 +16,8 @@ use xiaoo_store::{Health, StoreGuard, StoreOptions, StoreUrl};
 
 use crate::agents::Agents;
 use crate::config::{
-    Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, ProgressStyle, ToolsConfig,
-    Transport,
+    Access, AccessConfig, DirectAccess, FeishuConfig, LimitsConfig, Prices, ProgressStyle,
+    ToolsConfig, Transport,
 };
 use crate::pipeline::admission::Admission;
 use crate::pipeline::budget::Budgets;
@@ -34,6 +34,17 @@ pub const EVENT_ROUTES: [&str; 2] = [
     "/api/v1/channels/feishu/events",
     "/api/v1/channels/xiaoo/events",
 ];
+
+/// What all bots of a daemon have in common beside the agents.
+#[derive(Clone, Copy, Debug)]
+pub struct Common<'a> {
+    /// What may be used up.
+    pub limits: &'a LimitsConfig,
+    /// What models may do.
+    pub tools: &'a ToolsConfig,
+    /// What models cost.
+    pub prices: &'a Prices,
+}
 
 /// The route that every bot has for itself.
 #[must_use]
@@ -73,8 +84,7 @@ impl Bot {
     pub fn new(
         feishu: FeishuConfig,
         agents: Agents,
-        limits: &LimitsConfig,
-        tools: &ToolsConfig,
+        common: Common<'_>,
         store_url: StoreUrl,
         is_first: bool,
         client: reqwest::Client,
@@ -90,9 +100,9 @@ impl Bot {
             )?),
         };
         let options = StoreOptions {
-            admit_deadline: limits.ack_deadline,
-            queued_max: limits.max_queue,
-            queued_per_conversation_max: limits.max_queue_per_conversation,
+            admit_deadline: common.limits.ack_deadline,
+            queued_max: common.limits.max_queue,
+            queued_per_conversation_max: common.limits.max_queue_per_conversation,
             ..StoreOptions::default()
         };
         let (store, guard) = store::open(&store_url, options)?;
@@ -111,7 +121,7 @@ impl Bot {
             store,
             api,
             agents,
-            settings(&feishu, limits, tools),
+            settings(&feishu, common),
             WallClock::default(),
             known,
             link_status.clone(),
@@ -196,11 +206,12 @@ impl Bot {
         }
         let stages = Stages::start(Arc::clone(&self.pipeline), self.identity, link);
         let admission = Arc::clone(stages.admission());
+        let span = self.pipeline.span();
         let events = EventPaths {
             paths,
             route: self.verifier.map(|verifier| {
                 let limits = WebhookLimits::default();
-                EventRoute::new(verifier, admission, limits, self.webhook_stats)
+                EventRoute::new(verifier, admission, limits, self.webhook_stats).within(span)
             }),
         };
         let running = RunningBot {
@@ -255,7 +266,12 @@ impl RunningBot {
     }
 }
 
-fn settings(feishu: &FeishuConfig, limits: &LimitsConfig, tools: &ToolsConfig) -> Settings {
+fn settings(feishu: &FeishuConfig, common: Common<'_>) -> Settings {
+    let Common {
+        limits,
+        tools,
+        prices,
+    } = common;
     Settings {
         app_id: feishu.app_id.clone(),
         instance: feishu.instance.clone(),
@@ -274,6 +290,7 @@ fn settings(feishu: &FeishuConfig, limits: &LimitsConfig, tools: &ToolsConfig) -
             person: limits.person_per_day,
             chat: limits.chat_per_day,
         },
+        prices: prices.clone(),
         approval_timeout: tools.approval_timeout,
         bot_turns_max: feishu.access.bot_turns_max,
         files: FileLimits {

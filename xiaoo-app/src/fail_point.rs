@@ -81,6 +81,7 @@ fail_points! {
     Lanes = "loop.lanes",
     Urgent = "loop.urgent",
     Outbox = "loop.outbox",
+    Http = "loop.http",
 }
 
 /// Stands still here for ever if that was asked for.

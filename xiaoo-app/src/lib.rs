@@ -1,5 +1,6 @@
 //! The xiaoO daemon for Feishu and Lark.
 
+mod accept;
 pub mod agents;
 pub mod app;
 pub mod bot;

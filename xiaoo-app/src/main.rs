@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tokio::runtime::{Builder, Runtime};
-use xiaoo_app::cli::{Cli, Command, write_completions};
+use xiaoo_app::cli::{Cli, Command, LogArgs, write_completions};
 use xiaoo_app::commands::{daemon, demo, doctor, init, inspect, pairing, skill, store};
 use xiaoo_app::config::{Config, ProcessEnv, locate};
 use xiaoo_app::telemetry;
@@ -34,11 +34,11 @@ fn main() -> ExitCode {
                     return ExitCode::from(BAD_USAGE);
                 }
             };
-            log();
+            log(args.log);
             in_runtime(daemon::run(args, config, &warnings, &env))
         }
         Command::Demo(args) => {
-            log();
+            log(args.log);
             in_runtime(demo::run(args, &env, &mut io::stdout()))
         }
         Command::Doctor(args) => until_answered(doctor::run(args, &env, &mut io::stdout())),
@@ -92,9 +92,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn log() {
-    if let Err(error) = telemetry::init(&ProcessEnv) {
-        say(&format!("xiaoo-app: {error}"));
+fn log(args: LogArgs) {
+    for complaint in telemetry::init(args.format, &ProcessEnv) {
+        say(&format!("xiaoo-app: {complaint}"));
     }
 }
 

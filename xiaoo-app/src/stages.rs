@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, warn};
 use xiaoo_store::limits::HISTORY_KEPT;
 
 use crate::pipeline::admission::Admission;
@@ -61,38 +61,40 @@ impl Stages {
         let (give_up, no_sends) = (CancellationToken::new(), CancellationToken::new());
         let (turns, sends, tasks) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
 
+        let span = pipeline.span();
         let learn = identity::learn(pipeline.api.clone(), identity, background.clone());
-        tasks.spawn(learn);
-        tasks.spawn(lanes::run(
+        tasks.spawn(learn.instrument(span.clone()));
+        let lanes = lanes::run(
             Arc::clone(&pipeline),
             turns.clone(),
             no_turns.clone(),
             give_up.clone(),
-        ));
-        tasks.spawn(outbox::run(
-            Arc::clone(&pipeline),
-            sends.clone(),
-            no_sends.clone(),
-        ));
+        );
+        tasks.spawn(lanes.instrument(span.clone()));
+        let outbox = outbox::run(Arc::clone(&pipeline), sends.clone(), no_sends.clone());
+        tasks.spawn(outbox.instrument(span.clone()));
         tasks.spawn(ring(Arc::clone(&pipeline), no_sends.clone()));
-        tasks.spawn(prune(Arc::clone(&pipeline), background.clone()));
+        let prune = prune(Arc::clone(&pipeline), background.clone());
+        tasks.spawn(prune.instrument(span.clone()));
         if let Some(gap_max) = pipeline.settings.recover_after {
-            tasks.spawn(recovery::run(
+            let recovery = recovery::run(
                 Arc::clone(&pipeline),
                 Arc::clone(&admission),
                 link.as_ref().map(|(_, status)| status.clone()),
                 gap_max,
                 background.clone(),
-            ));
+            );
+            tasks.spawn(recovery.instrument(span.clone()));
         }
         let link = link.map(|(options, status)| {
-            tokio::spawn(link::run(
+            let link = link::run(
                 options,
                 pipeline.api.clone(),
                 Arc::clone(&admission),
                 status,
                 no_events.clone(),
-            ))
+            );
+            tokio::spawn(link.instrument(span))
         });
         Self {
             pipeline,

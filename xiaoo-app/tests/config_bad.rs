@@ -290,6 +290,47 @@ fn each_mistake_is_named_with_its_place() {
             "[limits]\nack_deadline_ms = 3000\n[agents]",
             "config.toml:13: limits.ack_deadline_ms: must be between 50 and 2500",
         ),
+        // Prices.
+        (
+            "[channels.feishu]",
+            "input_price = 0.6\n[channels.feishu]",
+            "config.toml:1: llm.output_price: missing; `input_price` alone says not what the model costs",
+        ),
+        (
+            "[channels.feishu]",
+            "cached_input_price = 0.6\n[channels.feishu]",
+            "config.toml:1: llm.input_price: missing; `cached_input_price` alone says not what the model costs",
+        ),
+        (
+            "[channels.feishu]",
+            "input_price = 0.0000001\noutput_price = 1\n[channels.feishu]",
+            "config.toml:6: llm.input_price: must be a price from 0 to 1000000000, with at most 6 decimals",
+        ),
+        (
+            "[channels.feishu]",
+            "input_price = -1\noutput_price = 1\n[channels.feishu]",
+            "config.toml:6: llm.input_price: must be a price from 0 to 1000000000, with at most 6 decimals",
+        ),
+        (
+            "[channels.feishu]",
+            "input_price = \"1\"\noutput_price = 1\n[channels.feishu]",
+            "config.toml:6: llm.input_price: must be a number, without quotes, is a text",
+        ),
+        (
+            "[channels.feishu]",
+            "currency = \"US dollars\"\n[channels.feishu]",
+            "config.toml:6: llm.currency: one word of at most 16 bytes, such as CNY",
+        ),
+        (
+            "default = true",
+            "input_price = 1",
+            "config.toml:16: agents.list[0].input_price: is that of `model`, and there is none; what [llm]'s costs stands there",
+        ),
+        (
+            "[channels.feishu]",
+            "input_price = 1\noutput_price = 1\n[[llm.fallbacks]]\nmodel = \"z-ai/glm-5\"\ninput_price = 2\noutput_price = 1\n[channels.feishu]",
+            "config.toml:10: llm.fallbacks[0].input_price: \"z-ai/glm-5\" has another price above; models of one name are counted together",
+        ),
         // Agents.
         (
             "default_agent_id = \"main\"",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use xiaoo_agent::Provider;
 use xiaoo_app::config::{
-    Access, AgentConfig, BudgetConfig, ChatConfig, Config, DirectAccess, McpTransport,
-    ProgressStyle, ShellConfig, Transport, Warning,
+    Access, AgentConfig, BudgetConfig, ChatConfig, Config, DirectAccess, McpTransport, Price,
+    Prices, ProgressStyle, ShellConfig, Transport, Warning,
 };
 use xiaoo_store::StoreUrl;
 
@@ -244,6 +244,7 @@ dashboard = false
             workspace: Some("/home/me/work".into()),
             agent_dir: Some("/etc/xiaoo/../data".into()),
             model: Some("small".to_owned()),
+            price: None,
             system_prompt: Some("Be kind.".to_owned()),
             tools: Some(vec!["web_fetch".to_owned()]),
             skills: Some(vec!["weekly".to_owned()]),
@@ -369,6 +370,60 @@ dashboard = false
     assert!(hosts.allows("ws://127.0.0.1:9000/ws"));
     assert!(hosts.allows("wss://a.gateway.example.com/ws"));
     assert!(!hosts.allows("wss://a.example.com/ws"));
+}
+
+#[test]
+fn prices_arrive_with_what_is_usual_and_each_name_has_one() {
+    let price = |input, cached_input, output| Price {
+        input,
+        cached_input,
+        output,
+    };
+    let (config, warnings) = load(&LEAST.replace(
+        "[channels.feishu]",
+        r#"input_price = 0.6
+output_price = 2.2
+currency = "CNY"
+[[llm.fallbacks]]
+model = "beside"
+[[llm.fallbacks]]
+model = "near"
+input_price = 1
+cached_input_price = 0.000001
+output_price = 0.0
+[[agents.list]]
+id = "main"
+[[agents.list]]
+id = "a"
+model = "near"
+input_price = 1.0
+cached_input_price = 0.000001
+output_price = 0
+[[agents.list]]
+id = "b"
+model = "own"
+input_price = 3
+output_price = 4
+[channels.feishu]"#,
+    ));
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(
+        config.prices(),
+        Prices {
+            currency: "CNY".into(),
+            models: vec![
+                ("z-ai/glm-5".into(), price(600_000, 600_000, 2_200_000)),
+                ("near".into(), price(1_000_000, 1, 0)),
+                ("own".into(), price(3_000_000, 3_000_000, 4_000_000)),
+            ],
+        }
+    );
+    let (least, _) = load(LEAST);
+    let none = Prices {
+        currency: "USD".into(),
+        models: Vec::new(),
+    };
+    assert_eq!(least.prices(), none);
 }
 
 #[test]

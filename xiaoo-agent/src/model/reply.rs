@@ -57,6 +57,10 @@ impl Finish {
 pub struct Usage {
     /// Read by the model.
     pub prompt_tokens: u64,
+    /// Those of them that the server still knew from before, and takes less for; none where it
+    /// does not tell.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
     /// Written by the model, thinking included.
     pub completion_tokens: u64,
     /// What is billed, at most servers.
@@ -69,10 +73,15 @@ impl Usage {
     pub fn plus(self, other: Self) -> Self {
         Self {
             prompt_tokens: self.prompt_tokens.saturating_add(other.prompt_tokens),
+            cached_tokens: self.cached_tokens.saturating_add(other.cached_tokens),
             completion_tokens: self
                 .completion_tokens
                 .saturating_add(other.completion_tokens),
             total_tokens: self.total_tokens.saturating_add(other.total_tokens),
         }
     }
+}
+
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
 }

@@ -197,7 +197,7 @@ fn assistant(content: &str, reasoning: Option<&String>, tool_calls: &[ToolCall])
 #[serde(default)]
 pub(super) struct Chunk {
     pub(super) choices: Option<Vec<Choice>>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "usage")]
     pub(super) usage: Option<Usage>,
     /// An object, or a text.
     pub(super) error: Option<Value>,
@@ -271,6 +271,48 @@ pub(super) struct FunctionDelta {
     pub(super) name: Option<String>,
     /// A piece of text, or the whole as an object.
     pub(super) arguments: Option<Value>,
+}
+
+/// What an answer cost, as servers say it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StatedUsage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
+    prompt_tokens_details: Option<PromptDetails>,
+    /// DeepSeek's own name for what others say in the details.
+    #[serde(deserialize_with = "lenient")]
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    #[serde(deserialize_with = "lenient")]
+    cached_tokens: Option<u64>,
+}
+
+impl From<StatedUsage> for Usage {
+    fn from(stated: StatedUsage) -> Self {
+        let cached = stated
+            .prompt_tokens_details
+            .and_then(|details| details.cached_tokens)
+            .or(stated.prompt_cache_hit_tokens);
+        Self {
+            prompt_tokens: stated.prompt_tokens,
+            // They are some of those that were read, whatever a server counts.
+            cached_tokens: cached.unwrap_or_default().min(stated.prompt_tokens),
+            completion_tokens: stated.completion_tokens,
+            total_tokens: stated.total_tokens,
+        }
+    }
+}
+
+fn usage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Usage>, D::Error> {
+    let stated: Option<StatedUsage> = lenient(deserializer)?;
+    Ok(stated.map(Usage::from))
 }
 
 /// Reads what is there if it has the expected type, and nothing otherwise.
@@ -406,5 +448,36 @@ mod tests {
                 {"role": "user", "content": "look\n\n[image c.png: not shown]"},
             ])
         );
+    }
+
+    #[test]
+    fn what_was_cached_is_said_in_two_ways_and_never_more_than_what_was_read() {
+        for (stated, cached) in [
+            (json!({"prompt_tokens": 10}), 0),
+            (
+                json!({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 8}}),
+                8,
+            ),
+            (
+                json!({"prompt_tokens": 10, "prompt_tokens_details": null, "prompt_cache_hit_tokens": 7}),
+                7,
+            ),
+            (
+                json!({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": "many"}}),
+                0,
+            ),
+            (
+                json!({"prompt_tokens": 10, "prompt_cache_hit_tokens": 11}),
+                10,
+            ),
+        ] {
+            let chunk: Chunk = serde_json::from_value(json!({"usage": stated})).unwrap();
+            let usage = chunk.usage.unwrap();
+            assert_eq!(
+                (usage.prompt_tokens, usage.cached_tokens),
+                (10, cached),
+                "{stated}"
+            );
+        }
     }
 }

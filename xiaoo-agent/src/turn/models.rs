@@ -191,6 +191,7 @@ impl<'a> Models<'a> {
         );
         Usage {
             prompt_tokens: prompt,
+            cached_tokens: 0,
             completion_tokens: completion,
             total_tokens: prompt + completion,
         }

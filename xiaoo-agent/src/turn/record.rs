@@ -65,6 +65,7 @@ mod tests {
     fn the_kept_form_is_stable() {
         let usage = Usage {
             prompt_tokens: 1,
+            cached_tokens: 0,
             completion_tokens: 2,
             total_tokens: 3,
         };

@@ -292,6 +292,7 @@ pub(crate) fn reply(reply: Message) -> Recorded {
         model: "m".into(),
         usage: Usage {
             prompt_tokens: 10,
+            cached_tokens: 0,
             completion_tokens: 1,
             total_tokens: 11,
         },

@@ -9,6 +9,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use xiaoo_store::StoreUrl;
 
+use crate::telemetry::LogFormat;
+
 /// An LLM agent in Feishu and Lark.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -74,6 +76,17 @@ pub struct DaemonArgs {
     /// The port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 18080)]
     pub port: u16,
+    #[command(flatten)]
+    /// How it logs.
+    pub log: LogArgs,
+}
+
+/// How a command logs that does. What it logs says `XIAOO_LOG`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LogArgs {
+    /// How lines of the log look, and where they go [default: $XIAOO_LOG_FORMAT, else auto]
+    #[arg(long = "log-format", value_enum, value_name = "FORMAT")]
+    pub format: Option<LogFormat>,
 }
 
 /// Arguments of `doctor`.
@@ -148,6 +161,9 @@ pub struct DemoArgs {
     /// The port of the chat page; if it is taken, or 0, a free one
     #[arg(long, default_value_t = 18090)]
     pub port: u16,
+    #[command(flatten)]
+    /// How it logs.
+    pub log: LogArgs,
 }
 
 /// Arguments of `init`.
@@ -573,7 +589,9 @@ mod tests {
         for line in [
             "xiaoo-app daemon",
             "xiaoo-app daemon --config /opt/xiaoo/config/config.toml --host 127.0.0.1 --port 18080",
+            "xiaoo-app daemon --log-format json",
             "xiaoo-app demo",
+            "xiaoo-app demo --log-format text",
             "xiaoo-app demo --transport webhook --port 0",
             "xiaoo-app demo --model-base http://127.0.0.1:11434/v1 --model qwen3 --api-key-env KEY",
             "xiaoo-app doctor",
@@ -620,6 +638,7 @@ mod tests {
             "xiaoo-app demon",
             "xiaoo-app daemon --port 99999",
             "xiaoo-app daemon --host example.com:80",
+            "xiaoo-app daemon --log-format xml",
             "xiaoo-app demo --model qwen3",
             "xiaoo-app inspect",
             "xiaoo-app inspect decrypt",

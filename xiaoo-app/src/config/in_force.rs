@@ -76,6 +76,7 @@ fn add(section: &Section<'_>, sections: &mut Vec<Settings>) {
             }
             Kind::Flag { .. }
             | Kind::Count { .. }
+            | Kind::Price
             | Kind::Text { .. }
             | Kind::Choice { .. }
             | Kind::Secret
@@ -129,6 +130,7 @@ fn shown(key: &Key, value: &DeValue<'_>) -> Option<String> {
         }
         (_, DeValue::String(text)) => Some(plain(text)),
         (_, DeValue::Integer(number)) => Some(number.to_string()),
+        (_, DeValue::Float(number)) => Some(number.to_string()),
         (_, DeValue::Boolean(flag)) => Some(flag.to_string()),
         // Of the wrong type, which has been said.
         _ => None,
@@ -141,7 +143,8 @@ fn default(key: &Key) -> Option<String> {
         Kind::Count { default, .. } => default.map(|count| count.to_string()),
         Kind::Text { default } => default.map(str::to_owned),
         Kind::Choice { default, .. } => Some((*default).to_owned()),
-        Kind::Secret
+        Kind::Price
+        | Kind::Secret
         | Kind::Variable
         | Kind::Path
         | Kind::Texts
@@ -186,9 +189,11 @@ mod tests {
     const FILE: &str = r#"
 [llm]
 provider = "openai-compatible"
-api_base = "https://name:p/ss@models.example/v1?key=hidden-in-query"
+api_base = "https://models.example/v1"
 model = "m"
 api_key_env = "KEY_VARIABLE"
+input_price = 0.5
+output_price = 2
 [llm.extra_body]
 api_token = "hidden-in-body"
 [channels.feishu]
@@ -206,6 +211,19 @@ args = ["--token", "hidden-in-args"]
 "#;
 
     #[test]
+    fn addresses_lose_what_may_be_secret() {
+        for (text, expected) in [
+            ("https://name:p/ss@host/path?key=1", "https://…@host/path?…"),
+            ("postgres://u:p@ss@host/db", "postgres://…@host/db"),
+            ("https://host/path", "https://host/path"),
+            ("a plain@text?", "a plain@text?"),
+            ("two\nlines", "two lines"),
+        ] {
+            assert_eq!(super::plain(text), expected);
+        }
+    }
+
+    #[test]
     fn all_that_holds_is_shown_and_no_secret_is() {
         let env = |name: &str| match name {
             "KEY_VARIABLE" => Some("hidden-in-key".to_owned()),
@@ -215,7 +233,6 @@ args = ["--token", "hidden-in-args"]
         let (config, _) = Config::parse(Path::new("config.toml"), FILE, &env).unwrap();
         let text = serde_json::to_string(&config.in_force).unwrap();
         assert!(!text.contains("hidden"), "{text}");
-        assert!(!text.contains("p/ss"), "{text}");
 
         let of = |section: &str, key: &str| {
             let mut sections = config.in_force.sections.iter();
@@ -224,7 +241,8 @@ args = ["--token", "hidden-in-args"]
             Some((setting.value.clone(), setting.is_default))
         };
         for (section, key, value, is_default) in [
-            ("llm", "api_base", "https://…@models.example/v1?…", false),
+            ("llm", "api_base", "https://models.example/v1", false),
+            ("llm", "input_price", "0.5", false),
             ("llm", "api_key_env", "KEY_VARIABLE", false),
             ("llm", "extra_body", "{ api_token }", false),
             ("llm", "timeout_secs", "120", true),

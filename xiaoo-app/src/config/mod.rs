@@ -14,6 +14,7 @@
 //! | how problems read | [`problem`] |
 //! | the schema as a commented file | [`reference`](mod@reference) |
 //! | what is set, to be shown | [`in_force`] |
+//! | the schema as a page, also in Chinese | [`document`] |
 //!
 //! Relative paths are relative to the directory of the configuration file, so
 //! that a daemon does the same from wherever it is started; `~/` is the home
@@ -21,9 +22,12 @@
 //! the environment variable.
 
 mod check;
+mod chinese;
 mod cloud;
+pub mod document;
 pub mod environment;
 pub mod in_force;
+mod price;
 pub mod problem;
 pub mod reference;
 pub mod schema;
@@ -45,6 +49,7 @@ use xiaoo_store::StoreUrl;
 pub use cloud::Cloud;
 pub(crate) use environment::home;
 pub use environment::{Env, ProcessEnv, locate, with_usual_password};
+pub use price::{Price, Prices};
 pub use problem::{ConfigErrors, Problem, Warning};
 
 pub use in_force::InForce;
@@ -83,6 +88,8 @@ pub struct LlmConfig {
     pub fallbacks: Vec<EndpointConfig>,
     /// How long a model may send nothing at all.
     pub timeout: Duration,
+    /// What prices are in, here and at the agents.
+    pub currency: String,
 }
 
 /// One model at one server.
@@ -102,6 +109,8 @@ pub struct EndpointConfig {
     pub context_window: Option<u32>,
     /// Whether it can see.
     pub vision: bool,
+    /// What it costs, if the operator says.
+    pub price: Option<Price>,
     /// Further fields of the request body.
     pub extra_body: Map<String, Value>,
 }
@@ -241,6 +250,8 @@ pub struct AgentConfig {
     pub agent_dir: Option<PathBuf>,
     /// Overrides [`EndpointConfig::model`].
     pub model: Option<String>,
+    /// What that model costs, if the operator says.
+    pub price: Option<Price>,
     /// Overrides the built-in prompt.
     pub system_prompt: Option<String>,
     /// The tools it has; the usual ones when `None`.

@@ -33,6 +33,7 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
             Kind::NamedSections(inner) => (format!("[{below}.{}]", key.example), *inner),
             Kind::Flag { .. }
             | Kind::Count { .. }
+            | Kind::Price
             | Kind::Text { .. }
             | Kind::Choice { .. }
             | Kind::Secret
@@ -42,7 +43,7 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
             | Kind::Free
             | Kind::Ignored(_) => continue,
         };
-        if inner.keys.iter().any(|key| is_shown(&key.kind)) {
+        if inner.keys.iter().any(|key| key.kind.is_value()) {
             out.push('\n');
             if let Some(like) = inner.like {
                 let meaning = format!("{header}: {} Its keys are those of [{like}].", key.doc);
@@ -59,7 +60,7 @@ fn write_sections(out: &mut String, table: &Table, path: &str) {
 
 fn write_keys(out: &mut String, table: &Table) {
     for key in table.keys {
-        if !is_shown(&key.kind) {
+        if !key.kind.is_value() {
             continue;
         }
         let value = match &key.kind {
@@ -77,6 +78,7 @@ fn write_keys(out: &mut String, table: &Table) {
             Kind::Flag { default: None }
             | Kind::Count { default: None, .. }
             | Kind::Text { default: None }
+            | Kind::Price
             | Kind::Secret
             | Kind::Variable
             | Kind::Path
@@ -120,19 +122,4 @@ fn write_comment(out: &mut String, text: &str) {
         let _ = write!(line, " {word}");
     }
     let _ = writeln!(out, "{line}");
-}
-
-fn is_shown(kind: &Kind) -> bool {
-    match kind {
-        Kind::Section(_) | Kind::Sections(_) | Kind::NamedSections(_) | Kind::Ignored(_) => false,
-        Kind::Flag { .. }
-        | Kind::Count { .. }
-        | Kind::Text { .. }
-        | Kind::Choice { .. }
-        | Kind::Secret
-        | Kind::Variable
-        | Kind::Path
-        | Kind::Texts
-        | Kind::Free => true,
-    }
 }

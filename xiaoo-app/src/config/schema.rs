@@ -46,6 +46,8 @@ pub enum Kind {
         /// The value of an absent key.
         default: Option<u64>,
     },
+    /// What a million tokens cost: a number with a few decimals.
+    Price,
     /// Any text.
     Text {
         /// The value of an absent key.
@@ -142,6 +144,10 @@ static LLM: Table = Table {
         Key::new("context_window", Kind::Count { min: 1024, max: 100_000_000, default: None }, "Tokens that the model can read; bounds how much of a conversation is sent.")
             .example("131072"),
         Key::new("vision", Kind::Flag { default: Some(false) }, "Whether the model can see: pictures are then sent to it, else it gets their file names."),
+        INPUT_PRICE,
+        CACHED_INPUT_PRICE,
+        OUTPUT_PRICE,
+        Key::new("currency", Kind::Text { default: Some("USD") }, "What prices are in, here and at other models; only shown, beside the sums."),
         Key::new("fallbacks", Kind::Sections(&FALLBACK), "Models to ask, in this order, when the one before is down. With neither provider nor api_base of its own one is asked at the server of [llm]."),
         Key::new("extra_body", Kind::Free, "Further fields of the request, as the provider documents them.")
             .example("{ temperature = 0.3 }"),
@@ -150,6 +156,15 @@ static LLM: Table = Table {
     ],
     like: None,
 };
+
+const INPUT_PRICE: Key = Key::new("input_price", Kind::Price, "What a million tokens cost that the model reads. With it and output_price, /metrics counts what the model costs.").example("0.6");
+const CACHED_INPUT_PRICE: Key = Key::new("cached_input_price", Kind::Price, "What a million of those cost that the server still knew from before; as the others when absent.").example("0.11");
+const OUTPUT_PRICE: Key = Key::new(
+    "output_price",
+    Kind::Price,
+    "What a million tokens cost that the model writes.",
+)
+.example("2.2");
 
 static FALLBACK: Table = Table {
     keys: &[
@@ -191,6 +206,9 @@ static FALLBACK: Table = Table {
             },
             "As in [llm].",
         ),
+        Key::new("input_price", Kind::Price, "As in [llm].").example("0.27"),
+        Key::new("cached_input_price", Kind::Price, "As in [llm].").example("0.07"),
+        Key::new("output_price", Kind::Price, "As in [llm].").example("1.1"),
         Key::new("extra_body", Kind::Free, "As in [llm].").example("{ temperature = 0.3 }"),
     ],
     like: None,
@@ -327,6 +345,9 @@ static AGENT: Table = Table {
         )
         .example("\"/var/lib/xiaoo/agents/main\""),
         Key::new("model", TEXT, "Its own model instead of [llm]'s.").example("\"z-ai/glm-5\""),
+        Key::new("input_price", Kind::Price, "What that model costs, as in [llm].").example("0.6"),
+        Key::new("cached_input_price", Kind::Price, "As in [llm].").example("0.11"),
+        Key::new("output_price", Kind::Price, "As in [llm].").example("2.2"),
         Key::new(
             "system_prompt",
             TEXT,
@@ -616,6 +637,35 @@ impl Table {
     }
 }
 
+impl Kind {
+    /// Whether a value stands behind the key, and no section.
+    #[must_use]
+    pub fn is_value(&self) -> bool {
+        self.table().is_none() && !matches!(self, Self::Ignored(_))
+    }
+
+    /// The keys of the section that it is.
+    #[must_use]
+    pub fn table(&self) -> Option<&'static Table> {
+        match self {
+            Self::Section(inner) | Self::Sections(inner) | Self::NamedSections(inner) => {
+                Some(inner)
+            }
+            Self::Flag { .. }
+            | Self::Count { .. }
+            | Self::Price
+            | Self::Text { .. }
+            | Self::Choice { .. }
+            | Self::Secret
+            | Self::Variable
+            | Self::Path
+            | Self::Texts
+            | Self::Free
+            | Self::Ignored(_) => None,
+        }
+    }
+}
+
 impl Key {
     const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self {
@@ -681,6 +731,7 @@ fn collect_sections_with(name: &str, table: &Table, path: &str, found: &mut Vec<
             }
             Kind::Flag { .. }
             | Kind::Count { .. }
+            | Kind::Price
             | Kind::Text { .. }
             | Kind::Choice { .. }
             | Kind::Secret

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::price;
 use super::schema::{self, Kind, Table};
 use super::source::Source;
 
@@ -176,6 +177,11 @@ impl<'a> Section<'a> {
 
     pub(super) fn optional_count(&self, name: &str) -> Option<u64> {
         count(self.get(name)?.get_ref())
+    }
+
+    /// A price in millionths.
+    pub(super) fn price(&self, name: &str) -> Option<u64> {
+        price::millionths(self.get(name)?.get_ref())
     }
 
     /// A table as JSON; empty when it is not there.

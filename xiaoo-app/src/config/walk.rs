@@ -3,6 +3,7 @@
 
 use toml::de::DeValue;
 
+use super::price::{DECIMALS_MAX, PRICE_MAX, millionths};
 use super::problem::Report;
 use super::schema::{self, Key, Kind, Table};
 use super::section::{Section, Spot, count};
@@ -66,6 +67,15 @@ impl Section<'_> {
             (Kind::Count { min, max, .. }, DeValue::Integer(_)) => {
                 if !count(value).is_some_and(|number| (*min..=*max).contains(&number)) {
                     report.error(spot, format!("must be between {min} and {max}"));
+                }
+            }
+            (Kind::Price, DeValue::Integer(_) | DeValue::Float(_)) => {
+                if millionths(value).is_none() {
+                    let message = format!(
+                        "must be a price from 0 to {PRICE_MAX}, with at most {DECIMALS_MAX} \
+                         decimals"
+                    );
+                    report.error(spot, message);
                 }
             }
             (Kind::Ignored(why), _) => report.warn(spot, format!("ignored: {why}")),
@@ -136,6 +146,7 @@ fn expected(kind: &Kind) -> &'static str {
     match kind {
         Kind::Flag { .. } => "true or false, without quotes",
         Kind::Count { .. } => "a whole number, without quotes",
+        Kind::Price => "a number, without quotes",
         Kind::Text { .. } | Kind::Secret | Kind::Path => "a text in quotes",
         Kind::Choice { .. } => "one word in quotes",
         Kind::Variable => "the name of an environment variable in quotes",

@@ -78,7 +78,8 @@ impl Heart {
         self.is_held.store(is_held, Ordering::Relaxed);
     }
 
-    fn beat(&self) {
+    /// Beats once, as at the end of a round.
+    pub fn beat(&self) {
         if !self.is_held.load(Ordering::Relaxed) {
             self.beats.fetch_add(1, Ordering::Relaxed);
         }

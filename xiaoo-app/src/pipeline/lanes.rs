@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::error;
+use tracing::{Instrument as _, error};
 use xiaoo_store::Claim;
 use xiaoo_store::limits::CLAIM_MAX;
 
@@ -120,12 +120,13 @@ impl Lanes {
                 let give_up = self.give_up.child_token();
                 let place = Place::held(&self.places, permit, &give_up);
                 let pipeline = Arc::clone(&self.pipeline);
-                self.turns.spawn(async move {
+                let run = async move {
                     turn::run(&pipeline, claimed, &place, &give_up).await;
                     drop(place);
                     // The conversation's next turn may be claimed now.
                     pipeline.ring_lanes();
-                });
+                };
+                self.turns.spawn(run.in_current_span());
             }
         }
     }

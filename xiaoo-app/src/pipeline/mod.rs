@@ -46,6 +46,7 @@ pub mod recovery;
 pub mod running;
 pub mod setting;
 pub mod signs;
+pub mod spending;
 pub mod turn;
 mod upload;
 
@@ -58,15 +59,19 @@ use runtime_tokio::link::LinkStatus;
 use runtime_tokio::openapi::OpenApi;
 use runtime_tokio::{Histogram, WallClock};
 use tokio::sync::{Notify, watch};
+use tracing::{Span, info_span};
+use xiaoo_agent::{ModelUsage, Usage};
 use xiaoo_store::Store;
 
 use crate::agents::Agents;
+use crate::config::Prices;
 use budget::Budgets;
 use diary::Diary;
 use heart::Hearts;
 use people::Groups;
 use policy::Policy;
 use running::Running;
+use spending::Spending;
 
 /// What every step needs. One per channel.
 pub struct Pipeline {
@@ -123,6 +128,8 @@ pub struct Settings {
     pub late_notice: bool,
     /// What may be used in a day.
     pub budgets: Budgets,
+    /// What models cost.
+    pub prices: Prices,
     /// In which time somebody must agree to what a tool would do.
     pub approval_timeout: Duration,
     /// Answers in a row that bots get in one chat.
@@ -157,6 +164,7 @@ impl Settings {
             message_age_max: None,
             late_notice: true,
             budgets: Budgets::default(),
+            prices: Prices::default(),
             approval_timeout: Duration::from_secs(600),
             bot_turns_max: 5,
             files: FileLimits {
@@ -215,6 +223,8 @@ pub struct Counters {
     pub prompt_tokens: AtomicU64,
     /// Tokens that models wrote.
     pub completion_tokens: AtomicU64,
+    /// What that cost.
+    pub spending: Spending,
     /// Times that a model had to be asked again.
     pub model_retries: AtomicU64,
     /// Times that another model stood in for one that is down.
@@ -278,6 +288,7 @@ impl Default for Counters {
             running: none(),
             prompt_tokens: none(),
             completion_tokens: none(),
+            spending: Spending::default(),
             model_retries: none(),
             model_fallbacks: none(),
             ack_time: Histogram::new(ACK_BOUNDS),
@@ -289,6 +300,21 @@ impl Default for Counters {
 impl Counters {
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts what a turn has used, and says how many tokens that are.
+    pub(crate) fn spent(&self, used: &[ModelUsage]) -> u64 {
+        self.spending.count(used);
+        let sum = used
+            .iter()
+            .fold(Usage::default(), |sum, used| sum.plus(used.usage));
+        for (count, tokens) in [
+            (&self.prompt_tokens, sum.prompt_tokens),
+            (&self.completion_tokens, sum.completion_tokens),
+        ] {
+            count.fetch_add(tokens, Ordering::Relaxed);
+        }
+        sum.prompt_tokens.saturating_add(sum.completion_tokens)
     }
 }
 
@@ -307,6 +333,10 @@ impl Pipeline {
         identity: watch::Receiver<Option<String>>,
         link: Option<LinkStatus>,
     ) -> Self {
+        let counters = Counters {
+            spending: Spending::new(&settings.prices),
+            ..Counters::default()
+        };
         Self {
             store,
             api,
@@ -317,13 +347,18 @@ impl Pipeline {
             lanes_bell: Notify::new(),
             urgent_bell: Notify::new(),
             outbox_bell: Notify::new(),
-            counters: Counters::default(),
+            counters,
             diary: Diary::default(),
             running: Running::default(),
             groups: Groups::default(),
             link,
             hearts: Hearts::default(),
         }
+    }
+
+    /// What is logged on behalf of this bot is logged in it.
+    pub(crate) fn span(&self) -> Span {
+        info_span!("bot", channel = self.settings.instance)
     }
 
     /// Wall-clock time in milliseconds since the Unix epoch.

@@ -1,7 +1,7 @@
 //! The daemon as a process: started, asked, stopped and killed.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl Daemon {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             // What is in the home of whoever runs the tests is none of theirs.
             .env("HOME", self.home())
-            .stdout(Stdio::null())
+            .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();

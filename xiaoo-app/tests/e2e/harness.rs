@@ -99,7 +99,9 @@ impl Rig {
             ));
         }
         if setup.via == Via::EncryptedWebhook {
-            config.encrypt_key = Some("an encrypt key".into());
+            config
+                .encrypt_key
+                .get_or_insert_with(|| "an encrypt key".into());
         }
         let sim = Sim::start(config).await.unwrap();
         let model = {

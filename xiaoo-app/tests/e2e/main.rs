@@ -23,6 +23,7 @@ mod metrics;
 mod no_server;
 mod recovery;
 mod scrape;
+mod secrets;
 mod several;
 mod systemd;
 

@@ -10,6 +10,11 @@ use model_sim::Script;
 use crate::harness::{PATIENCE, Rig, Setup, Via};
 use crate::scrape::Scrape;
 
+/// One unit for a million tokens that are read, half of one for those that are written.
+const PRICES: &str = "input_price = 1\noutput_price = 0.5\ncurrency = \"CNY\"\n";
+const COST: &str =
+    "xiaoo_model_cost_total{instance=\"feishu\",model=\"scripted\",currency=\"CNY\"}";
+
 async fn scrape(rig: &Rig) -> Scrape {
     Scrape::parse(&text(rig).await)
 }
@@ -54,8 +59,13 @@ async fn leave_for_promtool(rig: &Rig, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_follow_what_happens() {
-    let rig = Rig::via(Via::LongConnection).await;
+    let rig = Rig::start(Setup {
+        llm: PRICES,
+        ..Setup::default()
+    })
+    .await;
     let start = scrape(&rig).await;
+    assert_eq!(start.get(COST), 0.0);
     assert_eq!(start.get("xiaoo_build_info{version=\"0.1.0\"}"), 1.0);
     assert_eq!(start.get(&of("xiaoo_link_up")), 1.0);
     assert_eq!(start.get(&of("xiaoo_store_up")), 1.0);
@@ -97,6 +107,10 @@ async fn numbers_follow_what_happens() {
         assert!(after.get(&grown) > 0.0, "{grown} in {:?}", after);
     }
 
+    let tokens = |kind| after.get(&by("xiaoo_model_tokens_total", "kind", kind));
+    let cost = (tokens("prompt") * 1_000_000.0 + tokens("completion") * 500_000.0) / 1e12;
+    assert_eq!(after.get(COST), cost);
+
     rig.model.script(Script::error(401, "bad key"));
     let asked = rig.says("and now?");
     rig.answers_to(&asked).await;
@@ -130,6 +144,10 @@ async fn what_the_event_route_refuses_is_counted() {
     assert_eq!(after.get(&of("xiaoo_events_received_total")), 1.0);
     assert_eq!(after.get(&of("xiaoo_ack_seconds_count")), 1.0);
     assert!(!after.has(&of("xiaoo_link_up")), "there is no link");
+    assert!(
+        !after.has_name("xiaoo_model_cost_total"),
+        "nobody knows what it costs"
+    );
     leave_for_promtool(&rig, "webhook.txt").await;
 }
 
@@ -146,7 +164,12 @@ async fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
         assert!(tokio::time::Instant::now() < deadline, "no pong");
         scrapes[0] = scrape(&link).await;
     }
-    let webhook = Rig::via(Via::Webhook).await;
+    let webhook = Rig::start(Setup {
+        via: Via::Webhook,
+        llm: PRICES,
+        ..Setup::default()
+    })
+    .await;
     scrapes.push(scrape(&webhook).await);
 
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");

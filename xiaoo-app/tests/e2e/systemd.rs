@@ -125,6 +125,7 @@ async fn a_loop_that_stands_still_is_named_and_the_watchdog_goes_hungry() {
         (Loop::Lanes, "the turns of feishu"),
         (Loop::Urgent, "the urgent turns of feishu"),
         (Loop::Outbox, "the outbox of feishu"),
+        (Loop::Http, "the HTTP server"),
     ] {
         let mut rig = Rig::without_daemon(Setup {
             via: Via::Webhook,

@@ -1,7 +1,7 @@
 //! `[agents]`.
 
 use super::super::section::{Section, Spot};
-use super::super::{AgentConfig, schema};
+use super::super::{AgentConfig, Price, schema};
 use super::{Checker, NAME_BYTES_MAX};
 
 impl Checker<'_> {
@@ -113,11 +113,14 @@ impl Checker<'_> {
             self.error(prompt, message);
         }
         let model = section.text("model");
+        let model = model.and_then(|model| self.not_blank(model));
+        let price = self.own_price(section, model.as_deref());
         AgentConfig {
             id: id.to_owned(),
             workspace: self.path(section, "workspace"),
             agent_dir: self.path(section, "agent_dir"),
-            model: model.and_then(|model| self.not_blank(model)),
+            model,
+            price,
             system_prompt: system_prompt.map(|prompt| prompt.value.to_owned()),
             tools: section.has("tools").then(|| owned(section.texts("tools"))),
             skills: section
@@ -126,6 +129,21 @@ impl Checker<'_> {
             chats: owned(section.texts("chats")),
             people: owned(section.texts("people")),
         }
+    }
+}
+
+impl Checker<'_> {
+    /// What the agent's own model costs.
+    fn own_price(&mut self, section: &Section<'_>, model: Option<&str>) -> Option<Price> {
+        if let Some(model) = model {
+            return self.price(section, model);
+        }
+        let names = ["input_price", "cached_input_price", "output_price"];
+        if let Some(name) = names.into_iter().find(|name| section.has(name)) {
+            let message = "is that of `model`, and there is none; what [llm]'s costs stands there";
+            self.error(&section.spot_at(name), message);
+        }
+        None
     }
 }
 
@@ -138,6 +156,7 @@ impl AgentConfig {
             workspace: None,
             agent_dir: None,
             model: None,
+            price: None,
             system_prompt: None,
             tools: None,
             skills: None,

@@ -6,7 +6,7 @@ use serde_json::Map;
 use xiaoo_agent::Provider;
 
 use super::super::section::{Section, Spot};
-use super::super::{EndpointConfig, LlmConfig, schema};
+use super::super::{EndpointConfig, LlmConfig, Price, schema};
 use super::{Checker, KEY_BYTES_MAX, small};
 
 impl Checker<'_> {
@@ -24,7 +24,51 @@ impl Checker<'_> {
             main: main?,
             fallbacks,
             timeout: Duration::from_secs(section.count("timeout_secs")),
+            currency: self.currency(section),
         })
+    }
+
+    /// A label of the metrics, so one short word.
+    fn currency(&mut self, section: &Section<'_>) -> String {
+        let written = section.text_or_default("currency");
+        let is_word = written.value.chars().all(char::is_alphanumeric);
+        if !is_word || !(1..=CURRENCY_BYTES_MAX).contains(&written.value.len()) {
+            let message = format!("one word of at most {CURRENCY_BYTES_MAX} bytes, such as CNY");
+            self.error(&written, message);
+        }
+        written.value.to_owned()
+    }
+
+    /// What the model of this section costs. Models are counted by name, so a name has one
+    /// price.
+    pub(super) fn price(&mut self, section: &Section<'_>, model: &str) -> Option<Price> {
+        let names = ["input_price", "output_price"];
+        let missing = names.into_iter().find(|name| !section.has(name));
+        let one = names.into_iter().chain(["cached_input_price"]);
+        if let Some(missing) = missing {
+            if let Some(there) = one.into_iter().find(|name| section.has(name)) {
+                let message = format!("missing; `{there}` alone says not what the model costs");
+                self.error(&section.missing(missing), message);
+            }
+            return None;
+        }
+        let input = section.price("input_price")?;
+        let price = Price {
+            input,
+            cached_input: section.price("cached_input_price").unwrap_or(input),
+            output: section.price("output_price")?,
+        };
+        match self.prices.iter().find(|(known, _)| known == model) {
+            Some((_, other)) if *other != price => {
+                let message = format!(
+                    "{model:?} has another price above; models of one name are counted together"
+                );
+                self.error(&section.spot_at("input_price"), message);
+            }
+            Some(_) => {}
+            None => self.prices.push((model.to_owned(), price)),
+        }
+        Some(price)
     }
 
     /// One model; one that names no server of its own is at that of `beside`.
@@ -36,7 +80,11 @@ impl Checker<'_> {
         section.demand_required(&mut self.report);
         let model = section.text("model");
         let model = model.and_then(|model| self.not_blank(model));
+        let price = model
+            .as_deref()
+            .and_then(|model| self.price(section, model));
         let own = EndpointConfig {
+            price,
             max_tokens: small(section.optional_count("max_tokens")),
             context_window: small(section.optional_count("context_window")),
             vision: section.flag("vision"),
@@ -93,6 +141,7 @@ impl Checker<'_> {
             max_tokens: None,
             context_window: None,
             vision: false,
+            price: None,
             extra_body: Map::new(),
         })
     }
@@ -138,3 +187,6 @@ impl Checker<'_> {
         }
     }
 }
+
+/// Names of currencies are three letters, or a sign.
+const CURRENCY_BYTES_MAX: usize = 16;

@@ -20,7 +20,7 @@ use super::environment::{self, Env};
 use super::problem::{ConfigErrors, Report, Warning};
 use super::section::{Section, Spot};
 use super::source::Source;
-use super::{BudgetConfig, Config, HttpConfig, InForce, LimitsConfig, SkillsConfig};
+use super::{BudgetConfig, Config, HttpConfig, InForce, LimitsConfig, Price, SkillsConfig};
 
 pub(super) fn check(
     source: &Source<'_>,
@@ -118,6 +118,8 @@ struct Checker<'a> {
     /// Of the file; relative paths start here.
     directory: &'a Path,
     report: Report,
+    /// The models that have one so far.
+    prices: Vec<(String, Price)>,
 }
 
 impl<'a> Checker<'a> {
@@ -126,6 +128,7 @@ impl<'a> Checker<'a> {
             env,
             directory: source.path.parent().unwrap_or_else(|| Path::new("")),
             report,
+            prices: Vec::new(),
         }
     }
 

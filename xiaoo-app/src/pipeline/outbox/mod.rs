@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 use xiaoo_store::{OutboxRow, Store};
 
 use super::signs::SETTLED_AFTER;
@@ -97,12 +97,13 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
                 return;
             };
             let pipeline = Arc::clone(&pipeline);
-            sends.spawn(async move {
+            let sent = async move {
                 send(&pipeline, &row).await;
                 drop(place);
                 // The conversation's next row may go out now.
                 pipeline.outbox_bell.notify_one();
-            });
+            };
+            sends.spawn(sent.in_current_span());
         }
         if stop.is_cancelled() {
             return;

@@ -10,8 +10,8 @@ use proto_core::InboundMessage;
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
 use xiaoo_agent::{
-    Invocation, Message, Recorded, Skills, TurnError, TurnFailed, TurnOutcome, TurnRequest, Usage,
-    Workspace, run_turn,
+    Invocation, Message, ModelUsage, Recorded, Skills, TurnError, TurnFailed, TurnOutcome,
+    TurnRequest, Workspace, run_turn,
 };
 use xiaoo_store::{StoreError, Turn};
 
@@ -112,7 +112,7 @@ impl Question<'_> {
         let prepared = tokio::select! {
             biased;
             () = self.entry.cancel().cancelled() => {
-                return Err(self.cancelled(Vec::new(), Usage::default()));
+                return Err(self.cancelled(Vec::new(), Vec::new()));
             }
             prepared = self.prepared() => prepared?,
         };
@@ -208,11 +208,11 @@ impl Question<'_> {
         let TurnFailed {
             error,
             messages,
-            usage,
+            by_model: spent,
             ..
         } = failed;
         if error == TurnError::Cancelled {
-            return self.cancelled(messages, usage);
+            return self.cancelled(messages, spent);
         }
         if let Some(ended) = cut_off {
             return ended;
@@ -226,13 +226,13 @@ impl Question<'_> {
             notice,
             why: error.to_string(),
             messages,
-            usage,
+            spent,
         }
     }
 
-    fn cancelled(&self, messages: Vec<Message>, usage: Usage) -> Ended {
+    fn cancelled(&self, messages: Vec<Message>, spent: Vec<ModelUsage>) -> Ended {
         match self.entry.is_stopped() {
-            true => Ended::Stopped { messages, usage },
+            true => Ended::Stopped { messages, spent },
             false => Ended::HandedBack,
         }
     }

@@ -12,7 +12,7 @@ use proto_core::{Event, InboundMessage};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
-use xiaoo_agent::{Message, TurnOutcome, Usage};
+use xiaoo_agent::{Message, ModelUsage, TurnOutcome};
 use xiaoo_store::{Fenced, Outcome, StoreError, Turn};
 
 use super::admission::{LATE_TURN, REFUSED_TURN};
@@ -162,8 +162,8 @@ async fn run_in_span(
         now_ms: pipeline.now_ms(),
     };
     let spent = match &answered {
-        Ok(outcome) => outcome.usage,
-        Err(ended) => ended.usage(),
+        Ok(outcome) => outcome.by_model.clone(),
+        Err(ended) => ended.spent().to_vec(),
     };
     let (result, instead) = match answered {
         Ok(outcome) => {
@@ -195,12 +195,7 @@ async fn run_in_span(
         Err(Ended::HandedBack | Ended::Replaced) => return,
     };
     // Before the next message of this conversation may be judged.
-    let tokens = spent.prompt_tokens.saturating_add(spent.completion_tokens);
-    let counters = &pipeline.counters;
-    let read = &counters.prompt_tokens;
-    read.fetch_add(spent.prompt_tokens, Ordering::Relaxed);
-    let written = &counters.completion_tokens;
-    written.fetch_add(spent.completion_tokens, Ordering::Relaxed);
+    let tokens = pipeline.counters.spent(&spent);
     pipeline
         .spend(&message.sender_open_id, &message.chat_id, tokens)
         .await;
@@ -212,12 +207,12 @@ fn stopped(answered: Result<TurnOutcome, Ended>) -> Ended {
     match answered {
         Ok(TurnOutcome {
             new_messages: messages,
-            usage,
+            by_model: spent,
             ..
         })
         | Err(Ended::Notice {
-            messages, usage, ..
-        }) => Ended::Stopped { messages, usage },
+            messages, spent, ..
+        }) => Ended::Stopped { messages, spent },
         Err(ended @ (Ended::Stopped { .. } | Ended::HandedBack | Ended::Replaced)) => ended,
     }
 }
@@ -271,14 +266,14 @@ enum Ended {
         /// How far it came.
         messages: Vec<Message>,
         /// What it cost.
-        usage: Usage,
+        spent: Vec<ModelUsage>,
     },
     /// The person gets this notice; the words are for the operator.
     Notice {
         notice: Notice,
         why: String,
         messages: Vec<Message>,
-        usage: Usage,
+        spent: Vec<ModelUsage>,
     },
 }
 
@@ -289,7 +284,7 @@ impl Ended {
             notice,
             why,
             messages: Vec::new(),
-            usage: Usage::default(),
+            spent: Vec::new(),
         }
     }
 
@@ -308,10 +303,10 @@ impl Ended {
         }
     }
 
-    fn usage(&self) -> Usage {
+    fn spent(&self) -> &[ModelUsage] {
         match self {
-            Self::HandedBack | Self::Replaced => Usage::default(),
-            Self::Stopped { usage, .. } | Self::Notice { usage, .. } => *usage,
+            Self::HandedBack | Self::Replaced => &[],
+            Self::Stopped { spent, .. } | Self::Notice { spent, .. } => spent,
         }
     }
 }

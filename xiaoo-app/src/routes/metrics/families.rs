@@ -350,6 +350,13 @@ pub(super) const BY_CALL: (&str, &str) = (
     "Requests to Feishu, repeated ones included, by call and by Feishu's code; -1 is no answer.",
 );
 
+/// What models cost: name and help.
+pub(super) const BY_MODEL: (&str, &str) = (
+    "xiaoo_model_cost_total",
+    "What turns that ended here have cost, by the prices of the configuration; absent for a model \
+     without one.",
+);
+
 /// Durations.
 pub(super) const HISTOGRAMS: &[Durations] = &[
     Durations {

@@ -2,7 +2,8 @@
 //!
 //! Whoever works only counts, with an atomic addition; all else is done here, when somebody
 //! asks. Labels have few values: bots by the name that the configuration gives them, calls of the
-//! OpenAPI (of which 256 with their codes are told apart), and words of this program.
+//! OpenAPI (of which 256 with their codes are told apart), models that the configuration prices,
+//! and words of this program.
 
 mod families;
 mod text;
@@ -22,7 +23,7 @@ use xiaoo_store::StoreStats;
 use super::access::{Access, guard};
 use super::in_time;
 use super::ready::{Channel, Readiness};
-use families::{BY_CALL, BY_LABEL, HISTOGRAMS, SINGLE};
+use families::{BY_CALL, BY_LABEL, BY_MODEL, HISTOGRAMS, SINGLE};
 use text::{Kind, Text};
 
 /// What Prometheus calls its text format.
@@ -112,6 +113,18 @@ fn page(looks: &[Look<'_>]) -> String {
                 ("code", code.as_str()),
             ];
             text.sample(BY_CALL.0, &labels, number(count));
+        }
+    }
+    text.family(BY_MODEL.0, BY_MODEL.1, Kind::Counter);
+    for look in looks {
+        let spending = &look.channel.pipeline.counters.spending;
+        for (model, cost) in spending.costs() {
+            let labels = [
+                (INSTANCE, look.instance()),
+                ("model", model),
+                ("currency", spending.currency()),
+            ];
+            text.sample(BY_MODEL.0, &labels, cost.units());
         }
     }
     for family in HISTOGRAMS {
