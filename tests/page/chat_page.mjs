@@ -17,7 +17,7 @@ if (!folder) {
 /** A turn with a scripted model takes about a second; a slow machine may take long. */
 const TURN_WITHIN_MS = Number(process.env.TURN_WITHIN_MS ?? 60_000);
 
-async function aTurn(page) {
+async function aTurn(page, request) {
   // The reaction may be gone before anybody looks again, so it is recorded as it appears.
   await page.evaluate(() => {
     window.seen = new Set();
@@ -26,7 +26,8 @@ async function aTurn(page) {
       document.querySelectorAll(".msg .card").forEach(({ dataset }) => window.seen.add(`card ${dataset.template}`));
     }).observe(document.querySelector("#log"), { childList: true, subtree: true });
   });
-  const text = `用一张表格和一段代码介绍你自己 ${Date.now()}`;
+  // No two are the same, so that each is found again.
+  const text = `${request} (${new Date().toISOString().slice(11, 19)})`;
   await page.fill("#text", text);
   await page.keyboard.press("Enter");
   const said = page.locator(".msg.mine", { hasText: text });
@@ -48,6 +49,13 @@ async function aTurn(page) {
   await said.locator("footer .acked").waitFor({ timeout: 5_000 });
   assert.equal(await page.locator("html").getAttribute("data-link"), "up", "the link is shown as up");
   assert.ok(Number(await page.innerText("[data-count=calls] dd")) >= 3, "API calls were counted");
+}
+
+/** What the READMEs show (docs/images): a message, its card, and the answer's beginning. */
+async function picture(page, name, shot) {
+  await page.locator(".msg.mine").last().evaluate((node) => node.scrollIntoView({ block: "start" }));
+  await page.evaluate(() => document.activeElement?.blur());
+  await shot(page, name);
 }
 
 async function composing(page) {
@@ -103,7 +111,11 @@ async function renders(browser, look, shot) {
 
 await main(executablePath, folder, async (browser, shot) => {
   const page = await open(browser, url, LOOKS[0]);
-  await step("a message gets a reaction, a card, an answer", () => aTurn(page));
+  await step("a message gets a reaction, a card, an answer", () => aTurn(page, "用一张表格和一段代码介绍你自己"));
+  await picture(page, "readme-zh", shot);
+  const english = await open(browser, url, { ...LOOKS[1], theme: "light" });
+  await step("and in English", () => aTurn(english, "Introduce yourself with a table and some code"));
+  await picture(english, "readme-en", shot);
   await step("a press of Enter that ends a composition sends nothing", () => composing(page));
   await step("an image goes with a text, a file by itself", () => attaching(page));
   for (const look of LOOKS) await step(`renders: ${look.name}`, () => renders(browser, look, shot));

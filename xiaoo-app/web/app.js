@@ -81,6 +81,8 @@ function start() {
       $("#ask").hidden = false;
       for (const node of document.querySelectorAll("#ask label, #ask button")) node.hidden = status === 403;
       document.documentElement.dataset.ready = "denied";
+      stream = "closed";
+      document.documentElement.dataset.stream = "lost";
       frame();
       $("#ask input").focus();
     },
