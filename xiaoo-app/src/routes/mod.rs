@@ -6,6 +6,7 @@ pub mod health;
 pub mod metrics;
 pub mod ready;
 
+use core::fmt::Display;
 use core::future::Future;
 use std::time::Duration;
 
@@ -26,9 +27,13 @@ pub async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(body)).into_response()
 }
 
-/// What a store says in time and without an error.
-async fn in_time<T, E>(asked: impl Future<Output = Result<T, E>>) -> Option<T> {
-    tokio::time::timeout(STORE_WITHIN, asked).await.ok()?.ok()
+/// What a store says in time, or why it says nothing.
+async fn in_time<T, E: Display>(asked: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match tokio::time::timeout(STORE_WITHIN, asked).await {
+        Ok(Ok(said)) => Ok(said),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no word within {STORE_WITHIN:?}")),
+    }
 }
 
 #[cfg(test)]
@@ -42,9 +47,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_that_hangs_takes_no_other_number_with_it() {
         let began = Instant::now();
-        assert_eq!(in_time(pending::<Result<(), ()>>()).await, None);
+        let hung = in_time(pending::<Result<(), &str>>()).await;
+        assert_eq!(hung, Err("no word within 2s".into()));
         assert_eq!(began.elapsed(), STORE_WITHIN);
-        assert_eq!(in_time(ready(Err::<(), _>(()))).await, None);
-        assert_eq!(in_time(ready(Ok::<_, ()>(7))).await, Some(7));
+        let failed = in_time(ready(Err::<(), _>("locked"))).await;
+        assert_eq!(failed, Err("locked".into()));
+        assert_eq!(in_time(ready(Ok::<_, &str>(7))).await, Ok(7));
     }
 }

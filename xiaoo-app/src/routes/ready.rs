@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use xiaoo_store::Health;
 
 use super::access::{Access, Denied};
+use super::in_time;
 use crate::pipeline::{Counters, SharedPipeline};
 
 /// What readiness is judged by.
@@ -198,7 +199,7 @@ fn judge_store(channel: &Channel, reasons: &mut Vec<String>) {
 
 async fn store(channel: &Channel, reasons: &mut Vec<String>) -> Value {
     judge_store(channel, reasons);
-    match channel.pipeline.store.stats().await {
+    match in_time(channel.pipeline.store.stats()).await {
         Ok(stats) => json!({
             "queued": stats.queued,
             "running": stats.running,

@@ -68,7 +68,7 @@ pub(super) async fn store(dashboard: &Dashboard) -> Value {
     let mut stores = Map::new();
     for channel in dashboard.readiness.channels.iter() {
         let pipeline = &channel.pipeline;
-        let stats = in_time(pipeline.store.stats()).await;
+        let stats = in_time(pipeline.store.stats()).await.ok();
         let told = stats.map(|stats| {
             json!({
                 "queued": stats.queued,

@@ -46,7 +46,7 @@ impl<'a> Look<'a> {
         Self {
             channel,
             link: channel.link.as_ref().map(LinkStatus::snapshot),
-            store: in_time(channel.pipeline.store.stats()).await,
+            store: in_time(channel.pipeline.store.stats()).await.ok(),
             at: SystemTime::now(),
         }
     }
