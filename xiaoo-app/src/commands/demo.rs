@@ -75,7 +75,7 @@ pub async fn run(args: &DemoArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
     let app = App::new(config)?;
     writeln!(
         out,
-        "  [3/3] daemon            http://{daemon}/ ({}; how it is)",
+        "  [3/3] daemon            http://{daemon}/ ({}; its dashboard)",
         match args.transport {
             DemoTransport::Websocket => "long connection",
             DemoTransport::Webhook => "webhook",

@@ -35,26 +35,8 @@ struct Page {
 impl Page {
     fn sections(&mut self, table: &Table, path: &str) {
         for key in table.keys {
-            let below = if path.is_empty() {
-                key.name.to_owned()
-            } else {
-                format!("{path}.{}", key.name)
-            };
-            let (header, inner) = match &key.kind {
-                Kind::Section(inner) => (format!("[{below}]"), *inner),
-                Kind::Sections(inner) => (format!("[[{below}]]"), *inner),
-                Kind::NamedSections(inner) => (format!("[{below}.{}]", key.example), *inner),
-                Kind::Flag { .. }
-                | Kind::Count { .. }
-                | Kind::Price
-                | Kind::Text { .. }
-                | Kind::Choice { .. }
-                | Kind::Secret
-                | Kind::Variable
-                | Kind::Path
-                | Kind::Texts
-                | Kind::Free
-                | Kind::Ignored(_) => continue,
+            let Some((below, header, inner)) = key.section(path) else {
+                continue;
             };
             self.section(&header, key, inner);
             if inner.like.is_none() {
@@ -115,32 +97,10 @@ impl Page {
     }
 
     fn default(&self, key: &Key) -> String {
-        match &key.kind {
+        match key.kind.default() {
             _ if key.required => self.words.required.to_owned(),
-            Kind::Flag {
-                default: Some(flag),
-            } => format!("`{flag}`"),
-            Kind::Count {
-                default: Some(count),
-                ..
-            } => format!("`{count}`"),
-            Kind::Text {
-                default: Some(text),
-            } => format!("`{text:?}`"),
-            Kind::Choice { default, .. } => format!("`{default:?}`"),
-            Kind::Flag { default: None }
-            | Kind::Count { default: None, .. }
-            | Kind::Text { default: None }
-            | Kind::Price
-            | Kind::Secret
-            | Kind::Variable
-            | Kind::Path
-            | Kind::Texts
-            | Kind::Free
-            | Kind::Section(_)
-            | Kind::Sections(_)
-            | Kind::NamedSections(_)
-            | Kind::Ignored(_) => "–".to_owned(),
+            Some(default) => format!("`{default}`"),
+            None => "–".to_owned(),
         }
     }
 

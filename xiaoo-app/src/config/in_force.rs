@@ -62,29 +62,14 @@ fn add(section: &Section<'_>, sections: &mut Vec<Settings>) {
         sections.push(Settings { name, settings });
     }
     for key in keys {
-        match key.kind {
-            Kind::Section(_) => add(&section.section(key.name), sections),
-            Kind::Sections(_) => {
-                for below in section.sections(key.name) {
-                    add(&below, sections);
-                }
-            }
-            Kind::NamedSections(_) => {
-                for (_, below) in section.named_sections(key.name) {
-                    add(&below, sections);
-                }
-            }
-            Kind::Flag { .. }
-            | Kind::Count { .. }
-            | Kind::Price
-            | Kind::Text { .. }
-            | Kind::Choice { .. }
-            | Kind::Secret
-            | Kind::Variable
-            | Kind::Path
-            | Kind::Texts
-            | Kind::Free
-            | Kind::Ignored(_) => {}
+        if matches!(key.kind, Kind::Section(_)) {
+            add(&section.section(key.name), sections);
+        }
+        for below in section.sections(key.name) {
+            add(&below, sections);
+        }
+        for (_, below) in section.named_sections(key.name) {
+            add(&below, sections);
         }
     }
 }
@@ -96,7 +81,7 @@ fn setting(section: &Section<'_>, key: &Key) -> Option<Setting> {
     let written = written.map(|(_, value)| value.get_ref());
     let value = match written {
         Some(value) => shown(key, value)?,
-        None => default(key)?,
+        None => key.kind.default()?.trim_matches('"').to_owned(),
     };
     Some(Setting {
         key: key.name,
@@ -134,25 +119,6 @@ fn shown(key: &Key, value: &DeValue<'_>) -> Option<String> {
         (_, DeValue::Boolean(flag)) => Some(flag.to_string()),
         // Of the wrong type, which has been said.
         _ => None,
-    }
-}
-
-fn default(key: &Key) -> Option<String> {
-    match &key.kind {
-        Kind::Flag { default } => default.map(|flag| flag.to_string()),
-        Kind::Count { default, .. } => default.map(|count| count.to_string()),
-        Kind::Text { default } => default.map(str::to_owned),
-        Kind::Choice { default, .. } => Some((*default).to_owned()),
-        Kind::Price
-        | Kind::Secret
-        | Kind::Variable
-        | Kind::Path
-        | Kind::Texts
-        | Kind::Free
-        | Kind::Section(_)
-        | Kind::Sections(_)
-        | Kind::NamedSections(_)
-        | Kind::Ignored(_) => None,
     }
 }
 

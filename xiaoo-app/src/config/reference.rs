@@ -22,26 +22,8 @@ const HEAD: &str = "\
 
 fn write_sections(out: &mut String, table: &Table, path: &str) {
     for key in table.keys {
-        let below = if path.is_empty() {
-            key.name.to_owned()
-        } else {
-            format!("{path}.{}", key.name)
-        };
-        let (header, inner) = match &key.kind {
-            Kind::Section(inner) => (format!("[{below}]"), *inner),
-            Kind::Sections(inner) => (format!("[[{below}]]"), *inner),
-            Kind::NamedSections(inner) => (format!("[{below}.{}]", key.example), *inner),
-            Kind::Flag { .. }
-            | Kind::Count { .. }
-            | Kind::Price
-            | Kind::Text { .. }
-            | Kind::Choice { .. }
-            | Kind::Secret
-            | Kind::Variable
-            | Kind::Path
-            | Kind::Texts
-            | Kind::Free
-            | Kind::Ignored(_) => continue,
+        let Some((below, header, inner)) = key.section(path) else {
+            continue;
         };
         if inner.keys.iter().any(|key| key.kind.is_value()) {
             out.push('\n');
@@ -63,32 +45,8 @@ fn write_keys(out: &mut String, table: &Table) {
         if !key.kind.is_value() {
             continue;
         }
-        let value = match &key.kind {
-            Kind::Flag {
-                default: Some(flag),
-            } => flag.to_string(),
-            Kind::Count {
-                default: Some(count),
-                ..
-            } => count.to_string(),
-            Kind::Text {
-                default: Some(text),
-            } => format!("{text:?}"),
-            Kind::Choice { default, .. } => format!("{default:?}"),
-            Kind::Flag { default: None }
-            | Kind::Count { default: None, .. }
-            | Kind::Text { default: None }
-            | Kind::Price
-            | Kind::Secret
-            | Kind::Variable
-            | Kind::Path
-            | Kind::Texts
-            | Kind::Free
-            | Kind::Section(_)
-            | Kind::Sections(_)
-            | Kind::NamedSections(_)
-            | Kind::Ignored(_) => key.example.to_owned(),
-        };
+        let value = key.kind.default();
+        let value = value.unwrap_or_else(|| key.example.to_owned());
         let mut meaning = key.doc.to_owned();
         if let Kind::Choice { of, .. } = &key.kind {
             let _ = write!(meaning, " One of {}.", of.join(", "));

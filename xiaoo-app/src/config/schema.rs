@@ -644,6 +644,28 @@ impl Kind {
         self.table().is_none() && !matches!(self, Self::Ignored(_))
     }
 
+    /// What holds where the key is absent, as it would be written; `None` where absence has its
+    /// own meaning.
+    #[must_use]
+    pub fn default(&self) -> Option<String> {
+        match self {
+            Self::Flag { default } => default.map(|flag| flag.to_string()),
+            Self::Count { default, .. } => default.map(|count| count.to_string()),
+            Self::Text { default } => default.map(|text| format!("{text:?}")),
+            Self::Choice { default, .. } => Some(format!("{default:?}")),
+            Self::Price
+            | Self::Secret
+            | Self::Variable
+            | Self::Path
+            | Self::Texts
+            | Self::Free
+            | Self::Section(_)
+            | Self::Sections(_)
+            | Self::NamedSections(_)
+            | Self::Ignored(_) => None,
+        }
+    }
+
     /// The keys of the section that it is.
     #[must_use]
     pub fn table(&self) -> Option<&'static Table> {
@@ -667,6 +689,25 @@ impl Kind {
 }
 
 impl Key {
+    /// Where the section is that the key below `path` names, how its header is written, and what
+    /// may stand in it; `None` of a value.
+    #[must_use]
+    pub fn section(&self, path: &str) -> Option<(String, String, &'static Table)> {
+        let inner = self.kind.table()?;
+        let below = match path {
+            "" => self.name.to_owned(),
+            path => format!("{path}.{}", self.name),
+        };
+        let header = if matches!(self.kind, Kind::Sections(_)) {
+            format!("[[{below}]]")
+        } else if matches!(self.kind, Kind::NamedSections(_)) {
+            format!("[{below}.{}]", self.example)
+        } else {
+            format!("[{below}]")
+        };
+        Some((below, header, inner))
+    }
+
     const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self {
             name,
@@ -714,33 +755,17 @@ pub fn sections_with(name: &str) -> Vec<String> {
 
 fn collect_sections_with(name: &str, table: &Table, path: &str, found: &mut Vec<String>) {
     for key in table.keys {
-        let below = if path.is_empty() {
-            key.name.to_owned()
-        } else {
-            format!("{path}.{}", key.name)
+        let Some((below, _, inner)) = key.section(path) else {
+            continue;
         };
-        match &key.kind {
-            Kind::Section(inner) | Kind::Sections(inner) => {
-                if inner
-                    .key(name)
-                    .is_some_and(|key| !matches!(key.kind, Kind::Ignored(_)))
-                {
-                    found.push(below.clone());
-                }
-                collect_sections_with(name, inner, &below, found);
-            }
-            Kind::Flag { .. }
-            | Kind::Count { .. }
-            | Kind::Price
-            | Kind::Text { .. }
-            | Kind::Choice { .. }
-            | Kind::Secret
-            | Kind::Variable
-            | Kind::Path
-            | Kind::Texts
-            | Kind::Free
-            | Kind::NamedSections(_)
-            | Kind::Ignored(_) => {}
+        // Where names are the operator's own, no name can be told.
+        if matches!(key.kind, Kind::NamedSections(_)) {
+            continue;
         }
+        let known = inner.key(name);
+        if known.is_some_and(|key| !matches!(key.kind, Kind::Ignored(_))) {
+            found.push(below.clone());
+        }
+        collect_sections_with(name, inner, &below, found);
     }
 }
