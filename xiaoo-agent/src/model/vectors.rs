@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use futures_util::stream;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::complaint::Complaint;
 use super::{Accumulator, AnswerLimits, Finish, ModelError, Reply, read};
@@ -233,9 +233,14 @@ fn check(decoded: &Decoded, expect: &Value, case: &str) {
         assert_eq!(call.name, expected["name"], "{case}");
         assert_eq!(call.arguments, expected["arguments"], "{case}");
     }
-    let usage = reply
-        .usage
-        .map(|usage| serde_json::to_value(usage).unwrap());
+    // The vectors do not say what was cached.
+    let usage = reply.usage.map(|usage| {
+        json!({
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+        })
+    });
     assert_eq!(usage.unwrap_or_default(), expect["usage"], "{case}");
 }
 
