@@ -125,8 +125,12 @@ async fn what_hides_in_other_sessions_outlives_a_group_outside() {
     group.kill().unwrap();
     group.wait().unwrap();
     assert!(!rig.processes().is_empty());
-    rig.kill_all();
-    rig.is_quiet().await;
+    // One that is just being made is in no list yet.
+    wait_for(|| {
+        rig.kill_all();
+        rig.processes().is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
