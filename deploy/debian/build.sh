@@ -39,6 +39,7 @@ for file in "$deploy"/examples/*; do
     put 644 "$file" "/usr/share/xiaoo/examples/$(basename "$file")"
 done
 put 644 "$deploy/README.md" /usr/share/doc/xiaoo/README.md
+put 644 "$deploy/README.zh-CN.md" /usr/share/doc/xiaoo/README.zh-CN.md
 {
     echo "xiaoO, under either of these licences, at your choice."
     for licence in MIT APACHE; do

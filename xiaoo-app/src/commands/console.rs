@@ -202,6 +202,10 @@ mod tests {
                 "deploy/README.md",
                 include_str!("../../../deploy/README.md"),
             ),
+            (
+                "deploy/README.zh-CN.md",
+                include_str!("../../../deploy/README.zh-CN.md"),
+            ),
         ] {
             assert_eq!(named_in(text), expected, "{name}");
         }

@@ -100,7 +100,7 @@ findings! {
     STORE_DAMAGED "store-damaged" Nowhere
         "The store is damaged or inconsistent" "存储已损坏或不一致"
         "A disk failed, the file was changed by something else, or it is no store of xiaoO's." "磁盘故障、文件被其他程序改动，或它不是 xiaoO 的存储。"
-        "xiaoo-app store check says more; how to save what can be saved: deploy/README.md." "用 xiaoo-app store check 查看详情；抢救办法见 deploy/README.md。"
+        "xiaoo-app store check says more; how to save what can be saved: deploy/README.md." "用 xiaoo-app store check 查看详情；抢救办法见 deploy/README.zh-CN.md。"
         says ["database disk image is malformed", "file is not a database"] codes [];
     STORE_UNREACHABLE "store-unreachable" Nowhere
         "The store can't be opened" "存储无法打开"
