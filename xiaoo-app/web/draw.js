@@ -80,11 +80,11 @@ function link({ hello, link }, bot, now) {
     h("dl.facts", {},
       fact(t("since"), since(l.since_ms)), fact(t("lastEvent"), back(l.last_event_ms)), fact(t("lastPong"), back(l.last_pong_ms)),
       fact(t("attempts"), count(l.attempts)), fact(t("acked"), count(l.acknowledged)), l.overdue > 0 && fact(t("overdue"), count(l.overdue)),
-      id, l.last_error && fact(t("lastError"), l.last_error)),
+      id, l.last_error && fact(t("lastError"), reason(l.last_error))),
     ...strip(l, hello.started_ms, now),
     h("ul.rows", {}, l.history.slice(-CHANGES_MAX).toReversed().map(({ at_ms, to, why }) =>
       h("li", { "data-tone": LINK[to][1] }, h("time", { title: moment(at_ms) }, clock(at_ms)), h("span.mark", {}, t(to === "open" ? "up" : "down")),
-        h("span.why", {}, why ?? "")))));
+        h("span.why", {}, reason(why ?? ""))))));
 }
 
 /** When the link was open, since the start or for a day. */

@@ -12,7 +12,7 @@ const WORDS = {
     numbers: "数字", answered: "已回答", failedTile: "失败", running: "运行中", waiting: "排队", received: "收到事件", tokens: "词元",
     ofMax: (max) => `/ ${max}`, stoppedN: (n) => `${n} 次被停止`, givenUpN: (n) => `${n} 条未能发出`, oldest: (span) => `最久等了 ${span}`,
     ignoredN: (ignored, twice) => `${ignored} 个略过 · ${twice} 个重复`, readWritten: (read, written) => `读 ${read} · 写 ${written}`, calls: (n) => `${n} 次飞书调用`,
-    link: "长连接", webhook: "Webhook", since: "自", lastEvent: "上次事件", lastPong: "上次心跳应答", attempts: "连接次数", acked: "已确认", overdue: "超时未确认", never: "还没有",
+    link: "长连接", webhook: "Webhook", since: "已持续", lastEvent: "上次事件", lastPong: "上次心跳应答", attempts: "连接次数", acked: "已确认", overdue: "超时未确认", never: "还没有",
     open: "已连接", connectingLink: "连接中", waitingLink: "等待重连", refused: "已被拒绝", closed: "已关闭", botId: "机器人 open_id", unknown: "还不知道", lastError: "原因",
     accepted: "已接收", challenges: "URL 验证", rejected: "校验未通过", refusedPush: "暂拒（会重推）",
     agoStrip: (span) => `${span}前`, now: "现在", up: "恢复", down: "断开",
@@ -36,7 +36,7 @@ const WORDS = {
     numbers: "Numbers", answered: "Answered", failedTile: "Failed", running: "Running", waiting: "Waiting", received: "Events", tokens: "Tokens",
     ofMax: (max) => `of ${max}`, stoppedN: (n) => `${n} stopped by people`, givenUpN: (n) => `${n} could not be sent`, oldest: (span) => `oldest waits ${span}`,
     ignoredN: (ignored, twice) => `${ignored} left alone · ${twice} twice`, readWritten: (read, written) => `${read} read · ${written} written`, calls: (n) => `${n} calls to Feishu`,
-    link: "Long connection", webhook: "Webhook", since: "since", lastEvent: "last event", lastPong: "last pong", attempts: "attempts", acked: "acknowledged", overdue: "overdue", never: "none yet",
+    link: "Long connection", webhook: "Webhook", since: "for", lastEvent: "last event", lastPong: "last pong", attempts: "attempts", acked: "acknowledged", overdue: "overdue", never: "none yet",
     open: "Open", connectingLink: "Connecting", waitingLink: "Waiting to reconnect", refused: "Refused for good", closed: "Closed", botId: "bot's open_id", unknown: "not known yet", lastError: "reason",
     accepted: "accepted", challenges: "challenges", rejected: "failed a check", refusedPush: "refused, pushed again",
     agoStrip: (span) => `${span} ago`, now: "now", up: "up", down: "down",
@@ -51,7 +51,7 @@ const WORDS = {
   },
 };
 
-/** Why messages are left alone, as the daemon says it. */
+/** Why messages are left alone and links end, as the daemon says it. */
 const REASONS_ZH = {
   "sent by this bot": "本机器人自己发的",
   "sent by a bot": "其他机器人发的",
@@ -63,6 +63,10 @@ const REASONS_ZH = {
   "the sender may not talk to the bot, and was told": "发送者无权使用，已告知",
   "bots have talked among themselves for long enough": "机器人之间的对话已达上限",
   "stopped by a person": "被人停止",
+  "no connection came about in time": "未能及时建立连接",
+  "Feishu closed it": "飞书关闭了连接",
+  "the network lost it": "网络中断",
+  "it was deaf: no pong came in time": "连接失聪：心跳没有应答",
 };
 
 let language = "zh";
