@@ -64,7 +64,7 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
     loop {
         let free = places.available_permits();
         fail_point::stand_still(Loop::Outbox).await;
-        let mut longest = LOOK_AGAIN;
+        let mut has_failed = false;
         let rows = if free == 0 {
             Vec::new()
         } else {
@@ -72,12 +72,17 @@ pub async fn run(pipeline: SharedPipeline, sends: TaskTracker, stop: Cancellatio
             heart.asked(&taken);
             taken.unwrap_or_else(|error| {
                 error!("the outbox cannot be read: {error}");
-                longest = TAKE_AGAIN;
+                has_failed = true;
                 Vec::new()
             })
         };
         if rows.is_empty() {
-            let wait = wait_for_next(&pipeline).await.min(longest);
+            let next = wait_for_next(&pipeline).await;
+            let wait = if has_failed {
+                next.min(TAKE_AGAIN)
+            } else {
+                next
+            };
             let idle = async {
                 tokio::select! {
                     () = stop.cancelled() => {}
