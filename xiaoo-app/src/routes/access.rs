@@ -2,14 +2,15 @@
 //!
 //! A connection from a loopback address is not enough to be on this machine: nginx and tunnels
 //! connect from there for the whole world, and a page from elsewhere can point a name of its own
-//! at 127.0.0.1. So a request that was forwarded, or that names another host, is from elsewhere.
+//! at 127.0.0.1. So a request that was forwarded, or that names another host, is from elsewhere;
+//! and one in HTTP/1.0, which nginx forwards in when nothing else is set, and no browser speaks.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -58,8 +59,14 @@ impl Access {
     ///
     /// # Errors
     /// Why not.
-    pub fn check(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Denied> {
-        if is_here(peer.ip(), headers) || self.is_shown(headers) {
+    pub fn check(
+        &self,
+        peer: SocketAddr,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Result<(), Denied> {
+        let is_here = version > Version::HTTP_10 && is_here(peer.ip(), headers);
+        if is_here || self.is_shown(headers) {
             return Ok(());
         }
         Err(match self.token {
@@ -111,7 +118,7 @@ pub async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    match access.check(peer, request.headers()) {
+    match access.check(peer, request.version(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(denied) => denied.into_response(),
     }
@@ -197,8 +204,18 @@ mod tests {
         ] {
             let headers = headers(pairs);
             let peer = peer.parse().unwrap();
-            assert_eq!(open.check(peer, &headers).is_ok(), without, "{pairs:?}");
-            assert_eq!(closed.check(peer, &headers).is_ok(), with, "{pairs:?}");
+            for (access, expected) in [(&open, without), (&closed, with)] {
+                let checked = access.check(peer, Version::HTTP_11, &headers);
+                assert_eq!(checked.is_ok(), expected, "{pairs:?}");
+            }
         }
+    }
+
+    #[test]
+    fn what_nginx_forwards_without_a_word_is_from_elsewhere() {
+        let headers = headers(&[("host", "127.0.0.1:18080")]);
+        let peer = "127.0.0.1:5".parse().unwrap();
+        let denied = Access::default().check(peer, Version::HTTP_10, &headers);
+        assert_eq!(denied, Err(Denied::NotHere));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::routing::get;
 use axum::{Json, Router};
 use proto_core::conn::LinkState;
@@ -83,10 +83,11 @@ pub fn routes(readiness: Readiness, access: Access) -> Router {
 async fn ready(
     State((readiness, access)): State<(Readiness, Access)>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    version: Version,
     headers: HeaderMap,
 ) -> (StatusCode, Json<Value>) {
     let (status, body) = judged(&readiness).await;
-    match access.check(peer, &headers) {
+    match access.check(peer, version, &headers) {
         Err(Denied::NoToken) => (status, Json(json!({ "ready": status == StatusCode::OK }))),
         Ok(()) | Err(Denied::NotHere) => (status, Json(body)),
     }
@@ -164,13 +165,7 @@ fn judge_link(link: &LinkSnapshot, reasons: &mut Vec<String>) {
 
 fn describe(link: &LinkSnapshot) -> Value {
     json!({
-        "state": match link.state {
-            LinkState::Waiting => "waiting",
-            LinkState::Connecting => "connecting",
-            LinkState::Open => "open",
-            LinkState::Fatal => "refused",
-            LinkState::Closed => "closed",
-        },
+        "state": state(link.state),
         "for_ms": age_ms(link.since),
         "last_event_age_ms": link.last_event.map(age_ms),
         "last_pong_age_ms": link.last_pong.map(age_ms),
@@ -187,6 +182,17 @@ fn describe(link: &LinkSnapshot) -> Value {
         "in_flight": link.in_flight,
         "writes": link.flushes,
     })
+}
+
+/// What a link's state is called.
+pub(super) fn state(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Waiting => "waiting",
+        LinkState::Connecting => "connecting",
+        LinkState::Open => "open",
+        LinkState::Fatal => "refused",
+        LinkState::Closed => "closed",
+    }
 }
 
 fn judge_store(channel: &Channel, reasons: &mut Vec<String>) {

@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use proto_core::conn::LinkState;
 use runtime_tokio::Histogram;
 use runtime_tokio::link::LinkStatus;
 use serde_json::{Map, Value, json};
@@ -13,7 +12,7 @@ use super::Dashboard;
 use crate::pipeline::Counters;
 use crate::render::card::{CardView, Stage};
 use crate::routes::in_time;
-use crate::routes::ready::Channel;
+use crate::routes::ready::{Channel, state};
 
 /// What stays as it is for as long as the daemon runs, and its clock.
 pub(super) fn hello(dashboard: &Dashboard) -> Value {
@@ -134,16 +133,6 @@ fn history(status: &LinkStatus) -> Vec<Value> {
         |change| json!({ "at_ms": unix_ms(change.at), "to": state(change.to), "why": change.why }),
     );
     told.collect()
-}
-
-fn state(state: LinkState) -> &'static str {
-    match state {
-        LinkState::Waiting => "waiting",
-        LinkState::Connecting => "connecting",
-        LinkState::Open => "open",
-        LinkState::Fatal => "refused",
-        LinkState::Closed => "closed",
-    }
 }
 
 /// The turns that run, without a word of what is written.
