@@ -123,9 +123,13 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-/// Dark on light whatever the terminal's colours are would need colours; as it is, phones read
-/// both.
+/// Dark on light on a dark terminal, as most are, without colours; on a light one it is the other
+/// way round, which most phones read, too.
 fn qr(link: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
-    Some(code.render::<Dense1x2>().quiet_zone(true).build())
+    let mut drawn = code.render::<Dense1x2>();
+    drawn
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark);
+    Some(drawn.quiet_zone(true).build())
 }
