@@ -18,10 +18,8 @@ const BOT: Identity<'_> = Identity {
 /// Reads an event in every way there is.
 pub fn event(bytes: &[u8]) {
     is_json_alike(bytes);
-    let answer = inspect_event_json(bytes, BOT);
-    let answer: Value = serde_json::from_str(&answer).expect("an answer is JSON");
     let parsed = Event::parse(bytes);
-    assert_eq!(answer.get("ok"), Some(&Value::Bool(parsed.is_ok())));
+    answers_in_json(&inspect_event_json(bytes, BOT), parsed.is_ok());
     let Ok(event) = parsed else { return };
 
     let document = Json::parse(bytes).expect("an event is JSON");
@@ -31,6 +29,18 @@ pub fn event(bytes: &[u8]) {
         fits_or_says_so(&message);
     }
     means_the_same_rewritten(bytes, &event);
+}
+
+/// The strictest reader takes what is told of an event, but for numbers that
+/// an `f64` can't hold: they are as they were sent.
+fn answers_in_json(answer: &str, ok: bool) {
+    match serde_json::from_str::<Value>(answer) {
+        Ok(answer) => assert_eq!(answer.get("ok"), Some(&Value::Bool(ok))),
+        Err(error) => assert!(
+            error.to_string().starts_with("number out of range"),
+            "an answer is JSON: {error}"
+        ),
+    }
 }
 
 /// What is JSON is decided as serde_json decides it, but for the depth.

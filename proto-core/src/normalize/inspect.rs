@@ -243,7 +243,11 @@ impl Object {
     }
 
     fn value(&mut self, key: &str, value: Option<Json<'_>>) {
-        self.raw(key, value.map_or("null", Json::raw));
+        self.key(key);
+        match value {
+            Some(value) => write_value(value, &mut self.0),
+            None => self.0.extend_from_slice(b"null"),
+        }
     }
 
     fn number(&mut self, key: &str, value: Option<i64>) {
@@ -282,6 +286,47 @@ impl Object {
         // Written from strings alone.
         String::from_utf8(self.0).unwrap_or_default()
     }
+}
+
+/// Appends a value as it was sent, without blanks between its tokens. Half a
+/// surrogate pair becomes U+FFFD, as everywhere: many readers refuse it.
+fn write_value(value: Json<'_>, out: &mut Vec<u8>) {
+    if let Some(text) = value.as_str() {
+        write_text(text, out);
+    } else if value.is_object() {
+        let mut before = b'{';
+        for (name, member) in value.members() {
+            out.push(before);
+            write_text(name, out);
+            out.push(b':');
+            write_value(member, out);
+            before = b',';
+        }
+        close(before, b"{}", out);
+    } else if value.is_array() {
+        let mut before = b'[';
+        for item in value.items() {
+            out.push(before);
+            write_value(item, out);
+            before = b',';
+        }
+        close(before, b"[]", out);
+    } else {
+        out.extend_from_slice(value.raw().as_bytes());
+    }
+}
+
+fn write_text(text: JsonStr<'_>, out: &mut Vec<u8>) {
+    // A Vec has no bound.
+    let _ = write_escaped(text.chars(), out);
+}
+
+/// Ends what stands between brackets; with nothing in it, they are yet to come.
+fn close(before: u8, [open, close]: &[u8; 2], out: &mut Vec<u8>) {
+    if before == *open {
+        out.push(*open);
+    }
+    out.push(*close);
 }
 
 fn quoted(text: &str) -> String {
