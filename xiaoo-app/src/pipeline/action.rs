@@ -33,7 +33,7 @@ pub async fn take(pipeline: &SharedPipeline, action: &CardAction) -> Bytes {
 }
 
 async fn decide(pipeline: &SharedPipeline, action: &CardAction) -> CardAnswer {
-    let Some((turn, call_id)) = action.ask_id().and_then(parse_id) else {
+    let Some((turn, call_id)) = action.ask_id.as_deref().and_then(parse_id) else {
         // A button of an old card, or of none of ours.
         return CardAnswer::none();
     };
@@ -125,7 +125,7 @@ fn too_late(state: &State) -> Toast {
 fn choice(what: &What, action: &CardAction) -> Option<String> {
     match what {
         What::Approval { always, .. } => {
-            let pressed = action.choice()?;
+            let pressed = action.choice.as_deref()?;
             let is_offered = match pressed {
                 ONCE | ALWAYS | DENY => true,
                 EVERYONE => *always == Always::AskerOrEveryone,
@@ -134,11 +134,11 @@ fn choice(what: &What, action: &CardAction) -> Option<String> {
             is_offered.then(|| pressed.to_owned())
         }
         What::Question { options, .. } if options.is_empty() => {
-            let text = action.text()?.trim();
+            let text = action.text.as_deref()?.trim();
             (!text.is_empty()).then(|| text.chars().take(ANSWER_CHARS_MAX).collect())
         }
         What::Question { options, .. } => {
-            let at: usize = action.choice()?.parse().ok()?;
+            let at: usize = action.choice.as_deref()?.parse().ok()?;
             options.get(at).cloned()
         }
     }

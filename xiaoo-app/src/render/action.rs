@@ -1,7 +1,7 @@
 //! A button that somebody pressed on a card, and what Feishu is answered.
 
 use bytes::Bytes;
-use proto_core::{Event, EventKind};
+use proto_core::{Event, EventKind, Json, JsonStr};
 use serde_json::{Map, Value, json};
 
 use super::ask::ANSWER_FIELD;
@@ -15,84 +15,56 @@ pub struct CardAction {
     pub message_id: String,
     /// The chat that it is in.
     pub chat_id: String,
-    /// What the button carries.
-    pub value: Map<String, Value>,
-    /// What was filled in.
-    pub form: Map<String, Value>,
-    /// What was typed into a field outside of a form.
-    pub input: Option<String>,
+    /// Which question it answers.
+    pub ask_id: Option<String>,
+    /// What was chosen.
+    pub choice: Option<String>,
+    /// What was written, in a form or in a field outside of one.
+    pub text: Option<String>,
 }
 
 impl CardAction {
     /// Reads the callback, in its present or its old form; `None` for other events.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
-        let EventKind::CardAction(json) = event.kind else {
+        let EventKind::CardAction(body) = event.kind else {
             return None;
         };
-        let body: Value = serde_json::from_str(json.raw()).ok()?;
-        let text = |value: Option<&Value>| {
-            let text = value.and_then(Value::as_str);
-            text.unwrap_or_default().to_owned()
+        let first = |inside: &str, inner: &str, outer: &str| {
+            let found = filled(body.get(inside).and_then(|object| object.get_str(inner)));
+            found.or_else(|| filled(body.get_str(outer)))
         };
-        let at = |path: &[&str]| {
-            let mut value = Some(&body);
-            for name in path {
-                value = value.and_then(|value| value.get(name));
-            }
-            value
-        };
-        let first = |paths: &[&[&str]]| {
-            let found = paths.iter().map(|path| text(at(path)));
-            found
-                .into_iter()
-                .find(|text| !text.is_empty())
-                .unwrap_or_default()
-        };
-        let value = at(&["action", "value"])
-            .filter(|value| !value.is_null())
-            .or_else(|| at(&["action", "behaviors"])?.get(0)?.get("value"));
+        let action = body.get("action");
+        let part = |name: &str| action.and_then(|action| action.get(name));
+        let value = part("value").or_else(|| part("behaviors")?.items().next()?.get("value"));
+        let text = member(part("form_value"), ANSWER_FIELD)
+            .or_else(|| part("input_value")?.as_str().map(JsonStr::to_owned_text));
         Some(Self {
-            operator_open_id: first(&[&["operator", "open_id"], &["open_id"]]),
-            message_id: first(&[&["context", "open_message_id"], &["open_message_id"]]),
-            chat_id: first(&[&["context", "open_chat_id"], &["open_chat_id"]]),
-            value: object(value),
-            form: object(at(&["action", "form_value"])),
-            input: at(&["action", "input_value"])
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            operator_open_id: first("operator", "open_id", "open_id").unwrap_or_default(),
+            message_id: first("context", "open_message_id", "open_message_id").unwrap_or_default(),
+            chat_id: first("context", "open_chat_id", "open_chat_id").unwrap_or_default(),
+            ask_id: member(value, "ask"),
+            choice: member(value, "choice"),
+            text,
         })
-    }
-
-    /// Which question it answers.
-    #[must_use]
-    pub fn ask_id(&self) -> Option<&str> {
-        self.value.get("ask").and_then(Value::as_str)
-    }
-
-    /// What was chosen.
-    #[must_use]
-    pub fn choice(&self) -> Option<&str> {
-        self.value.get("choice").and_then(Value::as_str)
-    }
-
-    /// What was written.
-    #[must_use]
-    pub fn text(&self) -> Option<&str> {
-        let filled = self.form.get(ANSWER_FIELD).and_then(Value::as_str);
-        filled.or(self.input.as_deref())
     }
 }
 
-/// A value is an object, or a text that may hold one.
-fn object(value: Option<&Value>) -> Map<String, Value> {
-    match value {
-        Some(Value::Object(map)) => map.clone(),
-        Some(Value::String(text)) => match serde_json::from_str(text) {
-            Ok(Value::Object(map)) => map,
-            Ok(_) | Err(_) => Map::new(),
-        },
-        Some(_) | None => Map::new(),
+fn filled(text: Option<JsonStr<'_>>) -> Option<String> {
+    let text = text.filter(|text| !text.is_empty());
+    text.map(JsonStr::to_owned_text)
+}
+
+/// A text in an object, which may itself be written in a text.
+fn member(object: Option<Json<'_>>, name: &str) -> Option<String> {
+    let object = object?;
+    match object.as_str() {
+        Some(text) => {
+            let text = text.to_text();
+            let inner = Json::parse(text.as_bytes()).ok()?;
+            inner.get_str(name).map(JsonStr::to_owned_text)
+        }
+        None => object.get_str(name).map(JsonStr::to_owned_text),
     }
 }
 
@@ -219,8 +191,8 @@ mod tests {
             json!({"tag": "button", "behaviors": [{"type": "callback", "value": value}]}),
         ] {
             let action = pressed(&form);
-            assert_eq!(action.ask_id(), Some("1/c"), "{form}");
-            assert_eq!(action.choice(), Some("once"), "{form}");
+            assert_eq!(action.ask_id.as_deref(), Some("1/c"), "{form}");
+            assert_eq!(action.choice.as_deref(), Some("once"), "{form}");
             assert_eq!(action.operator_open_id, "ou_1");
             assert_eq!(
                 (action.message_id.as_str(), action.chat_id.as_str()),
@@ -232,20 +204,33 @@ mod tests {
             "tenant_key": "t", "token": "c-2", "action": {"tag": "button", "value": value},
         }));
         assert_eq!(old.operator_open_id, "ou_2");
-        assert_eq!(old.ask_id(), Some("1/c"));
+        assert_eq!(old.ask_id.as_deref(), Some("1/c"));
     }
 
     #[test]
     fn words_come_from_a_form_or_a_field() {
         let form =
             json!({"tag": "button", "value": {"ask": "1/c"}, "form_value": {"answer": "blue"}});
-        assert_eq!(pressed(&form).text(), Some("blue"));
+        assert_eq!(pressed(&form).text.as_deref(), Some("blue"));
         let field = json!({"tag": "input", "value": {"ask": "1/c"}, "input_value": "red"});
-        assert_eq!(pressed(&field).text(), Some("red"));
+        assert_eq!(pressed(&field).text.as_deref(), Some("red"));
         let strange =
             json!({"tag": "button", "value": "plain-string", "form_value": {"answer": 7}});
         let strange = pressed(&strange);
-        assert_eq!((strange.ask_id(), strange.text()), (None, None));
+        assert_eq!((strange.ask_id, strange.text), (None, None));
+    }
+
+    /// What a JSON library may refuse, in a part that is of no interest or in the
+    /// text itself, does not make the click vanish.
+    #[test]
+    fn half_a_character_or_a_huge_number_loses_no_click() {
+        let odd = r#"{"schema": "2.0",
+            "header": {"event_id": "e", "event_type": "card.action.trigger", "app_id": "cli_a"},
+            "event": {"operator": {"open_id": "ou_1"}, "huge": 1e999, "half": "\ud83d",
+                "action": {"value": {"ask": "1/c"}, "form_value": {"answer": "so \ud83d"}}}}"#;
+        let odd = CardAction::of(&Event::parse(odd.as_bytes()).unwrap()).unwrap();
+        assert_eq!(odd.ask_id.as_deref(), Some("1/c"));
+        assert_eq!(odd.text.as_deref(), Some("so \u{fffd}"));
     }
 
     #[test]

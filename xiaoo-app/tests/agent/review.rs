@@ -322,10 +322,10 @@ async fn a_click_after_the_deadline_is_no_consent() {
             now_ms,
         };
         pipeline.store.put_note(note).await.unwrap();
-        let value = json!({"ask": "7/call_1", "choice": "once"});
         let click = render::action::CardAction {
             operator_open_id: "ou_1".into(),
-            value: value.as_object().unwrap().clone(),
+            ask_id: Some("7/call_1".into()),
+            choice: Some("once".into()),
             ..Default::default()
         };
         let answer: Value = serde_json::from_slice(&action::take(&pipeline, &click).await).unwrap();
@@ -360,10 +360,10 @@ async fn a_card_of_an_earlier_version_can_still_be_answered() {
     };
     pipeline.store.put_note(note).await.unwrap();
     for (choice, kind) in [("everyone", "warning"), ("always", "success")] {
-        let value = json!({"ask": "7/call_1", "choice": choice});
         let click = render::action::CardAction {
             operator_open_id: "ou_1".into(),
-            value: value.as_object().unwrap().clone(),
+            ask_id: Some("7/call_1".into()),
+            choice: Some(choice.into()),
             ..Default::default()
         };
         let answer = action::take(&pipeline, &click).await;
