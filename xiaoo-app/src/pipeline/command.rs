@@ -19,6 +19,8 @@ pub enum ChatCommand {
     Skills,
     /// The last message of whoever says so, once more.
     Retry,
+    /// What may always be done here is asked again; with `true`, whoever it was allowed to.
+    Revoke(bool),
     /// Lets in whoever was given this code.
     Pair(String),
     /// Shuts this person out again.
@@ -26,7 +28,7 @@ pub enum ChatCommand {
 }
 
 /// The words that begin a command, with or without the slash's full-width form.
-const WORDS: [(&str, &str, Make); 9] = [
+const WORDS: [(&str, &str, Make); 10] = [
     ("help", "帮助", |_| ChatCommand::Help),
     ("new", "新对话", |_| ChatCommand::New),
     ("stop", "停止", |_| ChatCommand::Stop),
@@ -36,6 +38,7 @@ const WORDS: [(&str, &str, Make); 9] = [
     }),
     ("skills", "技能", |_| ChatCommand::Skills),
     ("retry", "重试", |_| ChatCommand::Retry),
+    ("revoke", "撤销", |rest| ChatCommand::Revoke(is_all(rest))),
     ("pair", "配对", |rest| ChatCommand::Pair(rest.to_owned())),
     ("unpair", "取消配对", |rest| {
         ChatCommand::Unpair(rest.to_owned())
@@ -56,6 +59,7 @@ impl ChatCommand {
             Self::Model(_) => "model",
             Self::Skills => "skills",
             Self::Retry => "retry",
+            Self::Revoke(_) => "revoke",
             Self::Pair(_) => "pair",
             Self::Unpair(_) => "unpair",
         }
@@ -87,6 +91,10 @@ impl ChatCommand {
 fn is_stop(text: &str) -> bool {
     let word = text.trim_end_matches(['.', '!', '。', '！']);
     word.eq_ignore_ascii_case("stop") || word == "停止" || word == "停"
+}
+
+fn is_all(text: &str) -> bool {
+    text.eq_ignore_ascii_case("all") || text == "全部"
 }
 
 /// What a message says to the bot: a mention of it behind the words is as good as one before them.
@@ -122,6 +130,9 @@ mod tests {
             ("/retry", Some(ChatCommand::Retry)),
             ("/skills", Some(ChatCommand::Skills)),
             ("/状态", Some(ChatCommand::Status)),
+            ("/revoke", Some(ChatCommand::Revoke(false))),
+            ("/revoke All ", Some(ChatCommand::Revoke(true))),
+            ("/撤销 全部", Some(ChatCommand::Revoke(true))),
             ("/pair 123456", Some(ChatCommand::Pair("123456".into()))),
             ("/unpair ou_1", Some(ChatCommand::Unpair("ou_1".into()))),
             ("/取消配对 ou_1", Some(ChatCommand::Unpair("ou_1".into()))),

@@ -1,13 +1,15 @@
 //! What need not be asked any more: which tools may always be used in a chat, and by whom.
 //!
 //! A word holds in the chat as a whole, with all its threads, and for the person who was asked;
-//! only an admin's word can hold for everyone there. It ends after a while, and an admin's for
-//! everyone also when whoever gave it is an admin no more.
+//! only an admin's word can hold for everyone there. It ends when it is taken back, after a while,
+//! and an admin's for everyone also when whoever gave it is an admin no more.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
+use xiaoo_store::StoreError;
+use xiaoo_store::limits::NOTES_PER_SCOPE_MAX;
 
 use super::Pipeline;
 use super::admission::chat_of;
@@ -18,6 +20,24 @@ const HOLDS: Duration = SETTING_KEPT;
 /// Words on one tool in one chat that are remembered; the oldest go first. In a group of more
 /// people who each want a tool for good, an admin can allow it for everyone.
 const GRANTS_MAX: usize = 100;
+
+/// Whose words are taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Revoke<'a> {
+    /// Those on this person's calls (an open_id).
+    Of(&'a str),
+    /// All of the chat.
+    All,
+}
+
+impl Revoke<'_> {
+    fn is_about(self, grant: &Grant) -> bool {
+        match self {
+            Self::Of(who) => grant.to.as_deref() == Some(who),
+            Self::All => true,
+        }
+    }
+}
 
 /// Somebody's word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +100,36 @@ impl Pipeline {
             warn!("what may always be done could not be noted: {error}");
         }
     }
+
+    /// Takes words back in the conversation's chat: from the next call on it is asked again. Gives
+    /// the tools that it was about.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; the words on some tools may then be taken back and others not.
+    pub(super) async fn revoke(
+        &self,
+        conversation: &str,
+        which: Revoke<'_>,
+    ) -> Result<Vec<String>, StoreError> {
+        let scope = scope(self, conversation);
+        let now_ms = self.now_ms();
+        let notes = self.store.notes(&scope, NOTES_PER_SCOPE_MAX, now_ms);
+        let mut tools = Vec::new();
+        for (tool, _) in notes.await? {
+            let mut found = false;
+            self.change_note(&scope, &tool, HOLDS, |known: Option<&Vec<Grant>>| {
+                let (kept, ended) = without(known?, which, now_ms);
+                found = ended > 0;
+                found.then_some(kept)
+            })
+            .await?;
+            if found {
+                tools.push(tool);
+            }
+        }
+        Ok(tools)
+    }
 }
 
 /// Each tool is a key of it. An earlier version kept under `grant:` what held for anybody in one
@@ -98,6 +148,13 @@ fn with(mut grants: Vec<Grant>, new: Grant) -> Vec<Grant> {
     let old = grants.len().saturating_sub(GRANTS_MAX);
     grants.drain(..old);
     grants
+}
+
+/// What is left when some words are taken back, and how many of them still held.
+fn without(grants: &[Grant], which: Revoke<'_>, now_ms: i64) -> (Vec<Grant>, usize) {
+    let holding = grants.iter().filter(|grant| !grant.is_over(now_ms));
+    let (ended, kept): (Vec<_>, Vec<_>) = holding.cloned().partition(|grant| which.is_about(grant));
+    (kept, ended.len())
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -150,6 +207,24 @@ mod tests {
         let holds_ms = millis(HOLDS);
         let late = with(more, grant(None, "ou", 600 + holds_ms));
         assert_eq!(late.len(), 1);
+    }
+
+    #[test]
+    fn taken_back_is_ones_own_or_all_and_counted_is_what_still_held() {
+        let now_ms = millis(HOLDS) + 1;
+        let all = [
+            grant(Some("ou_1"), "ou_1", 1),
+            grant(Some("ou_1"), "ou_1", 2),
+            grant(Some("ou_2"), "ou_2", 2),
+            grant(None, "ou_admin", 2),
+        ];
+        for (which, left, ended) in [
+            (Revoke::Of("ou_1"), &all[2..], 1),
+            (Revoke::Of("ou_3"), &all[1..], 0),
+            (Revoke::All, &[], 3),
+        ] {
+            assert_eq!(without(&all, which, now_ms), (left.to_vec(), ended));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use xiaoo_store::{RunningTurn, StoreError, Turn};
 
 use super::admission::conversation_of;
 use super::command::ChatCommand;
+use super::grants::Revoke;
 use super::outcome::{finish, replied};
 use super::{Counters, SharedPipeline, guests};
 use crate::render::answer;
@@ -75,6 +76,18 @@ impl Order<'_> {
             ChatCommand::Status => self.status().await?,
             ChatCommand::Model(name) => self.model(name.as_deref()).await?,
             ChatCommand::Skills => reply::skills(language, &self.skills().await),
+            ChatCommand::Revoke(all) => {
+                if *all && !self.is_admin() {
+                    return Ok(reply::admins_only(language));
+                }
+                let which = if *all {
+                    Revoke::All
+                } else {
+                    Revoke::Of(&self.message.sender_open_id)
+                };
+                let tools = self.pipeline.revoke(self.conversation, which).await?;
+                reply::revoked(language, *all, &tools)
+            }
             ChatCommand::Pair(code) => {
                 if !self.is_admin() {
                     return Ok(reply::admins_only(language));

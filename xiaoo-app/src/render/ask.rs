@@ -117,7 +117,7 @@ pub fn approval(
                     .into(),
                     _ => say("⛔ 已拒绝", "⛔ Denied").into(),
                 };
-                format!("{word} · {}", in_card(by))
+                format!("{word} · {}{}", in_card(by), undo(choice, view.language))
             }
             Outcome::TimedOut => {
                 say("⌛ 无人回应，已按拒绝处理", "⌛ No answer in time: denied").into()
@@ -167,6 +167,18 @@ fn whom(always: Always, language: Language) -> &'static str {
             "\n“Always in this chat” is for the person asked alone, in its threads, too; \
              “for everyone” only an admin can choose.",
         ),
+    }
+}
+
+/// How to take back what was allowed for good.
+fn undo(choice: &str, language: Language) -> &'static str {
+    match choice {
+        ALWAYS => language.pick("\n发送 /撤销 可收回", "\n/revoke takes it back"),
+        EVERYONE => language.pick(
+            "\n管理员发送 /撤销 全部 可收回",
+            "\n/revoke all by an admin takes it back",
+        ),
+        _ => "",
     }
 }
 
@@ -461,6 +473,18 @@ mod tests {
                 Language::English,
                 answered(EVERYONE),
                 "for everyone · <at id=ou_2>",
+                [true; 3],
+            ),
+            (
+                Language::English,
+                answered(ALWAYS),
+                "/revoke takes it back",
+                [true; 3],
+            ),
+            (
+                Language::Chinese,
+                answered(EVERYONE),
+                "/撤销 全部",
                 [true; 3],
             ),
             (

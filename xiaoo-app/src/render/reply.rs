@@ -51,6 +51,7 @@ pub fn help(language: Language, is_admin: bool) -> String {
              - `/status` 查看状态\n\
              - `/model` 查看或切换模型\n\
              - `/skills` 查看技能，`/技能名 内容` 使用技能\n\
+             - `/revoke` 收回你在本会话点过的“总是允许”\n\
              - `/help` 显示这段帮助",
             "Write to me, or mention me in a group. Pictures and files are welcome.\n\
              - `/stop` ends what I am doing (a plain \"stop\" does, too)\n\
@@ -59,13 +60,16 @@ pub fn help(language: Language, is_admin: bool) -> String {
              - `/status` says how things stand\n\
              - `/model` shows or changes the model\n\
              - `/skills` lists skills; `/skill-name …` uses one\n\
+             - `/revoke` takes back what you allowed me for good in this chat\n\
              - `/help` shows this",
         )
         .to_owned();
     if is_admin {
         text.push_str(language.pick(
-            "\n- `/pair 代码` 允许申请人与我私聊，`/unpair ou_…` 收回（管理员）",
-            "\n- `/pair CODE` lets somebody talk to me directly, `/unpair ou_…` takes that back (admins)",
+            "\n- `/pair 代码` 允许申请人与我私聊，`/unpair ou_…` 收回（管理员）\
+             \n- `/revoke all` 收回本会话的全部“总是允许”，不论是谁的（管理员）",
+            "\n- `/pair CODE` lets somebody talk to me directly, `/unpair ou_…` takes that back (admins)\
+             \n- `/revoke all` takes back what anybody allowed for good in this chat (admins)",
         ));
     }
     text
@@ -191,6 +195,44 @@ pub fn skills(language: Language, known: &[SkillLine]) -> String {
     text.trim_end().to_owned()
 }
 
+/// These tools are asked about again: whoever wants them, or whoever says so.
+#[must_use]
+pub fn revoked(language: Language, all: bool, tools: &[String]) -> String {
+    if tools.is_empty() {
+        return match (language, all) {
+            (Language::Chinese, true) => "本会话里没有“总是允许”的工具。",
+            (Language::English, true) => "Nothing is allowed for good in this chat.",
+            (Language::Chinese, false) => "你在本会话里没有“总是允许”过任何工具。",
+            (Language::English, false) => "You allowed nothing for good in this chat.",
+        }
+        .to_owned();
+    }
+    let names: Vec<String> = tools.iter().map(|tool| code(tool)).collect();
+    match (language, all) {
+        (Language::Chinese, true) => {
+            format!(
+                "已全部收回。使用 {} 之前会重新询问每个人。",
+                names.join("、")
+            )
+        }
+        (Language::Chinese, false) => {
+            format!("已收回。为你使用 {} 之前会重新询问。", names.join("、"))
+        }
+        (Language::English, true) => {
+            format!(
+                "Taken back. Everybody is asked again before {}.",
+                names.join(", ")
+            )
+        }
+        (Language::English, false) => {
+            format!(
+                "Taken back. You are asked again before {}.",
+                names.join(", ")
+            )
+        }
+    }
+}
+
 /// Somebody was let in (an open_id), or nobody was given that code.
 #[must_use]
 pub fn paired(language: Language, let_in: Option<&str>) -> String {
@@ -275,12 +317,22 @@ mod tests {
         for language in [Language::Chinese, Language::English] {
             let text = help(language, true);
             for word in [
-                "/stop", "/new", "/retry", "/status", "/model", "/skills", "/help", "/pair",
+                "/stop",
+                "/new",
+                "/retry",
+                "/status",
+                "/model",
+                "/skills",
+                "/help",
+                "/pair",
                 "/unpair",
+                "/revoke",
+                "/revoke all",
             ] {
                 assert!(text.contains(word), "{word}: {text}");
             }
-            assert!(!help(language, false).contains("/pair"));
+            let for_all = help(language, false);
+            assert!(!for_all.contains("/pair") && !for_all.contains("/revoke all"));
         }
     }
 

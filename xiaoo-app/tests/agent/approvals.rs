@@ -8,7 +8,7 @@ use model_sim::Script;
 use xiaoo_store::{Expect, PutNote, Record, Store, StoreOptions, StoreReader, StoreUrl};
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
-use crate::seen::{id_of, reply, restart};
+use crate::seen::{id_of, reply, restart, say};
 use crate::talk::{asked, times_asked};
 
 const SHELL: &str =
@@ -262,6 +262,29 @@ async fn always_in_a_group_is_for_its_asker_and_an_admins_word_for_everyone() {
     for who in [&eve, &carol] {
         is_not_asked(&rig, said_by(who)).await;
     }
+    // What was allowed is taken back: by each what is his, by an admin all.
+    for (who, order, said) in [
+        (
+            &carol,
+            "/revoke",
+            "You allowed nothing for good in this chat.",
+        ),
+        (&li, "/撤销", "已收回。为你使用 `shell` 之前会重新询问。"),
+        (&li, "/revoke all", "Only admins can do this."),
+    ] {
+        assert_eq!(told_in_group(&rig, order, who).await, said);
+    }
+    // The admin's word for everyone still holds, also for the one who took his own back.
+    is_not_asked(&rig, said_by(&li)).await;
+    let all = "Taken back. Everybody is asked again before `shell`.";
+    assert_eq!(told_in_group(&rig, "/revoke all", &bob).await, all);
+    restart(&mut rig).await;
+    for who in [&li, &eve] {
+        let card = asks_in(&rig, said_by(who)).await;
+        let pressed = rig.sim.press(press(&card, "Deny").by(who)).await;
+        assert_eq!(pressed.unwrap().toast_type(), Some("info"));
+        rig.answer_to(card.parent_id.as_deref().unwrap()).await;
+    }
     assert!(
         rig.sim.violations().is_empty(),
         "{:?}",
@@ -275,6 +298,12 @@ async fn asks_in(rig: &Rig, message: UserMessage) -> Message {
     rig.model.script(answer("done"));
     let message = rig.sim.user_says(message).unwrap().message_id;
     asked(rig, &message).await
+}
+
+/// What the bot itself answers to somebody's order in the group.
+async fn told_in_group(rig: &Rig, order: &str, who: &str) -> String {
+    let order = UserMessage::text(order).in_chat(rig.sim.group_chat_id());
+    reply(rig, &say(rig, order.from(who))).await
 }
 
 /// The same where nobody is asked; gives the message.

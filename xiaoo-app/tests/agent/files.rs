@@ -5,7 +5,8 @@ use model_sim::Script;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Rig, Setup, Via};
-use crate::talk::{calls, calls_for, group, last_request, me, read_as, reply, rig, say, setup};
+use crate::seen::{reply, say};
+use crate::talk::{calls, calls_for, group, last_request, me, read_as, rig, setup};
 
 /// Documents of every kind.
 const DOCUMENTS: &str = concat!(

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::harness::Rig;
 use crate::peer::{Mcp, Page};
+use crate::seen::say;
 use crate::talk::{
-    asked, group, last_request, only_directory, press, put, read_as, rig, say, times_asked,
+    asked, group, last_request, only_directory, press, put, read_as, rig, times_asked,
 };
 
 /// What all of them want.

@@ -7,7 +7,8 @@ use model_sim::Script;
 use serde_json::json;
 
 use crate::harness::{PATIENCE, Rig};
-use crate::talk::{calls, calls_for, group, last_request, put, read_as, reply, script, setup};
+use crate::seen::reply;
+use crate::talk::{calls, calls_for, group, last_request, put, read_as, script, setup};
 
 /// Skills as other products write them.
 const FIXTURES: &str = concat!(

@@ -7,7 +7,8 @@ use feishu_sim::{CardAction, UserMessage};
 use model_sim::{RecordedRequest, Script};
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, Rig, Setup, answers};
+use crate::harness::{PATIENCE, Rig, Setup};
+use crate::seen::say;
 
 /// A rig with these further sections.
 pub(crate) async fn rig(more: impl Into<String>) -> Rig {
@@ -21,24 +22,6 @@ pub(crate) fn setup(more: impl Into<String>) -> Setup {
         more: more.into().leak(),
         ..Setup::default()
     }
-}
-
-/// Somebody says this; gives the message's id.
-pub(crate) fn say(rig: &Rig, message: UserMessage) -> String {
-    rig.sim.user_says(message).unwrap().message_id
-}
-
-/// Waits for the bot's reply to a message that shows no card.
-pub(crate) async fn reply(rig: &Rig, message_id: &str) -> String {
-    let chat = rig.sim.message(message_id).unwrap().chat_id;
-    let found = rig
-        .sim
-        .until(PATIENCE, |sim| {
-            answers(sim, &chat, message_id).into_iter().next()
-        })
-        .await;
-    let found = found.unwrap_or_else(|| panic!("no reply; log:\n{}", rig.log()));
-    found.text
 }
 
 /// Has the model make these calls, one after the other, before it says that it is done.

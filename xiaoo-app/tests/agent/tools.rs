@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::harness::PATIENCE;
 use crate::peer::{Mcp, Page};
+use crate::seen::say;
 use crate::talk::{
-    asked, calls, directories, group, last_request, only_directory, press, put, rig, say, script,
+    asked, calls, directories, group, last_request, only_directory, press, put, rig, script,
     times_asked,
 };
 
