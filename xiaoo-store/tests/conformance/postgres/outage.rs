@@ -267,7 +267,7 @@ async fn with_commit_undone<T>(admin: &Client, call: impl Future<Output = T>) ->
 
 async fn kill_who_waits_for(admin: &Client, event: &str) {
     let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-         WHERE wait_event = $1 AND application_name = 'xiaoo'";
+         WHERE wait_event = $1 AND application_name = 'xiaoo' AND datname = current_database()";
     let patience = Instant::now() + Duration::from_secs(30);
     while admin
         .query_one(sql, &[&event])
