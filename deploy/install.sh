@@ -127,7 +127,9 @@ if is_live && [ -d /run/systemd/system ]; then
 fi
 echo
 if is_live && [ -d /run/systemd/system ] && systemctl is-active --quiet "$unit"; then
-    echo "The daemon that runs is the old one until: systemctl restart $unit"
+    # The package restarts it by itself.
+    [ "$packaged" = yes ] ||
+        echo "The daemon that runs is the old one until: systemctl restart $unit"
 else
     echo "Fill in /opt/xiaoo/config/config.toml and xiaoo.env, or have it asked for:"
     echo "  /opt/xiaoo/bin/xiaoo-app init --config /opt/xiaoo/config/config.toml"

@@ -1,5 +1,5 @@
 """Reads what the journal has of the daemon, one entry a line of JSON. Fails unless its lines came
-with their facts as fields."""
+with their facts as fields, and it ran as many times as said."""
 
 import json
 import sys
@@ -9,9 +9,12 @@ ours = [entry for entry in entries if entry["_TRANSPORT"] == "journal"]
 assert ours, entries
 
 
-def only(words):
+times = int(sys.argv[1])
+
+
+def each_time(words):
     found = [entry for entry in ours if words in entry["MESSAGE"]]
-    assert len(found) == 1, (words, [entry["MESSAGE"] for entry in ours])
+    assert len(found) == times, (words, [entry["MESSAGE"] for entry in ours])
     return found[0]
 
 
@@ -22,7 +25,7 @@ def has(entry, **fields):
 
 everywhere = {"_SYSTEMD_UNIT": "xiaoo-rebuild.service", "SYSLOG_IDENTIFIER": "xiaoo-app"}
 has(
-    only("feishu websocket: connected"),
+    each_time("feishu websocket: connected"),
     MESSAGE="feishu websocket: connected attempt=1",
     PRIORITY="6",
     F_ATTEMPT="1",
@@ -30,8 +33,8 @@ has(
     TARGET="runtime_tokio::link::driver",
     **everywhere,
 )
-has(only("the daemon runs"), F_TRANSPORT="websocket", F_INSTANCE="feishu", **everywhere)
-has(only("the daemon has stopped"), MESSAGE="the daemon has stopped", **everywhere)
+has(each_time("the daemon runs"), F_TRANSPORT="websocket", F_INSTANCE="feishu", **everywhere)
+has(each_time("the daemon has stopped"), MESSAGE="the daemon has stopped", **everywhere)
 # What was said was said there alone.
 texts = [entry["MESSAGE"] for entry in entries if entry not in ours]
 assert not any("feishu websocket" in text for text in texts if isinstance(text, str)), texts

@@ -13,7 +13,7 @@ deploy=$root/deploy
 built=${CARGO_TARGET_DIR:-$root/target}/debug
 unit=xiaoo-rebuild.service
 cd "$root"
-cargo build -q -p xiaoo-app -p feishu-sim -p model-sim
+tests/build.sh
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -194,6 +194,8 @@ check "the Debian package installs, upgrades, and goes" package_installs
 if [ "$(id -u)" = 0 ]; then
     check "a real systemd starts it when Feishu delivers, sandbox and all, and stops it" \
         "$here/systemd.sh" "$built" "$work/systemd"
+    check "the Debian package's daemon starts, is upgraded and removed under a real systemd" \
+        "$here/systemd.sh" "$built" "$work/systemd-package" "$package"
 else
     echo "left out, since only root can: the daemon under a real systemd"
 fi

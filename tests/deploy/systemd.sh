@@ -1,20 +1,22 @@
 #!/bin/bash
-# Installs the daemon with install.sh, has init fill in what it needs, and runs it under a
-# real systemd, which is the first process of namespaces of its own, with file systems that
-# nobody else sees. Ends with status 0 when the unit started because Feishu delivered, the
-# agents' sandbox worked within its limits, what it said is in the journal field by field,
-# and it stopped in good order.
+# Installs the daemon with install.sh, or as a Debian package, has init fill in what it
+# needs, and runs it under a real systemd, which is the first process of namespaces of its
+# own, with file systems that nobody else sees. Ends with status 0 when the unit started
+# because Feishu delivered, the agents' sandbox worked within its limits, what it said is in
+# the journal field by field, and it stopped in good order; a package's daemon also goes on
+# with the new program when the package is upgraded, and goes with it when it is removed.
 #
-# usage: tests/deploy/systemd.sh PROGRAMS WORK        (as root)
+# usage: tests/deploy/systemd.sh PROGRAMS WORK [PACKAGE]        (as root)
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 deploy=$(cd "$here/../../deploy" && pwd)
 unit=xiaoo-rebuild.service
 
-outside() { # programs, work
+outside() { # programs, work, package or nothing
     local programs=$1 work=$2
     mkdir -p "$work"
+    [ -z "$3" ] || cp "$3" "$work/package.deb"
     echo "it did not get there" >"$work/checked"
     timeout 120 unshare --pid --mount --cgroup --net --fork --kill-child \
         "$here/systemd.sh" --inside "$programs" "$work" >"$work/console" 2>&1 || true
@@ -31,7 +33,7 @@ inside() { # programs, work
     mount --make-rprivate /
     mount -t proc proc /proc
     mount -t tmpfs tmpfs /opt
-    for directory in /etc /var/lib; do
+    for directory in /etc /usr /var/lib; do
         local layer=/opt/layer$directory
         mkdir -p "$layer/upper" "$layer/work"
         mount -t overlay overlay "$directory" \
@@ -72,12 +74,19 @@ PYTHON
     done
     kill -INT "$demo"
 
-    "$deploy/install.sh" --binary "$programs/xiaoo-app"
+    local unit_of_init=
+    if [ -e /run/test/package.deb ]; then
+        # What it wants of a system is here or is not tried here.
+        dpkg --force-depends --install /run/test/package.deb
+    else
+        "$deploy/install.sh" --binary "$programs/xiaoo-app"
+        unit_of_init=--systemd-unit
+    fi
     value() { sed -n "s/^$1 *= \"\(.*\)\"/\1/p" "/run/test/$2"; }
     # As an operator may call it, who is there already.
     cd /opt/xiaoo/config
     FEISHU_APP_SECRET=$(value app_secret sim) OPENROUTER_API_KEY=k \
-        ../bin/xiaoo-app init --config config.toml --yes --systemd-unit \
+        ../bin/xiaoo-app init --config config.toml --yes $unit_of_init \
         --app-id "$(value app_id sim)" --base-url "$(value base_url sim)" \
         --provider compatible --api-base "$(value api_base model)" --model m \
         --api-key-env OPENROUTER_API_KEY >/run/test/init 2>&1 &&
@@ -146,12 +155,32 @@ check() {
     same StatusText "Feishu delivers"
     same WatchdogUSec 1min
     grep "^xiaoo-app: the journal cannot be reached, logging to stderr instead: " /run/test/no-journal
+    local runs=1
+    if [ -e /run/test/package.deb ]; then
+        local first
+        first=$(property MainPID)
+        runs=3
+        dpkg --force-depends --install /run/test/package.deb
+        same ActiveState active
+        same StatusText "Feishu delivers"
+        [ "$(property MainPID)" != "$first" ] || {
+            echo "it is the old program that runs"
+            exit 1
+        }
+    fi
     systemctl stop "$unit"
     same ActiveState inactive
     same Result success
     same ExecMainStatus 0
+    if [ -e /run/test/package.deb ]; then
+        systemctl start "$unit"
+        dpkg --purge xiaoo
+        same ActiveState inactive
+        same LoadState not-found
+        [ ! -e /opt/xiaoo ] && ! id xiaoo
+    fi
     journalctl --sync
-    journalctl -u "$unit" -o json | python3 "$here/journal.py"
+    journalctl -u "$unit" -o json | python3 "$here/journal.py" "$runs"
     journalctl -u "$unit" F_CHANNEL=feishu | grep "feishu websocket: connected attempt=1"
     echo "all is well"
 }
@@ -159,5 +188,5 @@ check() {
 case $1 in
 --inside) inside "$2" "$3" ;;
 --check) check ;;
-*) outside "$(cd "$1" && pwd)" "$2" ;;
+*) outside "$(cd "$1" && pwd)" "$2" "${3:-}" ;;
 esac
