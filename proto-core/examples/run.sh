@@ -19,7 +19,7 @@ main() {
     need curl curl
     need jq jq
     need cc build-essential
-    cargo build -q -p feishu-sim
+    tests/build.sh
     local programs=("$@")
     [ $# -gt 0 ] || programs=(std_sockets smol c wasm)
     local program
@@ -33,7 +33,6 @@ main() {
 }
 
 run_rust() {
-    cargo build -q -p proto-core --example "$1"
     try "$1" "target/debug/examples/$1"
 }
 

@@ -13,7 +13,7 @@ work=$root/target/mcp
 versions='1.30.0 2.3.0'
 
 cd "$root"
-cargo build -q -p xiaoo-agent --example mcp_client
+tests/build.sh
 client=$root/target/debug/examples/mcp_client
 mkdir -p "$work"
 

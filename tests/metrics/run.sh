@@ -11,7 +11,7 @@ trap 'rm -rf "$scrapes"' EXIT
 cd "$root"
 
 # Real daemons, which leave what they said.
-XIAOO_SCRAPES=$scrapes cargo test -q -p xiaoo-app --test e2e metrics:: >"$scrapes/log" 2>&1 || {
+XIAOO_SCRAPES=$scrapes cargo test -q --workspace --test e2e metrics:: >"$scrapes/log" 2>&1 || {
     tail -n 60 "$scrapes/log"
     exit 1
 }

@@ -12,7 +12,7 @@ work=$root/target/openai
 client=openai==3.57.0
 
 cd "$root"
-cargo build -q -p model-sim
+tests/build.sh
 mkdir -p "$work"
 if [ ! -x "$work/venv/bin/python" ]; then
     python3 -m venv "$work/venv"

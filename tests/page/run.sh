@@ -11,7 +11,7 @@ work=$root/target/page
 chromium=$(command -v chromium)
 xiaoo=$root/target/debug/xiaoo-app
 cd "$root"
-cargo build -q -p xiaoo-app
+tests/build.sh
 mkdir -p "$work"
 [ -d "$work/node_modules/playwright-core" ] ||
     npm install --prefix "$work" --no-audit --no-fund --silent playwright-core@1

@@ -13,7 +13,7 @@ python_sdk=lark-oapi==1.7.5
 node_sdk=@larksuiteoapi/node-sdk@1.74.0
 
 cd "$root"
-cargo build -q -p feishu-sim
+tests/build.sh
 sim=$root/target/debug/feishu-sim
 mkdir -p "$work"
 
