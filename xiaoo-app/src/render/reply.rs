@@ -216,7 +216,10 @@ pub fn revoked(language: Language, all: bool, tools: &[String]) -> String {
             )
         }
         (Language::Chinese, false) => {
-            format!("已收回。为你使用 {} 之前会重新询问。", names.join("、"))
+            format!(
+                "已收回。为你使用 {} 之前会重新询问，除非管理员已对所有人放行。",
+                names.join("、")
+            )
         }
         (Language::English, true) => {
             format!(
@@ -226,7 +229,7 @@ pub fn revoked(language: Language, all: bool, tools: &[String]) -> String {
         }
         (Language::English, false) => {
             format!(
-                "Taken back. You are asked again before {}.",
+                "Taken back. You are asked again before {}, unless an admin allowed it for everyone.",
                 names.join(", ")
             )
         }

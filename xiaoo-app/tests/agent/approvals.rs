@@ -269,7 +269,11 @@ async fn always_in_a_group_is_for_its_asker_and_an_admins_word_for_everyone() {
             "/revoke",
             "You allowed nothing for good in this chat.",
         ),
-        (&li, "/撤销", "已收回。为你使用 `shell` 之前会重新询问。"),
+        (
+            &li,
+            "/撤销",
+            "已收回。为你使用 `shell` 之前会重新询问，除非管理员已对所有人放行。",
+        ),
         (&li, "/revoke all", "Only admins can do this."),
     ] {
         assert_eq!(told_in_group(&rig, order, who).await, said);
