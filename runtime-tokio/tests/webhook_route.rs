@@ -587,6 +587,7 @@ async fn a_client_that_never_ends_its_headers_is_cut_off_and_delays_nobody() {
 async fn a_client_that_reads_no_answers_is_cut_off_and_its_place_is_anothers() {
     /// More than the buffers between the two hold.
     const ANSWERS: usize = 64;
+    let _log = Log::capture();
     let limits = ServerLimits {
         write_timeout: Duration::from_millis(500),
         connections_max: 1,
@@ -615,6 +616,7 @@ async fn a_client_that_reads_no_answers_is_cut_off_and_its_place_is_anothers() {
 
 #[tokio::test]
 async fn a_full_server_stops_within_its_bound_and_takes_its_clients_along() {
+    let _log = Log::capture();
     // Full, and nearly so: where the accepting loop waits is not the same.
     for connections_max in [2, 3] {
         let limits = ServerLimits {

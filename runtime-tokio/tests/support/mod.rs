@@ -38,6 +38,10 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Starts to listen. A `#[tokio::test]` runs all its tasks on its own
     /// thread, so tests don't read each other's lines.
+    ///
+    /// Every test of a binary starts with it: a line that is first come by where
+    /// nobody listens may never be offered to anybody (tracing keeps for each line
+    /// whether it is wanted).
     pub(crate) fn capture() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
