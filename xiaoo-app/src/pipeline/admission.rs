@@ -9,7 +9,7 @@ use bytes::Bytes;
 use planted::Defect;
 use proto_core::{Event, EventError, EventKind, InboundMessage, JsonStr};
 use runtime_tokio::{InboundEvent, Ingress, Verdict};
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 use xiaoo_store::{Admission as Admitted, NewEvent, NewTurn, StoreError};
 
 use super::busy::{Bursts, TakenIn};
@@ -148,6 +148,11 @@ impl Admission {
                 return Verdict::Accepted;
             }
         };
+        trace!(
+            message_id = message.message_id,
+            text = message.text,
+            "what a message says"
+        );
         let ids = (message.event_id.clone(), message.message_id.clone());
         let event = self.new_event(message, place, payload);
         fail_point::pass(FailPoint::AdmitBeforeCommit);

@@ -5,12 +5,12 @@
 use std::process::{Command, Stdio};
 
 use feishu_sim::view::Message;
-use feishu_sim::{CardAction, LinkAction, SimConfig, UserMessage};
+use feishu_sim::{CardAction, LinkAction, Sim, SimConfig, UserMessage};
 use model_sim::Script;
 use serde_json::{Value, json};
 
 use crate::harness::daemon::PLANTED;
-use crate::harness::{PATIENCE, Rig, Setup, Via};
+use crate::harness::{PATIENCE, Rig, Setup, Via, answers};
 
 const APP_SECRET: &str = "canary-app-secret-71c9";
 const WRONG_SECRET: &str = "canary-wrong-secret-71c9";
@@ -121,6 +121,11 @@ async fn no_level_says_a_secret_and_none_before_trace_what_people_say() {
         } else {
             // Else there would be nothing to find.
             assert!(said.contains("hyper_util"), "{case}");
+            for word in ["canary-question", "canary-answer", "canary-to-the-bot"] {
+                assert!(said.contains(word), "{case}: {word} is not said");
+            }
+            // What nobody said to the bot is nobody's.
+            says_none_of(&said, &["canary-unmentioned", "canary-forged-words"], &case);
         }
         lines_are_facts(&rig.log(), format, &case);
     }
@@ -150,7 +155,9 @@ async fn a_day(rig: &Rig, via: Via) {
     let mut unmentioned = UserMessage::text("canary-unmentioned").in_chat(&group);
     unmentioned.mention_bot = Some(false);
     rig.sim.user_says(unmentioned).unwrap();
-    rig.says("/model canary-to-the-bot");
+    let order = rig.says("/model canary-to-the-bot");
+    let obeyed = |sim: &Sim| answers(sim, &rig.chat(), &order).pop();
+    assert!(rig.sim.until(PATIENCE, obeyed).await.is_some());
 
     if via == Via::LongConnection {
         assert_eq!(rig.sim.act_on_links(LinkAction::Drop), 1);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use proto_core::{Event, InboundMessage};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, info, info_span, trace, warn};
 use xiaoo_agent::{Message, ModelUsage, TurnOutcome};
 use xiaoo_store::{Fenced, Outcome, StoreError, Turn};
 
@@ -226,6 +226,7 @@ fn told_answered(outcome: &TurnOutcome) {
         completion_tokens = outcome.usage.completion_tokens,
         "answered"
     );
+    trace!(text = outcome.answer, "what is answered");
 }
 
 /// What the bot itself is told, if it is. Also of a message that was taken in before it was known
