@@ -19,8 +19,13 @@ pub enum ChatCommand {
     Skills,
     /// The last message of whoever says so, once more.
     Retry,
-    /// What may always be done here is asked again; with `true`, whoever it was allowed to.
-    Revoke(bool),
+    /// What may always be done here is asked again.
+    Revoke {
+        /// Whoever it was allowed to, and not only whoever says so.
+        of_all: bool,
+        /// Only this tool.
+        tool: Option<String>,
+    },
     /// Lets in whoever was given this code.
     Pair(String),
     /// Shuts this person out again.
@@ -38,7 +43,7 @@ const WORDS: [(&str, &str, Make); 10] = [
     }),
     ("skills", "技能", |_| ChatCommand::Skills),
     ("retry", "重试", |_| ChatCommand::Retry),
-    ("revoke", "撤销", |rest| ChatCommand::Revoke(is_all(rest))),
+    ("revoke", "撤销", revoke),
     ("pair", "配对", |rest| ChatCommand::Pair(rest.to_owned())),
     ("unpair", "取消配对", |rest| {
         ChatCommand::Unpair(rest.to_owned())
@@ -59,7 +64,7 @@ impl ChatCommand {
             Self::Model(_) => "model",
             Self::Skills => "skills",
             Self::Retry => "retry",
-            Self::Revoke(_) => "revoke",
+            Self::Revoke { .. } => "revoke",
             Self::Pair(_) => "pair",
             Self::Unpair(_) => "unpair",
         }
@@ -93,8 +98,17 @@ fn is_stop(text: &str) -> bool {
     word.eq_ignore_ascii_case("stop") || word == "停止" || word == "停"
 }
 
-fn is_all(text: &str) -> bool {
-    text.eq_ignore_ascii_case("all") || text == "全部"
+/// `all` first, if it is meant, then the tool, if only one is meant; it may be written as code, as
+/// the bot writes it.
+fn revoke(rest: &str) -> ChatCommand {
+    let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let of_all = first.eq_ignore_ascii_case("all") || first == "全部";
+    let tool = if of_all { after } else { rest };
+    let tool = tool.trim().trim_matches('`');
+    ChatCommand::Revoke {
+        of_all,
+        tool: (!tool.is_empty()).then(|| tool.to_owned()),
+    }
 }
 
 /// What a message says to the bot: a mention of it behind the words is as good as one before them.
@@ -113,6 +127,10 @@ mod tests {
     #[test]
     fn commands_are_known_in_both_languages_and_nothing_else_is_one() {
         let model = |name: &str| Some(ChatCommand::Model(Some(name.to_owned())));
+        let revoke = |of_all, tool: Option<&str>| {
+            let tool = tool.map(str::to_owned);
+            Some(ChatCommand::Revoke { of_all, tool })
+        };
         for (text, command) in [
             ("/help", Some(ChatCommand::Help)),
             (" /HELP ", Some(ChatCommand::Help)),
@@ -130,9 +148,12 @@ mod tests {
             ("/retry", Some(ChatCommand::Retry)),
             ("/skills", Some(ChatCommand::Skills)),
             ("/状态", Some(ChatCommand::Status)),
-            ("/revoke", Some(ChatCommand::Revoke(false))),
-            ("/revoke All ", Some(ChatCommand::Revoke(true))),
-            ("/撤销 全部", Some(ChatCommand::Revoke(true))),
+            ("/revoke", revoke(false, None)),
+            ("/revoke `shell` ", revoke(false, Some("shell"))),
+            ("/revoke All ", revoke(true, None)),
+            ("/撤销 全部", revoke(true, None)),
+            ("/revoke all  web_fetch", revoke(true, Some("web_fetch"))),
+            ("/revoke allow", revoke(false, Some("allow"))),
             ("/pair 123456", Some(ChatCommand::Pair("123456".into()))),
             ("/unpair ou_1", Some(ChatCommand::Unpair("ou_1".into()))),
             ("/取消配对 ou_1", Some(ChatCommand::Unpair("ou_1".into()))),

@@ -101,8 +101,8 @@ impl Pipeline {
         }
     }
 
-    /// Takes words back in the conversation's chat: from the next call on it is asked again. Gives
-    /// the tools that it was about.
+    /// Takes words back in the conversation's chat, those on `tool` alone or on all: from the next
+    /// call on it is asked again. Gives the tools that it was about.
     ///
     /// # Errors
     ///
@@ -111,21 +111,25 @@ impl Pipeline {
         &self,
         conversation: &str,
         which: Revoke<'_>,
+        tool: Option<&str>,
     ) -> Result<Vec<String>, StoreError> {
         let scope = scope(self, conversation);
         let now_ms = self.now_ms();
         let notes = self.store.notes(&scope, NOTES_PER_SCOPE_MAX, now_ms);
         let mut tools = Vec::new();
-        for (tool, _) in notes.await? {
+        for (named, _) in notes.await? {
+            if tool.is_some_and(|tool| tool != named) {
+                continue;
+            }
             let mut found = false;
-            self.change_note(&scope, &tool, HOLDS, |known: Option<&Vec<Grant>>| {
+            self.change_note(&scope, &named, HOLDS, |known: Option<&Vec<Grant>>| {
                 let (kept, ended) = without(known?, which, now_ms);
                 found = ended > 0;
                 found.then_some(kept)
             })
             .await?;
             if found {
-                tools.push(tool);
+                tools.push(named);
             }
         }
         Ok(tools)

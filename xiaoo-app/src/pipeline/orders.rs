@@ -76,17 +76,18 @@ impl Order<'_> {
             ChatCommand::Status => self.status().await?,
             ChatCommand::Model(name) => self.model(name.as_deref()).await?,
             ChatCommand::Skills => reply::skills(language, &self.skills().await),
-            ChatCommand::Revoke(all) => {
-                if *all && !self.is_admin() {
+            ChatCommand::Revoke { of_all, tool } => {
+                if *of_all && !self.is_admin() {
                     return Ok(reply::admins_only(language));
                 }
-                let which = if *all {
+                let which = if *of_all {
                     Revoke::All
                 } else {
                     Revoke::Of(&self.message.sender_open_id)
                 };
-                let tools = self.pipeline.revoke(self.conversation, which).await?;
-                reply::revoked(language, *all, &tools)
+                let tool = tool.as_deref();
+                let revoked = self.pipeline.revoke(self.conversation, which, tool);
+                reply::revoked(language, *of_all, tool, &revoked.await?)
             }
             ChatCommand::Pair(code) => {
                 if !self.is_admin() {

@@ -51,7 +51,7 @@ pub fn help(language: Language, is_admin: bool) -> String {
              - `/status` 查看状态\n\
              - `/model` 查看或切换模型\n\
              - `/skills` 查看技能，`/技能名 内容` 使用技能\n\
-             - `/revoke` 收回你在本会话点过的“总是允许”\n\
+             - `/revoke` 收回你在本会话点过的“总是允许”，`/revoke 工具名` 只收回一个\n\
              - `/help` 显示这段帮助",
             "Write to me, or mention me in a group. Pictures and files are welcome.\n\
              - `/stop` ends what I am doing (a plain \"stop\" does, too)\n\
@@ -60,7 +60,7 @@ pub fn help(language: Language, is_admin: bool) -> String {
              - `/status` says how things stand\n\
              - `/model` shows or changes the model\n\
              - `/skills` lists skills; `/skill-name …` uses one\n\
-             - `/revoke` takes back what you allowed me for good in this chat\n\
+             - `/revoke` takes back what you allowed me for good in this chat; `/revoke TOOL` that alone\n\
              - `/help` shows this",
         )
         .to_owned();
@@ -195,17 +195,34 @@ pub fn skills(language: Language, known: &[SkillLine]) -> String {
     text.trim_end().to_owned()
 }
 
-/// These tools are asked about again: whoever wants them, or whoever says so.
+/// These tools are asked about again: whoever wants them, or whoever says so. `meant` is the one
+/// that was named.
 #[must_use]
-pub fn revoked(language: Language, all: bool, tools: &[String]) -> String {
+pub fn revoked(language: Language, all: bool, meant: Option<&str>, tools: &[String]) -> String {
     if tools.is_empty() {
-        return match (language, all) {
-            (Language::Chinese, true) => "本会话里没有“总是允许”的工具。",
-            (Language::English, true) => "Nothing is allowed for good in this chat.",
-            (Language::Chinese, false) => "你在本会话里没有“总是允许”过任何工具。",
-            (Language::English, false) => "You allowed nothing for good in this chat.",
-        }
-        .to_owned();
+        let meant = meant.map(code);
+        return match (language, all, meant) {
+            (Language::Chinese, true, None) => "本会话里没有“总是允许”的工具。".to_owned(),
+            (Language::English, true, None) => {
+                "Nothing is allowed for good in this chat.".to_owned()
+            }
+            (Language::Chinese, false, None) => "你在本会话里没有“总是允许”过任何工具。".to_owned(),
+            (Language::English, false, None) => {
+                "You allowed nothing for good in this chat.".to_owned()
+            }
+            (Language::Chinese, true, Some(tool)) => {
+                format!("本会话里没有人“总是允许”过 {tool}。")
+            }
+            (Language::English, true, Some(tool)) => {
+                format!("{tool} is not allowed for good in this chat.")
+            }
+            (Language::Chinese, false, Some(tool)) => {
+                format!("你在本会话里没有“总是允许”过 {tool}。")
+            }
+            (Language::English, false, Some(tool)) => {
+                format!("You did not allow {tool} for good in this chat.")
+            }
+        };
     }
     let names: Vec<String> = tools.iter().map(|tool| code(tool)).collect();
     match (language, all) {

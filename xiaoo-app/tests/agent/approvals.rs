@@ -271,10 +271,20 @@ async fn always_in_a_group_is_for_its_asker_and_an_admins_word_for_everyone() {
         ),
         (
             &li,
-            "/撤销",
+            "/revoke web_fetch",
+            "You did not allow `web_fetch` for good in this chat.",
+        ),
+        (
+            &li,
+            "/撤销 shell",
             "已收回。为你使用 `shell` 之前会重新询问，除非管理员已对所有人放行。",
         ),
         (&li, "/revoke all", "Only admins can do this."),
+        (
+            &bob,
+            "/revoke all web_fetch",
+            "`web_fetch` is not allowed for good in this chat.",
+        ),
     ] {
         assert_eq!(told_in_group(&rig, order, who).await, said);
     }
