@@ -128,8 +128,10 @@ pub enum Complaint {
     Journal(String),
 }
 
+/// Whether colours can be shown where something is printed, and may be.
+///
 /// <https://no-color.org>: any value but the empty one.
-fn has_colours(env: &dyn Env, is_terminal: bool) -> bool {
+pub fn has_colours(env: &dyn Env, is_terminal: bool) -> bool {
     let refused = env.var("NO_COLOR").is_some_and(|value| !value.is_empty());
     is_terminal && !refused
 }

@@ -1,6 +1,6 @@
 //! What is left to do, in the console and on this machine.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 
 use qrcode::render::unicode::Dense1x2;
@@ -12,6 +12,7 @@ use super::service::Service;
 use super::talk::Talk;
 use crate::commands::console::{self, Page};
 use crate::config::{Env, FeishuConfig};
+use crate::telemetry;
 
 /// The steps, in the order in which they work; `bot` is the one that was set up.
 pub(super) fn print(
@@ -51,7 +52,8 @@ pub(super) fn print(
     step(&events, page(Page::Events).collect())?;
     step(steps.publish, page(Page::Versions).collect())?;
     step(steps.write, vec![doctor(&program, files)])?;
-    if let Some(code) = qr(&format!("{}/{app}", console::apps(base_url))) {
+    let has_colours = telemetry::has_colours(env, io::stdout().is_terminal());
+    if let Some(code) = qr(&format!("{}/{app}", console::apps(base_url)), has_colours) {
         talk.says(&format!("\n{}\n\n{code}", steps.on_phone))?;
     }
     Ok(())
@@ -123,13 +125,43 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-/// Dark on light on a dark terminal, as most are, without colours; on a light one it is the other
-/// way round, which most phones read, too.
-fn qr(link: &str) -> Option<String> {
+/// Dark on light, whatever the terminal's own colours are. Without any it is so on a dark terminal,
+/// as most are; on a light one it is the other way round, which most phones read, too.
+fn qr(link: &str, has_colours: bool) -> Option<String> {
+    /// Characters bright white, what is behind them black.
+    const WHITE_ON_BLACK: &str = "\u{1b}[97;40m";
+    const USUAL: &str = "\u{1b}[0m";
     let code = QrCode::with_error_correction_level(link, EcLevel::L).ok()?;
     let mut drawn = code.render::<Dense1x2>();
     drawn
         .dark_color(Dense1x2::Light)
         .light_color(Dense1x2::Dark);
-    Some(drawn.quiet_zone(true).build())
+    let drawn = drawn.quiet_zone(true).build();
+    if !has_colours {
+        return Some(drawn);
+    }
+    // Each line by itself: what scrolls in behind one is the terminal's own.
+    let lines = drawn.lines();
+    let coloured: Vec<_> = lines
+        .map(|line| format!("{WHITE_ON_BLACK}{line}{USUAL}"))
+        .collect();
+    Some(coloured.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_dark_on_light_and_the_same_without_colours() {
+        let link = "https://open.feishu.cn/app/cli_a";
+        let (plain, coloured) = (qr(link, false).unwrap(), qr(link, true).unwrap());
+        // The quiet zone around it is light.
+        let top = plain.lines().next().unwrap();
+        assert!(top.chars().all(|drawn| drawn == '\u{2588}'), "{plain}");
+        assert_eq!(plain.lines().count(), coloured.lines().count());
+        for (plain, coloured) in plain.lines().zip(coloured.lines()) {
+            assert_eq!(coloured, format!("\u{1b}[97;40m{plain}\u{1b}[0m"));
+        }
+    }
 }
