@@ -17,6 +17,7 @@ use axum::routing::post;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Either, Full};
 use proto_core::{Rejection, SignatureHeaders, UnixMillis, Verdict as Checked, Verifier};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug, warn};
 
@@ -24,11 +25,18 @@ use crate::server::Answer;
 use crate::written::{Told, WhenWritten};
 use crate::{InboundEvent, Ingress, Transport, Verdict};
 
+/// Bytes of a body that nearly every event has room in.
+pub const SHORT_BODY_BYTES_MAX: usize = 64 << 10;
+
 /// What a request may take.
 #[derive(Clone, Copy, Debug)]
 pub struct WebhookLimits {
     /// Bytes of a body. Default 1 MiB; a long message has 200 KB.
     pub body_bytes_max: usize,
+    /// Bodies beyond [`SHORT_BODY_BYTES_MAX`] that are held at once. Default 64. One more is
+    /// refused (503) so that it comes again: nobody is known before a whole body is read, and
+    /// without this bound anybody could have every connection's worth of memory.
+    pub long_bodies_max: usize,
     /// How long a body may take. Default 10 s; the platform gives up after 3.
     pub body_timeout: Duration,
     /// How long the inbox may take. Default 2.5 s, inside the platform's 3 s;
@@ -40,6 +48,7 @@ impl Default for WebhookLimits {
     fn default() -> Self {
         Self {
             body_bytes_max: 1 << 20,
+            long_bodies_max: 64,
             body_timeout: Duration::from_secs(10),
             accept_timeout: Duration::from_millis(2500),
         }
@@ -73,6 +82,8 @@ struct Route<I> {
     verifier: Verifier,
     ingress: Arc<I>,
     limits: WebhookLimits,
+    /// One for each long body that is held.
+    places: Semaphore,
     stats: Arc<WebhookStats>,
 }
 
@@ -90,6 +101,7 @@ impl<I: Ingress> EventRoute<I> {
                 verifier,
                 ingress,
                 limits,
+                places: Semaphore::new(limits.long_bodies_max),
                 stats,
             }),
             span: Span::none(),
@@ -216,7 +228,7 @@ impl<I: Ingress> Route<I> {
         if headers.contains_key(header::CONTENT_ENCODING) {
             return Err(Refusal::Encoded);
         }
-        let body = self.read(body).await?;
+        let (body, _place) = self.read(body).await?;
         let received = Instant::now();
         let mut scratch = Vec::new();
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -267,37 +279,50 @@ impl<I: Ingress> Route<I> {
         response
     }
 
-    async fn read<B: Incoming>(&self, body: B) -> Result<Bytes, Refusal> {
+    /// A whole body, and the place that it takes while it is held.
+    async fn read<B: Incoming>(
+        &self,
+        body: B,
+    ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refusal> {
         // A body that says it is too long need not be waited for.
         if body.size_hint().lower() > self.limits.body_bytes_max as u64 {
             return Err(Refusal::TooLarge);
         }
-        let whole = collect(body, self.limits.body_bytes_max);
-        let read = tokio::time::timeout(self.limits.body_timeout, whole).await;
+        let read = tokio::time::timeout(self.limits.body_timeout, self.collect(body)).await;
         read.map_err(|_| Refusal::Slow)?
     }
-}
 
-/// The bytes of a body. Nearly every one comes in one piece, which is not copied.
-async fn collect<B: Incoming>(mut body: B, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        // What is not data is trailers.
-        let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
-            continue;
-        };
-        if first.len().max(all.len()) + piece.len() > bytes_max {
-            return Err(Refusal::TooLarge);
+    /// The bytes of a body. Nearly every one comes in one piece, which is not copied.
+    async fn collect<B: Incoming>(
+        &self,
+        mut body: B,
+    ) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refusal> {
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        let mut place = None;
+        while let Some(frame) = body.frame().await {
+            // What is not data is trailers.
+            let Ok(piece) = frame.map_err(|_| Refusal::Broken)?.into_data() else {
+                continue;
+            };
+            let size = first.len().max(all.len()) + piece.len();
+            if size > self.limits.body_bytes_max {
+                return Err(Refusal::TooLarge);
+            }
+            if size > SHORT_BODY_BYTES_MAX && place.is_none() {
+                let free = self.places.try_acquire();
+                place = Some(free.map_err(|_| Refusal::Crowded)?);
+            }
+            if first.is_empty() && all.is_empty() {
+                first = piece;
+                continue;
+            }
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&piece);
         }
-        if first.is_empty() && all.is_empty() {
-            first = piece;
-            continue;
-        }
-        all.extend_from_slice(&std::mem::take(&mut first));
-        all.extend_from_slice(&piece);
+        let whole = if all.is_empty() { first } else { all.freeze() };
+        Ok((whole, place))
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 impl<I: Ingress> Told for I {
@@ -314,6 +339,8 @@ enum Refusal {
     Encoded,
     /// The body is longer than the limit.
     TooLarge,
+    /// As many long bodies as there may be are held already.
+    Crowded,
     /// The body did not end in time.
     Slow,
     /// The connection broke inside the body.
@@ -344,6 +371,10 @@ impl Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the body is too large".to_owned(),
             ),
+            Self::Crowded => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many long bodies at once; push it again".to_owned(),
+            ),
             Self::Slow => (
                 StatusCode::REQUEST_TIMEOUT,
                 "the body took too long".to_owned(),
@@ -355,7 +386,7 @@ impl Refusal {
             ),
         };
         let counter = match self {
-            Self::Overloaded => &stats.refused,
+            Self::Overloaded | Self::Crowded => &stats.refused,
             Self::Rejected(_) | Self::Encoded | Self::TooLarge | Self::Slow | Self::Broken => {
                 &stats.rejected
             }
@@ -366,7 +397,13 @@ impl Refusal {
             rule = why,
             "feishu webhook: request refused: {why}"
         );
-        message(status, &why)
+        let mut response = message(status, &why);
+        if let Self::TooLarge | Self::Crowded | Self::Slow = self {
+            // The rest of the body is on the way: nothing can follow on this connection.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
     }
 }
 
@@ -380,13 +417,7 @@ fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
 
 fn message(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
     let body = serde_json::json!({ "code": status.as_u16(), "message": message });
-    let mut response = json(status, body.to_string().into());
-    if status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::PAYLOAD_TOO_LARGE {
-        // The rest of the body is on the way: nothing can follow on this connection.
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
-    }
-    response
+    json(status, body.to_string().into())
 }
 
 fn now() -> UnixMillis {

@@ -9,18 +9,24 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
+use axum::http::Request;
 use axum::routing::get;
 use bytes::Bytes;
+use http_body_util::{Full, StreamBody};
+use hyper::body::Frame;
 use proto_core::Verifier;
 use reqwest::{Client, Method, Response};
 use runtime_tokio::server::{ServerLimits, serve};
-use runtime_tokio::webhook::{EventRoute, EventRoutes, WebhookLimits, WebhookStats, disabled};
+use runtime_tokio::webhook::{
+    EventRoute, EventRoutes, Incoming, SHORT_BODY_BYTES_MAX, WebhookLimits, WebhookStats, disabled,
+};
 use runtime_tokio::{InboundEvent, Ingress, Transport, Verdict};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -539,6 +545,55 @@ async fn bodies_that_do_not_end_are_cut_off() {
     }
     assert_eq!(rig.payloads(), Vec::<Bytes>::new());
     assert_eq!(rig.counts(), [0, 0, rows.len() as u64, 0]);
+}
+
+/// A request whose body comes piece by piece: when there is room for the next, the last was taken.
+fn in_pieces() -> (mpsc::Sender<String>, Request<impl Incoming>) {
+    let (pieces, coming) = mpsc::channel::<String>(1);
+    let body = futures_util::stream::unfold(coming, async |mut coming| {
+        let piece = Bytes::from(coming.recv().await?);
+        Some((Ok::<_, Infallible>(Frame::data(piece)), coming))
+    });
+    (pieces, Request::new(StreamBody::new(Box::pin(body))))
+}
+
+#[tokio::test]
+async fn only_so_many_long_bodies_are_held_at_once_and_short_ones_come_by() {
+    let _log = Log::capture();
+    let limits = WebhookLimits {
+        long_bodies_max: 1,
+        ..WebhookLimits::default()
+    };
+    let inbox = Arc::new(Inbox {
+        verdict: Some(Verdict::Accepted),
+        seen: Mutex::default(),
+        acknowledged: AtomicU64::new(0),
+    });
+    let verifier = Verifier::new(Some(TOKEN), None).unwrap();
+    let stats = Arc::new(WebhookStats::default());
+    let route = EventRoute::new(verifier, inbox, limits, Arc::clone(&stats));
+    let post = async |body: String| {
+        let request = Request::new(Full::new(Bytes::from(body)));
+        route.answer(request).await.status().as_u16()
+    };
+    let long = format!("{}{}", event(TOKEN), " ".repeat(SHORT_BODY_BYTES_MAX));
+
+    let (pieces, request) = in_pieces();
+    let held = tokio::spawn({
+        let route = route.clone();
+        async move { route.answer(request).await.status().as_u16() }
+    });
+    pieces.send(long.clone()).await.unwrap();
+    let room = pieces.reserve().await.unwrap();
+    assert_eq!(post(long.clone()).await, 503);
+    assert_eq!(post(event(TOKEN)).await, 200);
+
+    room.send(" ".to_owned());
+    drop(pieces);
+    assert_eq!(soon("the body has ended", held).await.unwrap(), 200);
+    assert_eq!(post(long).await, 200);
+    assert_eq!(stats.refused.load(Ordering::Relaxed), 1);
+    assert_eq!(stats.accepted.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]
