@@ -27,7 +27,8 @@ if ! rustc +nightly --version >/dev/null 2>&1; then
 fi
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "installing cargo-fuzz"
-    cargo install cargo-fuzz --locked --quiet
+    # Unoptimised: it only calls the compiler.
+    cargo install cargo-fuzz --locked --quiet --debug
 fi
 
 targets=("$@")
