@@ -36,10 +36,13 @@ fi
 
 cd /
 dir=$(as mktemp -d "${TMPDIR:-/tmp}/xiaoo-postgres.XXXXXX")
-# The postmaster and all that serve a connection.
+# The postmaster and then all that serve a connection: one that stands still starts no more of
+# them. Whoever has ended meanwhile needs no signal.
 signal() {
     main=$(head -n 1 "$dir/data/postmaster.pid")
-    kill "$1" "$main" $(awk -v main="$main" '$4 == main { print $1 }' /proc/[0-9]*/stat 2>/dev/null)
+    kill "$1" "$main"
+    kill "$1" $(awk -v main="$main" '$4 == main { print $1 }' /proc/[0-9]*/stat 2>/dev/null) \
+        2>/dev/null || true
 }
 
 finish() {

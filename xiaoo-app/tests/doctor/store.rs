@@ -30,9 +30,9 @@ async fn a_store_that_can_not_be_opened_is_named_and_one_that_is_new_is_none() {
     produced.by(&rig, own(&guarded), &away).await;
     let written = guarded_with(&cluster, PLANTED[1]);
     produced.by(&rig, own(&written), &away).await;
-    cluster.tell("freeze");
+    let frozen = cluster.frozen();
     produced.by(&rig, Run::default(), &away).await;
-    cluster.tell("thaw");
+    drop(frozen);
     cluster.tell("stop");
     produced.by(&rig, Run::default(), &away).await;
 

@@ -87,7 +87,7 @@ async fn a_server_that_hangs_runs_into_the_deadline_and_loses_nothing() {
     });
     // A busy machine may be slower than that without a freeze.
     while store.admit(message("a", 1)).await.is_err() {}
-    cluster.tell("freeze");
+    let frozen = cluster.frozen();
     let refused = store.admit(message("b", 2)).await;
     assert!(
         matches!(refused, Err(StoreError::Deadline { .. })),
@@ -97,7 +97,7 @@ async fn a_server_that_hangs_runs_into_the_deadline_and_loses_nothing() {
         let store = store.clone();
         async move { store.prune(0, 1).await }
     });
-    cluster.tell("thaw");
+    drop(frozen);
     assert_eq!(finishing.await.unwrap(), Ok(0));
     // It may have been stored or not; the redelivery makes it one.
     loop {

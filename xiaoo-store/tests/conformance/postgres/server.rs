@@ -55,7 +55,14 @@ impl Cluster {
         SHARED.get_or_init(Self::start)
     }
 
-    /// "stop", "start", "freeze", "thaw".
+    /// The server hangs while this lives: also a test that fails lets it go on, for whoever waits
+    /// for the server to end.
+    pub(crate) fn frozen(&self) -> Frozen<'_> {
+        self.tell("freeze");
+        Frozen(self)
+    }
+
+    /// "stop", "start".
     pub(crate) fn tell(&self, word: &str) {
         let mut talk = self.talk.lock().unwrap();
         writeln!(talk.words, "{word}").unwrap();
@@ -78,6 +85,15 @@ impl Cluster {
     pub(crate) fn url(&self, database: &str) -> String {
         let host = self.directory.replace('/', "%2F");
         format!("postgres://xiaoo@{host}/{database}")
+    }
+}
+
+/// See [`Cluster::frozen`].
+pub(crate) struct Frozen<'a>(&'a Cluster);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.tell("thaw");
     }
 }
 
