@@ -174,10 +174,11 @@ impl Known {
 
 /// The message that is sought, among ours, which are in order of time.
 fn known_again(ours: &[ListedMessage], sought: &Sought<'_>, container: Container<'_>) -> Known {
+    // The root of a chain of quotes is what its first message is about, not its last: a reply to
+    // somebody who quotes the question is not the question's.
     let is_reply = |message: &&ListedMessage| {
-        [&message.parent_id, &message.root_id]
-            .into_iter()
-            .any(|id| id.as_deref() == Some(sought.reply_to))
+        let quoted = message.parent_id.as_deref().filter(|id| !id.is_empty());
+        quoted.or(message.root_id.as_deref()) == Some(sought.reply_to)
     };
     let is_card = |message: &&ListedMessage| message.msg_type == "interactive";
     let (ordinal, content) = match sought.what {
@@ -197,14 +198,17 @@ fn known_again(ours: &[ListedMessage], sought: &Sought<'_>, container: Container
     };
     let texts = || ours.iter().filter(|message| !is_card(message));
     // Parts go out one after the other: the nth of our replies is the nth part,
-    // whatever Feishu has made of its Markdown.
-    if let Some(part) = texts().filter(is_reply).nth(ordinal) {
+    // whatever Feishu has made of its Markdown. Not so in a thread, where every parent is the
+    // thread's root: all of ours there are replies to that.
+    if let Container::Chat(_) = container
+        && let Some(part) = texts().filter(is_reply).nth(ordinal)
+    {
         return Known::As(part.message_id.clone());
     }
     // Where no parent tells what a message is about, its words must: a part
     // behind one that was given up, a message to the chat instead of a reply,
-    // anything in a thread, where every parent is the thread's root.
-    let mut recent = texts().filter(|message| {
+    // anything in a thread.
+    let recent = texts().filter(|message| {
         let since = match container {
             Container::Chat(_) if is_reply(message) => sought.first_try_ms,
             Container::Chat(_) if message.parent_id.is_some() => return false,
@@ -216,7 +220,17 @@ fn known_again(ours: &[ListedMessage], sought: &Sought<'_>, container: Container
         return file_known_again(recent, &key);
     }
     let letters = letters(content);
-    Known::if_any(recent.find(|message| self::letters(message.content()) == letters))
+    // A notice has the same words each time: what was there before the first try is another one,
+    // unless Feishu's clock is behind ours.
+    let mut known = Known::Not;
+    for message in recent.filter(|message| self::letters(message.content()) == letters) {
+        let at = message.create_time_ms();
+        if at.is_none_or(|at| at >= sought.first_try_ms) {
+            return Known::if_any(Some(message));
+        }
+        known = Known::Perhaps;
+    }
+    known
 }
 
 /// A file has no words, only a key. Nothing promises that it is read back under the one it was
@@ -324,9 +338,23 @@ mod tests {
         let other = message("om_x", "post", Some("om_z"), 1_012_000, "the answer");
         let plain = message("om_p", "text", None, 1_012_000, "the answer");
         let before = message("om_b", "text", None, 800_000, "the answer");
+        // About a message that quotes the question.
+        let mut chained = message("om_c", "post", Some("om_z"), 1_012_000, "the status");
+        chained.root_id = Some("om_q".into());
+        let mut chained_card = message("om_cc", "interactive", Some("om_z"), 1_012_000, "");
+        chained_card.root_id = Some("om_q".into());
         let chat = Container::Chat("oc_1");
         let thread = Container::Thread("omt_1");
         for (name, ours, what, container, found) in [
+            ("of a chain", vec![&chained], part(0), chat, None),
+            (
+                "card of a chain",
+                vec![&chained_card],
+                What::Card,
+                chat,
+                None,
+            ),
+            ("of the thread's root", vec![&one], part(0), thread, None),
             ("card", vec![&one, &card], What::Card, chat, Some("om_card")),
             ("no card", vec![&one], What::Card, chat, None),
             ("first", vec![&card, &one], part(0), chat, Some("om_one")),
@@ -351,6 +379,26 @@ mod tests {
             let sought = Sought { what, ..SOUGHT };
             let found = found.map_or(Known::Not, |id| Known::As(id.to_owned()));
             assert_eq!(known_again(&ours, &sought, container), found, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_same_words_from_before_the_first_try_are_perhaps_anothers() {
+        let content = json!({"text": "Sorry."}).to_string();
+        let what = What::Part {
+            ordinal: 0,
+            content: &content,
+        };
+        let sought = Sought { what, ..SOUGHT };
+        let notice = |id, at| message(id, "post", Some("om_root"), at, "Sorry.");
+        let (before, after) = (notice("om_1", 1_009_000), notice("om_2", 1_010_000));
+        let thread = Container::Thread("omt_1");
+        for (ours, known) in [
+            (vec![before.clone()], Known::Perhaps),
+            (vec![before, after.clone()], Known::As("om_2".into())),
+            (vec![after], Known::As("om_2".into())),
+        ] {
+            assert_eq!(known_again(&ours, &sought, thread), known);
         }
     }
 
