@@ -315,6 +315,27 @@ impl StoreError {
         }
     }
 
+    /// Whether no call of this process can succeed any more. Anything else may pass, if only
+    /// because a person sees to the server.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Closed | Self::Corrupt { .. } | Self::Failed { .. } | Self::Io { .. } => true,
+            Self::Busy { .. }
+            | Self::ConversationFull { .. }
+            | Self::Database { .. }
+            | Self::Deadline { .. }
+            | Self::Full { .. }
+            | Self::NotAName { .. }
+            | Self::NotesFull { .. }
+            | Self::QueueFull { .. }
+            | Self::ReadOnly { .. }
+            | Self::ScopeFull { .. }
+            | Self::TooLarge { .. }
+            | Self::Unreachable { .. } => false,
+        }
+    }
+
     /// Whether nothing that the store does from here on can be trusted. After a
     /// failed sync the kernel may have dropped the pages although a second sync
     /// succeeds; so the first failure is the last word.

@@ -1,4 +1,5 @@
-//! A PostgreSQL store that can't be opened: what is wrong, and the next step.
+//! A PostgreSQL store that can't be opened: what is wrong, and the next step. And one that falls
+//! ill for a while.
 
 use xiaoo_store::StoreUrl;
 
@@ -82,6 +83,33 @@ async fn a_store_that_cannot_be_opened_names_the_next_step() {
     assert!(!rig.log().contains(PLANTED[1]));
     let (_, ready) = rig.get("/api/v1/ready").await.unwrap();
     assert!(!ready.contains(PLANTED[1]), "{ready}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_refuses_a_few_writes_holds_no_conversation_up() {
+    let url = Cluster::shared().new_url().await;
+    let mut rig = with(&url, "").await;
+    rig.start_daemon().await;
+    rig.answer_to(&rig.says("hello")).await;
+    // Its disk fails whenever a row is noted as sent, a few times: a number that is drawn stays
+    // drawn when its transaction is undone.
+    let sql = "CREATE SEQUENCE xiaoo.tries;
+        CREATE FUNCTION xiaoo.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF nextval('xiaoo.tries') <= 3 THEN
+                RAISE EXCEPTION 'could not write' USING ERRCODE = '58030';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON xiaoo.outbox FOR EACH ROW
+        WHEN (NEW.state = 'done') EXECUTE FUNCTION xiaoo.refuse()";
+    connect(&url).await.batch_execute(sql).await.unwrap();
+    for said in ["one", "two"] {
+        let answers = rig.answers_to(&rig.says(said)).await;
+        assert_eq!(answers.len(), 1, "{said}");
+    }
+    let log = rig.log();
+    assert!(log.contains("could not be updated, trying again"), "{log}");
 }
 
 async fn with(url: &str, more: &'static str) -> Rig {

@@ -51,8 +51,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// How long a look that failed waits for the store. Its own patience is half a minute already,
 /// and a loop that does nothing for one is found dead.
 const TAKE_AGAIN: Duration = Duration::from_secs(5);
-/// The wait before what became of a row is written down again.
+/// The wait before what became of a row is written down again; doubles up to
+/// [`SETTLE_AGAIN_MAX`].
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
+/// The longest of these waits.
+const SETTLE_AGAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How often the store is asked, while the daemon stops, whether all is sent.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -220,8 +223,10 @@ fn backoff(attempt: u32) -> Duration {
 }
 
 /// Writes down what became of a row. Until then it stands still, and its conversation
-/// with it; so what passes (a full disk, a server that is away) is waited for.
+/// with it, for as long as this process lives; so everything that may pass is waited for (a full
+/// disk, a server that is away or ill).
 async fn settle(store: &Store, row: &OutboxRow, end: End) {
+    let mut wait = SETTLE_AGAIN;
     loop {
         let settled = match &end {
             End::Sent(external_id) => store.outbox_done(row.key, external_id).await,
@@ -232,12 +237,13 @@ async fn settle(store: &Store, row: &OutboxRow, end: End) {
         let Err(error) = settled else {
             return;
         };
-        if !error.is_retryable() || planted::is(Defect::SettledOnce) {
-            error!("the outbox could not be updated; the row comes again: {error}");
+        if error.is_final() || planted::is(Defect::SettledOnce) {
+            error!("the outbox could not be updated; the row comes after the next start: {error}");
             return;
         }
         warn!("the outbox could not be updated, trying again: {error}");
-        tokio::time::sleep(SETTLE_AGAIN).await;
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(SETTLE_AGAIN_MAX);
     }
 }
 

@@ -238,14 +238,14 @@ fn command(turn: &Turn, message: &InboundMessage) -> Option<ChatCommand> {
 }
 
 /// Puts the turn back. One that is neither run nor handed back would stand still for
-/// as long as this process lives, so a store that is away is waited for.
+/// as long as this process lives, so a store that is away or ill is waited for.
 async fn hand_back(pipeline: &SharedPipeline, turn: &Turn, give_up: &CancellationToken) {
     loop {
         let error = match pipeline.store.release(turn.key).await {
             Ok(Fenced::Done | Fenced::Replaced) => return,
             Err(error) => error,
         };
-        if give_up.is_cancelled() || !error.is_retryable() {
+        if give_up.is_cancelled() || error.is_final() {
             warn!("the turn could not be handed back, it will be found at the next start: {error}");
             return;
         }
