@@ -139,7 +139,7 @@ pub(super) fn marked(
     reacts: bool,
     finished_ms: i64,
 ) -> TurnResult {
-    let content = notice::content(Notice::Busy.text(Language::of(&message.text)));
+    let content = notice::content(Notice::Busy.text(Language::of_message(message)));
     let thread_id = message.thread_id.clone().filter(|id| !id.is_empty());
     let sending = if reacts {
         Sending::Mark {

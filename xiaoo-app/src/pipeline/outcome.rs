@@ -51,7 +51,7 @@ impl Ending<'_> {
     pub(super) fn answered(&self, outcome: &TurnOutcome) -> TurnResult {
         let contents = answer::contents(&outcome.answer, &self.people.mentionable());
         let files: Vec<_> = outcome.attachments().collect();
-        let files = files_shown(&files, Language::of(&self.message.text));
+        let files = files_shown(&files, Language::of_message(self.message));
         TurnResult {
             outcome: Outcome::Answered,
             detail: None,

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use proto_core::{InboundMessage, InboundResource};
 
 use super::people::Directory;
+use super::placeholder::without_placeholders;
 
 /// Times below are not Unix milliseconds: as such they would be of 2001.
 const MILLISECONDS_SINCE: i64 = 1_000_000_000_000;
@@ -378,10 +379,7 @@ fn attribute(text: &str) -> String {
 
 /// A message that is nothing but files says nothing else.
 fn words<'a>(text: &'a str, files: &[Attached]) -> &'a str {
-    let is_file_alone = ["<file ", "<audio ", "<video ", "![image]("]
-        .iter()
-        .any(|begin| text.starts_with(begin) && text.lines().count() == 1);
-    if is_file_alone && !files.is_empty() {
+    if !files.is_empty() && without_placeholders(text).trim().is_empty() {
         "(no words, only what is attached)"
     } else {
         text
@@ -559,11 +557,17 @@ mod tests {
             name: "a".into(),
             why: "b".into(),
         }];
-        let text = user_text(&said("<file key=\"k\" name=\"n\"/>", &files));
-        assert!(
-            text.ends_with("(no words, only what is attached)"),
-            "{text}"
-        );
+        let beside = "![image](img_1)what is wrong here?";
+        for (said_text, end) in [
+            (
+                "<file key=\"k\" name=\"n\"/>",
+                "(no words, only what is attached)",
+            ),
+            (beside, beside),
+        ] {
+            let text = user_text(&said(said_text, &files));
+            assert!(text.ends_with(end), "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod language;
 pub mod mention;
 pub mod notice;
 pub mod people;
+pub mod placeholder;
 pub mod reply;
 pub mod split;
 pub(crate) mod time;

@@ -69,7 +69,7 @@ async fn run_in_span(
         finish(pipeline, &turn, result, None, give_up).await;
         return;
     }
-    let language = Language::of(&message.text);
+    let language = Language::of_message(&message);
     let command = command(&turn, &message);
     let is_retry = command == Some(ChatCommand::Retry);
     let order = command.filter(|_| !is_retry);
