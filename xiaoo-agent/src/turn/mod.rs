@@ -106,6 +106,10 @@ pub struct TurnLimits {
     /// How much history is sent word for word, in bytes, however large the model's window is;
     /// what goes beyond it is summarised. Default 256 KiB, some 85 thousand tokens.
     pub history_bytes_max: usize,
+    /// How many messages of history are sent word for word; what goes beyond it is summarised.
+    /// Default 300. Whoever keeps the history keeps so many and what the longest turn adds, or
+    /// what falls out of it was never summarised.
+    pub history_messages_max: usize,
 }
 
 impl Default for TurnLimits {
@@ -116,6 +120,7 @@ impl Default for TurnLimits {
             tool_timeout: Duration::from_secs(120),
             tool_output_bytes_max: 32 << 10,
             history_bytes_max: 256 << 10,
+            history_messages_max: 300,
         }
     }
 }

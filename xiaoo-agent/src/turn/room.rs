@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::model::{Finish, ModelError, Pictures, Question, Usage};
 use crate::tool::ToolSet;
 
-/// The sizes of the parts of a question, in bytes.
+/// The sizes of the parts of a question, in bytes but for the messages.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
     /// The system prompt and the tools.
@@ -23,6 +23,9 @@ struct Sizes {
     /// What all of it may come to.
     room: usize,
     history_max: usize,
+    /// How many messages there are before the turn.
+    messages: usize,
+    messages_max: usize,
 }
 
 impl Sizes {
@@ -31,7 +34,11 @@ impl Sizes {
     }
 
     fn is_over(self) -> bool {
-        self.all() > self.room || self.history > self.history_max
+        self.all() > self.room || self.history > self.history_max || self.has_many_messages()
+    }
+
+    fn has_many_messages(self) -> bool {
+        self.messages > self.messages_max
     }
 }
 
@@ -105,6 +112,8 @@ impl<O: Observer> Turn<'_, O> {
             turn: size(turn),
             room: self.models.room_bytes(),
             history_max: self.request.limits.history_bytes_max,
+            messages: history.len(),
+            messages_max: self.request.limits.history_messages_max,
         }
     }
 
@@ -183,8 +192,13 @@ impl<O: Observer> Turn<'_, O> {
             .filter_map(|at| whole.get(*at).copied())
             .collect();
         // Half of what there is room for, so that it is not to be done again at once.
-        let keep =
+        let mut keep =
             (sizes.room.saturating_sub(sizes.fixed) / 2).min(sizes.history_max / 2 + sizes.turn);
+        if sizes.has_many_messages() {
+            let newest = turn_at.saturating_sub(sizes.messages_max / 2);
+            let newest = messages.get(newest..).unwrap_or_default().iter();
+            keep = keep.min(newest.map(|message| self.size(message)).sum());
+        }
         let user_at = self.request.history.len();
         let has_request = order.get(turn_at) == Some(&user_at);
         // A turn whose beginning is covered already may be parted anywhere.

@@ -48,6 +48,31 @@ async fn the_older_part_is_summarised_before_the_window_is_full() {
 }
 
 #[tokio::test]
+async fn many_short_messages_are_summarised_although_they_would_fit() {
+    let sim = start().await;
+    sim.always_when(is_for_summary, Script::Answer("THE SUMMARY".into()));
+    sim.always_for("now", Script::Answer("done".into()));
+    let models = model_at(&sim.base_url(), |_| {}).into();
+    for (turns_before, asked_for) in [(150, "u a"), (151, "u S a")] {
+        let mut run = Run::new("now?");
+        run.history = (0..turns_before)
+            .flat_map(|n| [Message::user(format!("q{n}")), Message::assistant("a")])
+            .collect();
+        let outcome = run.run_on(&models).await.unwrap();
+        assert_eq!(roles(&outcome.new_messages), asked_for, "{turns_before}");
+        run.history.extend(outcome.new_messages);
+        let left = effective_history(run.history).len();
+        // Half of them stay, and the summary; and with the turn's own two.
+        let expected = if turns_before == 150 {
+            302
+        } else {
+            1 + 150 + 2
+        };
+        assert_eq!(left, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_summary_is_summarised_with_what_came_after_it() {
     let sim = start().await;
     sim.always_when(is_for_summary, Script::Answer("SECOND".into()));

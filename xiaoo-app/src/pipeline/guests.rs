@@ -225,14 +225,17 @@ pub(super) async fn brought(pipeline: &Pipeline, message: &InboundMessage) {
     }
 }
 
-/// The files that the sender of a message has brought before it.
+/// The files that the sender of a message has brought shortly before it.
 pub(super) async fn brought_before(
     pipeline: &Pipeline,
     message: &InboundMessage,
 ) -> Result<Vec<Brought>, StoreError> {
     let scope = brought_scope(&message.chat_id, &message.sender_open_id);
     let brought = pipeline.note::<Vec<Brought>>(&scope, NOTE).await?;
-    Ok(brought.unwrap_or_default())
+    let mut brought = brought.unwrap_or_default();
+    // Each that comes keeps the note; of what is in it, the older may be of long before.
+    brought.retain(|one| one.is_shortly_before(message.create_time_ms));
+    Ok(brought)
 }
 
 /// Forgets these of them: their turn has them now. What came meanwhile stays.
@@ -258,6 +261,13 @@ pub(super) async fn forget_brought(pipeline: &Pipeline, message: &InboundMessage
     }
 }
 
+impl Brought {
+    fn is_shortly_before(&self, at_ms: i64) -> bool {
+        let kept_ms = i64::try_from(BROUGHT_KEPT.as_millis()).unwrap_or(i64::MAX);
+        at_ms.saturating_sub(self.sent_ms) <= kept_ms
+    }
+}
+
 impl From<&InboundResource> for BroughtFile {
     fn from(resource: &InboundResource) -> Self {
         Self {
@@ -270,4 +280,22 @@ impl From<&InboundResource> for BroughtFile {
 
 fn brought_scope(chat_id: &str, open_id: &str) -> String {
     format!("brought:{chat_id}:{open_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_brought_shortly_before_belongs_to_a_message() {
+        let brought = Brought {
+            message_id: "om_1".into(),
+            sent_ms: 1_700_000_000_000,
+            files: Vec::new(),
+        };
+        for (after_ms, belongs) in [(0, true), (600_000, true), (600_001, false)] {
+            let at_ms = brought.sent_ms + after_ms;
+            assert_eq!(brought.is_shortly_before(at_ms), belongs, "{after_ms}");
+        }
+    }
 }

@@ -50,6 +50,38 @@ pub(super) async fn gather(
     intake.gather(people).await
 }
 
+/// What the model reads of a message that was given up before anything was asked for.
+pub(super) fn words_alone(message: &InboundMessage) -> Message {
+    let files: Vec<_> = message
+        .resources
+        .iter()
+        .map(|file| Attached::Missing {
+            name: file.file_name.clone().unwrap_or_default(),
+            why: "it was not fetched".into(),
+        })
+        .collect();
+    let said = Said {
+        author: author(message, &Directory::default()),
+        text: &message.text,
+        bundle: None,
+        quoted: None,
+        files: &files,
+    };
+    Message::User {
+        content: context::user_text(&said),
+        images: Vec::new(),
+        again: false,
+    }
+}
+
+/// Who has written it, where there is more than one who could.
+fn author(message: &InboundMessage, people: &Directory) -> Option<Author> {
+    (!message.is_direct).then(|| Author {
+        open_id: message.sender_open_id.clone(),
+        name: people.name_of(&message.sender_open_id),
+    })
+}
+
 struct Intake<'a> {
     pipeline: &'a Pipeline,
     conversation: &'a str,
@@ -91,10 +123,7 @@ impl Intake<'_> {
             Attached::Fetched { .. } | Attached::Missing { .. } => None,
         });
         let said = Said {
-            author: (!self.message.is_direct).then(|| Author {
-                open_id: self.message.sender_open_id.clone(),
-                name: people.name_of(&self.message.sender_open_id),
-            }),
+            author: author(self.message, people),
             text: &self.message.text,
             bundle,
             quoted,

@@ -92,7 +92,7 @@ impl Ending<'_> {
             outcome: Outcome::Interrupted,
             detail: Some("stopped by a person".into()),
             finished_ms: self.now_ms,
-            history: kept(&ended_early(messages, "it was stopped by a person")),
+            history: remembered_of_stopped(messages),
             outbox: self.outbox(Phase::Stopped, Vec::new(), Vec::new()),
         }
     }
@@ -269,6 +269,11 @@ fn rows(turn: &Turn, sendings: Vec<Sending>) -> Vec<NewOutbox> {
             body: sending.to_body(),
         })
         .collect()
+}
+
+/// What the conversation remembers of a turn that somebody has stopped, after this much.
+pub(super) fn remembered_of_stopped(messages: &[Message]) -> Vec<NewHistory> {
+    kept(&ended_early(messages, "it was stopped by a person"))
 }
 
 /// What the conversation remembers of a turn that did not come to its end.

@@ -40,6 +40,11 @@ async fn stop_ends_the_stream_within_a_second_and_nothing_comes_after_it() {
     assert!(card.is_some(), "{}", rig.log());
     assert!(answers(&rig.sim, &rig.chat(), &long).is_empty());
     assert!(answers(&rig.sim, &rig.chat(), &waiting).is_empty());
+    // What only waited was the last that was said.
+    rig.model.script(Script::Answer("another one".into()));
+    assert_eq!(rig.answer_to(&rig.says("/retry")).await, "another one");
+    let last = rig.model.requests().pop().unwrap().last_user_message();
+    assert!(last.contains("and another"), "{last}");
     // The conversation goes on.
     rig.model.script(Script::Answer("here I am".into()));
     let next = rig.says("still there?");

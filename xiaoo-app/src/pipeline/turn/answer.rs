@@ -13,6 +13,7 @@ use xiaoo_agent::{
     Invocation, Message, ModelUsage, Recorded, Skills, TurnError, TurnFailed, TurnOutcome,
     TurnRequest, Workspace, run_turn,
 };
+use xiaoo_store::limits::CONVERSATION_HISTORY_MAX;
 use xiaoo_store::{StoreError, Turn};
 
 use super::super::SharedPipeline;
@@ -37,8 +38,9 @@ use crate::render::notice::Notice;
 /// process down must not do so for ever, and one that was in the way of others
 /// that do should get its answer.
 const ATTEMPTS_MAX: u32 = 5;
-/// Rows of history that are read; the agent fits them to the model.
-const HISTORY_ROWS_MAX: usize = 400;
+/// Rows of history that are read: all that there are, so that what is summarised never falls out
+/// of them before; the agent fits them to the model.
+const HISTORY_ROWS_MAX: usize = CONVERSATION_HISTORY_MAX;
 /// Bytes of history that are read: more than any model takes at once, so that what is summarised
 /// is what was said and not what was left out.
 const HISTORY_BYTES_MAX: usize = 4 << 20;
@@ -112,7 +114,8 @@ impl Question<'_> {
         let prepared = tokio::select! {
             biased;
             () = self.entry.cancel().cancelled() => {
-                return Err(self.cancelled(Vec::new(), Vec::new()));
+                let said = (!self.is_retry).then(|| intake::words_alone(self.message));
+                return Err(self.cancelled(said.into_iter().collect(), Vec::new()));
             }
             prepared = self.prepared() => prepared?,
         };
@@ -350,14 +353,17 @@ impl Question<'_> {
 /// said: it is theirs to be repeated.
 fn said_last(history: &[Message], message: &InboundMessage) -> Result<Message, Ended> {
     let own = (!message.is_direct).then_some(message.sender_open_id.as_str());
-    let history = xiaoo_agent::effective_history(history.to_vec());
-    let last = history
-        .into_iter()
-        .rev()
-        .filter(|message| matches!(message, Message::User { .. }))
-        .enumerate()
-        .find(|(_, said)| own.is_none() || author_of(said.content()) == own);
-    last.and_then(|(later, said)| again(said, later == 0))
+    let is_own = |said: &&Message| {
+        let is_user = matches!(said, Message::User { .. });
+        is_user && (own.is_none() || author_of(said.content()) == own)
+    };
+    let last = history.iter().rev().find(is_own);
+    // What is in a summary by now can be said again, and not be replaced.
+    let effective = xiaoo_agent::effective_history(history.to_vec());
+    let mut newest = effective.iter().rev();
+    let newest = newest.find(|message| matches!(message, Message::User { .. }));
+    last.cloned()
+        .and_then(|said| again(said, newest == last))
         .ok_or_else(|| Ended::notice(Notice::NothingToRetry, "there is nothing to retry".into()))
 }
 
@@ -373,5 +379,36 @@ fn again(message: Message, is_last: bool) -> Option<Message> {
             again: is_last,
         }),
         Message::Assistant { .. } | Message::Tool { .. } | Message::Summary { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn said_last_is_also_what_a_summary_covers_by_now() {
+        let message = InboundMessage {
+            is_direct: true,
+            ..InboundMessage::default()
+        };
+        let user = Message::user;
+        let summary = |keeps| Message::Summary {
+            content: "so far".into(),
+            verbatim: Vec::new(),
+            keeps,
+        };
+        let answer = || Message::assistant("yes");
+        for (history, said, is_replaced) in [
+            (vec![user("a"), answer(), user("b"), answer()], "b", true),
+            (vec![user("a"), answer(), summary(2)], "a", true),
+            (vec![user("a"), answer(), user("b"), summary(0)], "b", false),
+        ] {
+            let Ok(Message::User { content, again, .. }) = said_last(&history, &message) else {
+                panic!("{history:?}");
+            };
+            assert_eq!((content.as_str(), again), (said, is_replaced));
+        }
+        assert!(said_last(&[summary(0)], &message).is_err());
     }
 }

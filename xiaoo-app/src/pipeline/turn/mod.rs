@@ -18,8 +18,9 @@ use xiaoo_store::{Fenced, Outcome, StoreError, Turn};
 use super::admission::{LATE_TURN, REFUSED_TURN};
 use super::busy::{self, BUSY_TURN, MARKED_TURN};
 use super::command::ChatCommand;
+use super::intake;
 use super::orders;
-use super::outcome::{Ending, finish, silent};
+use super::outcome::{Ending, finish, remembered_of_stopped, silent};
 use super::people::Directory;
 use super::policy::{Decision, Known};
 use super::running::Place;
@@ -103,7 +104,10 @@ async fn run_in_span(
             asks: &asks,
             now_ms: pipeline.now_ms(),
         };
-        let result = ending.noticed(Outcome::Refused, why.said.as_deref(), why.reason);
+        let mut result = ending.noticed(Outcome::Refused, why.said.as_deref(), why.reason);
+        if why.is_stopped && !is_retry {
+            result.history = remembered_of_stopped(&[intake::words_alone(&message)]);
+        }
         finish(pipeline, &turn, result, None, give_up).await;
         return;
     }

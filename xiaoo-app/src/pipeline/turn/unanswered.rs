@@ -27,6 +27,8 @@ pub(super) struct Unanswered {
     pub(super) said: Option<String>,
     /// The same for the operator.
     pub(super) reason: String,
+    /// Whether somebody stopped it: what was said can then be said again by `/retry`.
+    pub(super) is_stopped: bool,
 }
 
 impl Unanswered {
@@ -34,6 +36,7 @@ impl Unanswered {
         Self {
             said: Some(notice.text(language).to_owned()),
             reason: reason.into(),
+            is_stopped: false,
         }
     }
 }
@@ -59,6 +62,7 @@ pub(super) async fn reason(
         return Some(Unanswered {
             said: None,
             reason: "stopped before it began".into(),
+            is_stopped: true,
         });
     }
     if let Some(late) = late(pipeline, turn, message, language) {
@@ -129,6 +133,7 @@ fn late_by(
     Some(Unanswered {
         said,
         reason: format!("the message is older than {age_max:?}"),
+        is_stopped: false,
     })
 }
 
