@@ -101,7 +101,7 @@ impl Teller<'_> {
         }
         self.files += 1;
         let name = format!("{}{}", self.tool, ending(mime_type));
-        match downloads::save(workspace, &name, bytes).await {
+        match downloads::save(workspace, &name, &bytes).await {
             Ok(path) => format!("[{what}, saved as the file {path}]"),
             Err(error) => format!("[{what}: it could not be saved: {error}]"),
         }
