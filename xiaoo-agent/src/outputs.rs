@@ -17,42 +17,42 @@ pub(crate) const FILE_BYTES_MAX: usize = 8 << 20;
 /// Outputs that are kept in one workspace; the oldest go first.
 pub(crate) const FILES_MAX: usize = 200;
 
-/// What is done with a file that is there for the same call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// It stays as it is.
-    Kept,
-    /// The output takes its place.
-    Replaced,
-}
-
 /// Writes the output of a call down, and gives its path within the workspace.
 pub(crate) async fn keep(
     workspace: &Workspace,
     call_id: &str,
     output: String,
-    known: Known,
 ) -> Result<String, WorkspaceError> {
-    let path = format!("{DIRECTORY}/{}", file_name(call_id));
+    let path = path_of(call_id, &output);
     workspace
         .blocking(move |workspace| {
-            write(workspace, &path, &output, known)?;
+            write(workspace, &path, &output)?;
             Ok(path)
         })
         .await
 }
 
-fn write(
+/// The same for what the model has got of an output: where that is no more than parts, the file
+/// that it names has the whole already.
+pub(crate) async fn keep_shown(
     workspace: &Workspace,
-    path: &str,
-    output: &str,
-    known: Known,
-) -> Result<(), WorkspaceError> {
-    let is_there = is_file(&workspace.root().join(path));
-    if is_there && known == Known::Kept {
-        return Ok(());
+    call_id: &str,
+    shown: String,
+) -> Result<String, WorkspaceError> {
+    if let Some(path) = named_in(&shown, call_id) {
+        let is_there = workspace.blocking({
+            let path = path.clone();
+            move |workspace| Ok(is_file(&workspace.root().join(path)))
+        });
+        if is_there.await? {
+            return Ok(path);
+        }
     }
-    if !is_there {
+    keep(workspace, call_id, shown).await
+}
+
+fn write(workspace: &Workspace, path: &str, output: &str) -> Result<(), WorkspaceError> {
+    if !is_file(&workspace.root().join(path)) {
         make_place(&workspace.root().join(DIRECTORY));
     }
     let whole = head(output, FILE_BYTES_MAX);
@@ -96,26 +96,44 @@ fn dated_files(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
     fs::read_dir(directory)?.map(dated).collect()
 }
 
-/// A name that every file system takes, and a different one for every id.
-fn file_name(call_id: &str) -> String {
+/// Where an output is kept. Ids are not enough: a server that counts its calls has the same ones
+/// again in the next conversation.
+fn path_of(call_id: &str, output: &str) -> String {
+    let print = fingerprint(output, fingerprint(call_id, FNV_BASIS));
+    format!("{}{print:0PRINT_DIGITS$x}.txt", path_begin(call_id))
+}
+
+/// The path in a text at which the whole output of this call is kept.
+fn named_in(text: &str, call_id: &str) -> Option<String> {
+    let begin = path_begin(call_id);
+    let is_print = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    text.match_indices(&begin).find_map(|(at, _)| {
+        let rest = text.get(at + begin.len()..)?;
+        let digits = rest.get(..PRINT_DIGITS).filter(|digits| is_print(digits))?;
+        let is_name = rest.get(PRINT_DIGITS..)?.starts_with(".txt");
+        is_name.then(|| format!("{begin}{digits}.txt"))
+    })
+}
+
+/// What the paths of one call's outputs begin with: names that every file system takes.
+fn path_begin(call_id: &str) -> String {
     /// Ids are made by servers, of any length.
     const CHARS_MAX: usize = 64;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let name: String = call_id
-        .chars()
-        .take(CHARS_MAX)
-        .map(|c| if plain(c) { c } else { '_' })
-        .collect();
-    if name == call_id && !name.is_empty() {
-        format!("{name}.txt")
-    } else {
-        format!("{name}-{:016x}.txt", fingerprint(call_id))
-    }
+    let id = call_id.chars().take(CHARS_MAX);
+    let id: String = id.map(|c| if plain(c) { c } else { '_' }).collect();
+    format!("{DIRECTORY}/{id}-")
 }
 
-/// FNV-1a: the same in every run, and good enough to tell ids apart.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+/// Digits of a fingerprint, in base 16.
+const PRINT_DIGITS: usize = 16;
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a of what `before` is of, and this: the same in every run, and good enough to tell ids
+/// and outputs apart.
+fn fingerprint(text: &str, before: u64) -> u64 {
+    // The end counts, too: "a" and "b" are not "ab" and "".
+    text.bytes().chain([0xff]).fold(before, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
@@ -125,45 +143,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_id_has_a_file_of_its_own() {
+    fn every_output_has_a_file_of_its_own() {
         let long = "x".repeat(200);
         let longer = format!("{long}y");
-        let ids = [
-            "call_1",
-            "functions.a:0",
-            "functions_a_0",
-            "../../etc/passwd",
-            "",
-            &long,
-            &longer,
+        let calls = [
+            ("call_1", "one"),
+            ("call_1", "another"),
+            ("functions.a:0", "one"),
+            ("functions_a_0", "one"),
+            ("../../etc/passwd", "one"),
+            ("", "one"),
+            (long.as_str(), "one"),
+            (longer.as_str(), "one"),
         ];
-        let names: Vec<String> = ids.iter().map(|id| file_name(id)).collect();
-        for (at, name) in names.iter().enumerate() {
+        let paths: Vec<String> = calls
+            .iter()
+            .map(|(id, output)| path_of(id, output))
+            .collect();
+        for (at, path) in paths.iter().enumerate() {
+            let name = path.strip_prefix(".outputs/").unwrap();
             assert!(
                 !name.contains(['/', ':', ' ']) && name.len() < 100,
                 "{name}"
             );
-            assert!(!names[..at].contains(name), "{name}");
+            assert!(!paths[..at].contains(path), "{path}");
+            let (id, output) = calls[at];
+            assert_eq!(path_of(id, output), *path);
+            let text = format!("{DIRECTORY}/x-1.txt, all in {path}: read it");
+            assert_eq!(named_in(&text, id).as_ref(), Some(path));
         }
-        assert_eq!(names[0], "call_1.txt");
+        assert_eq!(named_in(&paths[0], "call_2"), None);
+        assert_eq!(named_in(".outputs/call_1-12", "call_1"), None);
     }
 
     #[tokio::test]
-    async fn one_that_an_older_call_of_that_id_left_is_replaced_and_a_full_workspace_takes_none() {
+    async fn what_names_its_whole_is_not_kept_and_a_full_workspace_takes_none() {
         let directory = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(directory.path()).unwrap();
-        for (output, known, kept) in [
-            ("older", Known::Replaced, "older"),
-            ("newer", Known::Kept, "older"),
-            ("newer", Known::Replaced, "newer"),
-        ] {
-            let path = keep(&workspace, "call_1", output.into(), known).await;
-            assert_eq!(path.unwrap(), ".outputs/call_1.txt");
-            let file = directory.path().join(".outputs/call_1.txt");
-            assert_eq!(fs::read_to_string(file).unwrap(), kept);
+        let whole = keep(&workspace, "call_1", "whole".into()).await.unwrap();
+        let shown = format!("wh [all of it is in {whole}]");
+        let kept = keep_shown(&workspace, "call_1", shown.clone()).await;
+        assert_eq!(kept.unwrap(), whole);
+        let read = |path: &str| fs::read_to_string(directory.path().join(path)).unwrap();
+        assert_eq!(read(&whole), "whole");
+        // It may be gone by now; and another call's is not this one's.
+        fs::remove_file(directory.path().join(&whole)).unwrap();
+        for id in ["call_1", "call_2"] {
+            let kept = keep_shown(&workspace, id, shown.clone()).await.unwrap();
+            assert_ne!(kept, whole);
+            assert_eq!(read(&kept), shown);
         }
         let full = workspace.holding(1);
-        let refused = keep(&full, "call_2", "more".into(), Known::Replaced).await;
+        let refused = keep(&full, "call_2", "more".into()).await;
         assert!(matches!(refused, Err(WorkspaceError::Full { .. })));
     }
 }

@@ -11,7 +11,7 @@ use super::arguments::{number, parse};
 use super::files::{either, workspace};
 use super::{Intent, Tool, ToolContext, ToolOutput};
 use crate::cut::{head, tail};
-use crate::outputs::{self, Known};
+use crate::outputs;
 use crate::sandbox::{
     Ended, Enforcement, Output, Sandbox, SandboxError, SandboxLimits, SandboxPolicy,
 };
@@ -158,7 +158,7 @@ impl Shell {
         let body = if whole.len() <= SHOWN_BYTES_MAX {
             whole
         } else {
-            let kept = outputs::keep(workspace, &context.call_id, whole.clone(), Known::Replaced);
+            let kept = outputs::keep(workspace, &context.call_id, whole.clone());
             let note = match kept.await {
                 Ok(path) => format!("the whole is in {path}: use read_file or search"),
                 Err(error) => format!("the whole could not be kept: {error}"),

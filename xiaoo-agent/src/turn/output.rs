@@ -1,8 +1,8 @@
 //! What of a tool's output the model gets, and where the rest is.
 
 use crate::cut::{head, tail};
-use crate::outputs::{self, Known};
-use crate::workspace::Workspace;
+use crate::outputs;
+use crate::workspace::{Workspace, WorkspaceError};
 
 /// An output of at most `bytes_max`. Of a longer one the beginning and the end, with the name of
 /// the file in the workspace that has all of it.
@@ -15,7 +15,11 @@ pub(super) async fn shortened(
     if output.len() <= bytes_max {
         return output;
     }
-    match keep(workspace, call_id, output.clone(), Known::Replaced).await {
+    let kept = match workspace {
+        Some(workspace) => told(outputs::keep(workspace, call_id, output.clone()).await),
+        None => None,
+    };
+    match kept {
         Some(file) => ends(&output, bytes_max, &file),
         None => beginning(output, bytes_max),
     }
@@ -29,22 +33,15 @@ pub(super) async fn stub(
     output: &str,
 ) -> Option<String> {
     let bytes = output.len();
-    // What is there already is the whole of what was cut.
-    let file = keep(workspace, call_id, output.to_owned(), Known::Kept).await?;
+    let file = told(outputs::keep_shown(workspace?, call_id, output.to_owned()).await)?;
     Some(format!(
         "[an output of {bytes} bytes, taken out to save room: it is in {file}, read_file shows \
          any part of it]"
     ))
 }
 
-/// Writes the output down. Its path within the workspace, if it could be.
-async fn keep(
-    workspace: Option<&Workspace>,
-    call_id: &str,
-    output: String,
-    known: Known,
-) -> Option<String> {
-    let kept = outputs::keep(workspace?, call_id, output, known).await;
+/// The path of what was kept, if it could be.
+fn told(kept: Result<String, WorkspaceError>) -> Option<String> {
     kept.inspect_err(|error| tracing::warn!("a tool's output could not be kept: {error}"))
         .ok()
 }
@@ -97,21 +94,24 @@ mod tests {
     async fn the_whole_is_in_the_file_up_to_its_bound() {
         let directory = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(directory.path()).unwrap();
-        let read = |name: &str| fs::read_to_string(directory.path().join(DIRECTORY).join(name));
+        let read = |told: &str| {
+            let (_, rest) = told.split_once("is in ").unwrap();
+            let (file, _) = rest.split_once([':', ',']).unwrap();
+            fs::read_to_string(directory.path().join(file)).unwrap()
+        };
         let text = "x".repeat(FILE_BYTES_MAX);
         let told = shortened(Some(&workspace), "a", text.clone(), 100).await;
-        assert!(
-            told.contains(".outputs/a.txt") && told.len() < 300,
-            "{told}"
-        );
-        assert_eq!(read("a.txt").unwrap(), text);
-        shortened(Some(&workspace), "b", text + "y", 100).await;
-        let kept = read("b.txt").unwrap();
+        assert!(told.len() < 300, "{told}");
+        assert_eq!(read(&told), text);
+        let told = shortened(Some(&workspace), "b", text + "y", 100).await;
+        let kept = read(&told);
         assert!(kept.ends_with("x\n[the first 8388608 of 8388609 bytes]\n"));
         // A stub points to the whole, and does not put what was cut in its place.
-        let stub = stub(Some(&workspace), "b", "cut").await.unwrap();
-        assert!(stub.contains(".outputs/b.txt"), "{stub}");
-        assert_eq!(read("b.txt").unwrap(), kept);
+        let stub = stub(Some(&workspace), "b", &told).await.unwrap();
+        assert_eq!(read(&stub), kept);
+        // Another conversation had a call of that id; what it kept is not this output.
+        let stub = super::stub(Some(&workspace), "b", "another").await.unwrap();
+        assert_eq!(read(&stub), "another");
     }
 
     #[tokio::test]
@@ -139,9 +139,12 @@ mod tests {
         fs::create_dir(&link).unwrap();
         let target = outside.path().join("target");
         fs::write(&target, "untouched").unwrap();
-        std::os::unix::fs::symlink(&target, link.join("a.txt")).unwrap();
+        shortened(Some(&workspace), "a", "xx".into(), 1).await;
+        let kept = fs::read_dir(&link).unwrap().next().unwrap().unwrap().path();
+        fs::remove_file(&kept).unwrap();
+        std::os::unix::fs::symlink(&target, &kept).unwrap();
         shortened(Some(&workspace), "a", "xx".into(), 1).await;
         assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
-        assert_eq!(fs::read_to_string(link.join("a.txt")).unwrap(), "xx");
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "xx");
     }
 }
