@@ -611,22 +611,39 @@ fn handshake_refusals_are_told_apart() {
 
 #[test]
 fn credentials_that_are_refused_again_and_again_count_as_bad() {
-    let mut rig = Rig::new();
-    for attempt in 1..=5 {
-        assert_eq!(rig.machine.state(), LinkState::Waiting, "attempt {attempt}");
-        while rig.advance_to_next_timer() != Some(Timer::Reconnect) {}
-        rig.outputs();
-        rig.machine.handle_endpoint(
-            rig.now,
-            rig.epoch,
-            EndpointReply::Http {
-                status: 401,
-                body: b"",
-            },
-        );
-        rig.outputs();
+    for suspicious in [Failure::Status(401), Failure::Handshake(514)] {
+        let mut rig = Rig::new();
+        for _ in 0..5 {
+            rig.fail(suspicious);
+        }
+        assert_eq!(rig.machine.state(), LinkState::Fatal, "{suspicious:?}");
+        assert_eq!(rig.machine.poll_timeout(), None);
     }
-    assert_eq!(rig.machine.state(), LinkState::Fatal);
+}
+
+/// An app that the platform lets in is not given up because a proxy on the way
+/// says 403 now and then.
+#[test]
+fn any_other_failure_starts_the_count_of_suspicious_refusals_anew() {
+    for other in [
+        Failure::Status(502),
+        Failure::Unreachable,
+        Failure::Handshake(1),
+        Failure::Closed,
+        Failure::TimedOut,
+    ] {
+        let mut rig = Rig::new();
+        for _ in 0..10 {
+            for suspicious in [403, 401, 403, 401] {
+                rig.fail(Failure::Status(suspicious));
+            }
+            rig.fail(other);
+        }
+        for _ in 0..5 {
+            rig.fail(Failure::Status(403));
+        }
+        assert_eq!(rig.machine.state(), LinkState::Fatal, "{other:?}");
+    }
 }
 
 #[test]
@@ -753,6 +770,18 @@ struct Rig {
     pending: Vec<Seen>,
 }
 
+/// How an attempt ends before there is a link.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    /// The endpoint answers with this HTTP status.
+    Status(u16),
+    Unreachable,
+    /// The handshake is refused with this `Handshake-Status`.
+    Handshake(i64),
+    Closed,
+    TimedOut,
+}
+
 /// An output, owned.
 #[derive(Clone, Debug, PartialEq)]
 enum Seen {
@@ -792,6 +821,40 @@ impl Rig {
         self.machine.handle_open(self.now, self.epoch);
         self.drain();
         self.pending.clear();
+    }
+
+    /// Through the next attempt, which fails.
+    fn fail(&mut self, failure: Failure) {
+        assert_eq!(self.machine.state(), LinkState::Waiting);
+        while self.advance_to_next_timer() != Some(Timer::Reconnect) {}
+        match failure {
+            Failure::Status(status) => {
+                let reply = EndpointReply::Http { status, body: b"" };
+                self.machine.handle_endpoint(self.now, self.epoch, reply);
+            }
+            Failure::Unreachable => {
+                let reply = EndpointReply::Failed;
+                self.machine.handle_endpoint(self.now, self.epoch, reply);
+            }
+            Failure::Handshake(status) => {
+                self.endpoint(GRANT);
+                let refusal = HandshakeRefusal {
+                    http_status: 400,
+                    status: Some(status),
+                    auth_error: None,
+                };
+                self.machine.handle_refused(self.now, self.epoch, refusal);
+            }
+            Failure::Closed => {
+                self.endpoint(GRANT);
+                let reason = CloseReason::ConnectFailed;
+                self.machine.handle_closed(self.now, self.epoch, reason);
+            }
+            Failure::TimedOut => {
+                assert_eq!(self.advance_to_next_timer(), Some(Timer::Connect));
+            }
+        }
+        self.drain();
     }
 
     fn endpoint(&mut self, body: &str) {

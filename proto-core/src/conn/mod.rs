@@ -44,6 +44,8 @@ use crate::{Buffer, Config, DecodeError, Instant};
 /// Outputs that one call can produce before they are drained.
 const OUTPUTS_MAX: usize = 16;
 /// Refusals in a row that look like bad credentials before they count as such.
+/// Any other failure in between starts the count anew: after the last of them
+/// nothing is tried any more, which chance must not bring about.
 const SUSPECT_REFUSALS_MAX: u32 = 5;
 
 /// The long-connection machine. See the [module documentation](self) for its
@@ -226,6 +228,7 @@ impl<M: Memory> Connection<M> {
         }
         match self.phase {
             Phase::Dialing { .. } | Phase::Open(_) | Phase::Discovering { .. } => {
+                self.suspect_refusals = 0;
                 self.link_down(now, reason);
             }
             Phase::Waiting { .. } | Phase::Fatal | Phase::Closed => {}
@@ -578,6 +581,8 @@ impl<M: Memory> Connection<M> {
     fn refused(&mut self, now: Instant, refusal: Refusal) {
         if refusal.suspects_credentials() {
             self.suspect_refusals += 1;
+        } else {
+            self.suspect_refusals = 0;
         }
         if refusal.is_fatal() || self.suspect_refusals >= SUSPECT_REFUSALS_MAX {
             self.phase = Phase::Fatal;
@@ -594,6 +599,7 @@ impl<M: Memory> Connection<M> {
     }
 
     fn abandon(&mut self, now: Instant, reason: CloseReason) {
+        self.suspect_refusals = 0;
         self.emit(Queued::Disconnect(self.epoch, reason));
         self.link_down(now, reason);
     }

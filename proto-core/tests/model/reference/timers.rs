@@ -65,6 +65,7 @@ impl Model {
             | State::Refused
             | State::Closed => return Vec::new(),
         };
+        self.suspicions = 0;
         let epoch = self.epoch.unwrap();
         let wait = self.next_wait();
         vec![
