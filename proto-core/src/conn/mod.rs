@@ -296,6 +296,7 @@ impl<M: Memory> Connection<M> {
         }
         if !matches!(self.phase, Phase::Open(_)) {
             return if self.acks.settle(id, &mut self.memory) {
+                self.reassembly.forget(id);
                 self.stats.link_lost += 1;
                 Err(AckError::LinkDown)
             } else {
@@ -304,11 +305,15 @@ impl<M: Memory> Connection<M> {
         }
         match self.acks.answer(now, id, outcome, &mut self.memory, out) {
             Some(Ok(())) => {
+                if matches!(outcome, Outcome::Failed) {
+                    self.reassembly.forget(id);
+                }
                 self.stats.acknowledged += 1;
                 Ok(())
             }
             Some(Err(_)) => {
                 self.acks.settle(id, &mut self.memory);
+                self.reassembly.forget(id);
                 self.stats.overdue += 1;
                 Err(AckError::BufferFull)
             }
@@ -513,7 +518,10 @@ impl<M: Memory> Connection<M> {
         self.stats.delivered += 1;
         let payload = match joined {
             None => payload,
-            Some(set) => self.memory.part_sets_ref().get(set)?.bytes(),
+            Some(set) => {
+                self.reassembly.remember(now, tags.push_id, token.id());
+                self.memory.part_sets_ref().get(set)?.bytes()
+            }
         };
         Some(Delivery {
             token,
@@ -620,6 +628,7 @@ impl<M: Memory> Connection<M> {
                 .answer(now, id, Outcome::Failed, &mut self.memory, scratch)
         });
         self.acks.settle(id, &mut self.memory);
+        self.reassembly.forget(id);
         matches!(written, Some(Some(Ok(()))))
     }
 
