@@ -13,25 +13,44 @@
 //! socket and its HTTP client.
 //!
 //! ```
-//! use proto_core::conn::{AckError, Connection, Epoch, HeapMemory, Outcome, Output};
-//! use proto_core::{Config, EndpointReply, Instant};
+//! use proto_core::conn::{AckError, CloseReason, Connection, Epoch, HeapMemory, Outcome, Output};
+//! use proto_core::{Config, EndpointReply, HandshakeRefusal, Instant};
 //!
 //! trait Wire {
 //!     fn now(&self) -> Instant;
-//!     fn ask_for_endpoint(&mut self) -> (u16, Vec<u8>);
-//!     fn dial(&mut self, url: &str) -> bool;
+//!     /// The status and the body of the answer, if there is one. Gives up by
+//!     /// itself, as `dial` does: both wait for no timer.
+//!     fn ask_for_endpoint(&mut self) -> Option<(u16, Vec<u8>)>;
+//!     fn dial(&mut self, url: &str) -> Dialed;
+//!     /// What goes wrong here is seen by `receive`.
 //!     fn send(&mut self, message: &[u8]);
-//!     /// The next message, or `None` when the deadline has passed first.
-//!     fn receive(&mut self, deadline: Option<Instant>) -> Option<Vec<u8>>;
+//!     /// Without a socket it waits for the deadline.
+//!     fn receive(&mut self, deadline: Instant) -> Received;
 //!     fn hang_up(&mut self);
+//! }
+//!
+//! enum Dialed {
+//!     Opened,
+//!     /// The answer was not 101.
+//!     Refused(HandshakeRefusal),
+//!     Failed,
+//! }
+//!
+//! enum Received {
+//!     Message(Vec<u8>),
+//!     /// Text, or the websocket's own ping or pong.
+//!     Other { is_text: bool },
+//!     /// There is no socket any more.
+//!     Closed(CloseReason),
+//!     /// It passed, and nothing came.
+//!     Deadline,
 //! }
 //!
 //! fn run(wire: &mut impl Wire, seed: u64, mut keep: impl FnMut(&[u8]) -> bool) {
 //!     let memory = HeapMemory::default();
 //!     let mut machine = Connection::new(wire.now(), Config::default(), seed, memory);
 //!     let (mut scratch, mut epoch) = (Vec::new(), Epoch::default());
-//!     while machine.poll_timeout().is_some() {
-//!         machine.handle_timeout(wire.now());
+//!     loop {
 //!         // Drain after every input, then read the next deadline.
 //!         let (mut fetch, mut dialed) = (false, None);
 //!         while let Some(output) = machine.poll_output(wire.now(), &mut scratch) {
@@ -43,16 +62,40 @@
 //!                 Output::Event(event) => println!("{event:?}"),
 //!             }
 //!         }
+//!         // Without one the platform has refused for good.
+//!         let Some((deadline, _)) = machine.poll_timeout() else { return };
 //!         if fetch {
-//!             let (status, body) = wire.ask_for_endpoint();
-//!             let reply = EndpointReply::Http { status, body: &body };
+//!             let answer = wire.ask_for_endpoint();
+//!             let reply = match &answer {
+//!                 Some((status, body)) => EndpointReply::Http { status: *status, body },
+//!                 None => EndpointReply::Failed,
+//!             };
 //!             machine.handle_endpoint(wire.now(), epoch, reply);
-//!         } else if dialed == Some(true) {
-//!             machine.handle_open(wire.now(), epoch);
+//!         } else if let Some(dialed) = dialed {
+//!             let (now, failed) = (wire.now(), CloseReason::ConnectFailed);
+//!             match dialed {
+//!                 Dialed::Opened => machine.handle_open(now, epoch),
+//!                 Dialed::Refused(refusal) => machine.handle_refused(now, epoch, refusal),
+//!                 Dialed::Failed => machine.handle_closed(now, epoch, failed),
+//!             }
+//!         } else if deadline <= wire.now() {
+//!             // Timers before input: messages without an end must not delay a ping.
+//!             machine.handle_timeout(wire.now());
 //!         } else {
-//!             let deadline = machine.poll_timeout().map(|(due, _)| due);
-//!             let Some(message) = wire.receive(deadline) else { continue };
+//!             let received = wire.receive(deadline);
 //!             let now = wire.now();
+//!             let message = match received {
+//!                 Received::Message(message) => message,
+//!                 Received::Other { is_text } => {
+//!                     machine.handle_other_message(epoch, is_text);
+//!                     continue;
+//!                 }
+//!                 Received::Closed(reason) => {
+//!                     machine.handle_closed(now, epoch, reason);
+//!                     continue;
+//!                 }
+//!                 Received::Deadline => continue,
+//!             };
 //!             let Some(delivery) = machine.handle_message(now, epoch, &message) else { continue };
 //!             // Make it durable first, then acknowledge.
 //!             let outcome = if keep(delivery.payload) { Outcome::Done } else { Outcome::Failed };
@@ -65,6 +108,56 @@
 //!         }
 //!     }
 //! }
+//! #
+//! # // A dial that fails, a link that is closed, and the final refusal: each is known at
+//! # // once, not when its timer is due.
+//! # struct Script { now: u64, is_open: bool, dials: Vec<Dialed>, received: Vec<Received> }
+//! #
+//! # impl Wire for Script {
+//! #     fn now(&self) -> Instant { Instant::from_millis(self.now) }
+//! #     fn ask_for_endpoint(&mut self) -> Option<(u16, Vec<u8>)> {
+//! #         let body = br#"{"code":0,"data":{"URL":"wss://gw.feishu.cn/?service_id=1"}}"#;
+//! #         Some((200, body.to_vec()))
+//! #     }
+//! #     fn dial(&mut self, _: &str) -> Dialed {
+//! #         let dialed = self.dials.remove(0);
+//! #         self.is_open = matches!(dialed, Dialed::Opened);
+//! #         dialed
+//! #     }
+//! #     fn send(&mut self, _: &[u8]) { assert!(self.is_open) }
+//! #     fn receive(&mut self, deadline: Instant) -> Received {
+//! #         if self.is_open {
+//! #             let received = self.received.remove(0);
+//! #             self.is_open = !matches!(received, Received::Closed(_));
+//! #             return received;
+//! #         }
+//! #         self.now = deadline.as_millis();
+//! #         Received::Deadline
+//! #     }
+//! #     fn hang_up(&mut self) { unreachable!("nothing was silent for long") }
+//! # }
+//! #
+//! # let mut event = Vec::new();
+//! # let header = proto_core::Header { key: "type", value: "event" };
+//! # proto_core::FrameFields {
+//! #     seq_id: 1, log_id: 2, service: 1, method: proto_core::Method::Data,
+//! #     payload_encoding: None, payload_type: None, payload: Some(b"{}"), log_id_new: None,
+//! # }.encode([header], &mut event).unwrap();
+//! # let refusal = HandshakeRefusal { http_status: 400, status: Some(403), auth_error: None };
+//! # let mut script = Script {
+//! #     now: 0,
+//! #     is_open: false,
+//! #     dials: vec![Dialed::Failed, Dialed::Opened, Dialed::Refused(refusal)],
+//! #     received: vec![
+//! #         Received::Other { is_text: true },
+//! #         Received::Message(event),
+//! #         Received::Closed(CloseReason::Peer(Some(1000))),
+//! #     ],
+//! # };
+//! # let mut kept = 0;
+//! # run(&mut script, 7, |payload| { kept += 1; payload == b"{}" });
+//! # assert_eq!((kept, script.dials.len(), script.received.len()), (1, 0, 0));
+//! # assert!(script.now < 10_000, "{} ms", script.now);
 //! ```
 //!
 //! The contract of the poll API is in [`conn`].

@@ -44,6 +44,8 @@ use crate::{Buffer, Config, DecodeError, Instant};
 /// Outputs that one call can produce before they are drained.
 const OUTPUTS_MAX: usize = 16;
 /// Refusals in a row that look like bad credentials before they count as such.
+/// Any other failure in between starts the count anew: after the last of them
+/// nothing is tried any more, which chance must not bring about.
 const SUSPECT_REFUSALS_MAX: u32 = 5;
 
 /// The long-connection machine. See the [module documentation](self) for its
@@ -226,6 +228,7 @@ impl<M: Memory> Connection<M> {
         }
         match self.phase {
             Phase::Dialing { .. } | Phase::Open(_) | Phase::Discovering { .. } => {
+                self.suspect_refusals = 0;
                 self.link_down(now, reason);
             }
             Phase::Waiting { .. } | Phase::Fatal | Phase::Closed => {}
@@ -293,6 +296,7 @@ impl<M: Memory> Connection<M> {
         }
         if !matches!(self.phase, Phase::Open(_)) {
             return if self.acks.settle(id, &mut self.memory) {
+                self.reassembly.forget(id);
                 self.stats.link_lost += 1;
                 Err(AckError::LinkDown)
             } else {
@@ -301,11 +305,15 @@ impl<M: Memory> Connection<M> {
         }
         match self.acks.answer(now, id, outcome, &mut self.memory, out) {
             Some(Ok(())) => {
+                if matches!(outcome, Outcome::Failed) {
+                    self.reassembly.forget(id);
+                }
                 self.stats.acknowledged += 1;
                 Ok(())
             }
             Some(Err(_)) => {
                 self.acks.settle(id, &mut self.memory);
+                self.reassembly.forget(id);
                 self.stats.overdue += 1;
                 Err(AckError::BufferFull)
             }
@@ -510,7 +518,10 @@ impl<M: Memory> Connection<M> {
         self.stats.delivered += 1;
         let payload = match joined {
             None => payload,
-            Some(set) => self.memory.part_sets_ref().get(set)?.bytes(),
+            Some(set) => {
+                self.reassembly.remember(now, tags.push_id, token.id());
+                self.memory.part_sets_ref().get(set)?.bytes()
+            }
         };
         Some(Delivery {
             token,
@@ -578,6 +589,8 @@ impl<M: Memory> Connection<M> {
     fn refused(&mut self, now: Instant, refusal: Refusal) {
         if refusal.suspects_credentials() {
             self.suspect_refusals += 1;
+        } else {
+            self.suspect_refusals = 0;
         }
         if refusal.is_fatal() || self.suspect_refusals >= SUSPECT_REFUSALS_MAX {
             self.phase = Phase::Fatal;
@@ -594,6 +607,7 @@ impl<M: Memory> Connection<M> {
     }
 
     fn abandon(&mut self, now: Instant, reason: CloseReason) {
+        self.suspect_refusals = 0;
         self.emit(Queued::Disconnect(self.epoch, reason));
         self.link_down(now, reason);
     }
@@ -614,6 +628,7 @@ impl<M: Memory> Connection<M> {
                 .answer(now, id, Outcome::Failed, &mut self.memory, scratch)
         });
         self.acks.settle(id, &mut self.memory);
+        self.reassembly.forget(id);
         matches!(written, Some(Some(Ok(()))))
     }
 

@@ -5,13 +5,16 @@
 //! parts did not come in order, they are put in order in the end, which copies
 //! each once more (without an allocator they are turned into place, see
 //! [`FixedParts`](super::FixedParts)). A set that is complete, expired or
-//! contradicts itself is removed, and the ids of completed ones are remembered
-//! for a while, so that a late double part does not open a new set.
+//! contradicts itself is removed. The ids of completed ones are remembered for a
+//! while, so that a late double part does not open a new set; but not longer than
+//! their delivery may still be accepted, as what was not is pushed again, perhaps
+//! under the same id.
 
 use core::time::Duration;
 
 use crate::{Instant, Limits};
 
+use super::acks::DeliveryId;
 use super::memory::{Memory, PartStore};
 
 /// The longest `message_id` of a push that is joined. Those seen are 36 bytes.
@@ -19,9 +22,9 @@ const PUSH_ID_BYTES_MAX: usize = 128;
 /// Bytes of one event that spans can tell.
 const SPANS_BYTES_MAX: usize = u32::MAX as usize - 1;
 /// How many completed pushes are remembered, and for how long: the platform
-/// repeats a part, if ever, within moments. An event that was not acknowledged
-/// is pushed again after 15 s, perhaps under the same id, and must find the id
-/// forgotten: its parts may have taken up to 10 s to come in.
+/// repeats a part, if ever, within moments. An event whose acknowledgement got
+/// lost is pushed again after 15 s, perhaps under the same id, and must find the
+/// id forgotten: its parts may have taken up to 10 s to come in.
 const COMPLETED_KEPT: usize = 64;
 const COMPLETED_FOR: Duration = Duration::from_secs(5);
 
@@ -98,7 +101,8 @@ pub(super) enum Taken {
     Kept,
     /// The event is complete: its bytes are in this set.
     Complete(usize),
-    /// A double of one at hand, or of a completed event.
+    /// A double of one at hand, or of an event that waits for its
+    /// acknowledgement or has it.
     Double,
     /// Not kept, and why.
     Dropped(Discard),
@@ -123,7 +127,17 @@ pub enum Discard {
 
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
-    completed: heapless::Deque<(u64, Instant), COMPLETED_KEPT>,
+    completed: heapless::Deque<Completed, COMPLETED_KEPT>,
+}
+
+/// A push that was handed up and, so far as is known, accepted. Small, as a chip
+/// keeps just as many of them as a server does.
+#[derive(Debug)]
+struct Completed {
+    fingerprint: u32,
+    /// The low half of its number: within seconds no two have the same.
+    delivery: u32,
+    since: Instant,
 }
 
 impl Reassembly {
@@ -154,7 +168,6 @@ impl Reassembly {
         match taken {
             Taken::Complete(_) => {
                 set.state = State::Delivered;
-                self.remember(now, part.id);
                 Taken::Complete(index)
             }
             Taken::Dropped(why) => {
@@ -194,24 +207,37 @@ impl Reassembly {
             .min()
     }
 
-    fn was_completed(&mut self, now: Instant, id: &str) -> bool {
-        while self
-            .completed
-            .front()
-            .is_some_and(|(_, since)| *since + COMPLETED_FOR <= now)
-        {
-            self.completed.pop_front();
-        }
-        let fingerprint = fnv1a(id.as_bytes());
-        self.completed.iter().any(|(seen, _)| *seen == fingerprint)
-    }
-
-    fn remember(&mut self, now: Instant, id: &str) {
+    /// From now on the parts of this push are doubles.
+    pub(super) fn remember(&mut self, now: Instant, id: &str, delivery: DeliveryId) {
         if self.completed.is_full() {
             self.completed.pop_front();
         }
         // There is room: one was taken out if it was full.
-        let _ = self.completed.push_back((fnv1a(id.as_bytes()), now));
+        let _ = self.completed.push_back(Completed {
+            fingerprint: fnv1a(id.as_bytes()),
+            delivery: delivery.number() as u32,
+            since: now,
+        });
+    }
+
+    /// A delivery was not accepted: should its parts come again, they are joined
+    /// again.
+    pub(super) fn forget(&mut self, delivery: DeliveryId) {
+        let number = delivery.number() as u32;
+        self.completed.retain(|push| push.delivery != number);
+    }
+
+    fn was_completed(&mut self, now: Instant, id: &str) -> bool {
+        while self
+            .completed
+            .front()
+            .is_some_and(|push| push.since + COMPLETED_FOR <= now)
+        {
+            self.completed.pop_front();
+        }
+        let fingerprint = fnv1a(id.as_bytes());
+        let mut known = self.completed.iter();
+        known.any(|push| push.fingerprint == fingerprint)
     }
 }
 
@@ -287,10 +313,10 @@ impl<S: PartStore> PartSet<S> {
     }
 }
 
-/// FNV-1a: a fingerprint of ids from one peer inside one minute, where a
+/// FNV-1a: a fingerprint of ids from one peer inside some seconds, where a
 /// collision would only cost a redelivery.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     })
 }

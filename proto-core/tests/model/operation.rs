@@ -95,6 +95,7 @@ pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let some = prop_oneof![
         30 => operation().prop_map(|one| vec![one]),
         1 => ending(),
+        1 => push_and_again(),
     ];
     // Most of what matters happens on an open link; closing is for good, so it
     // comes late, and not always.
@@ -116,7 +117,6 @@ pub(crate) fn operations() -> impl Strategy<Value = Vec<Operation>> {
 const OPERATIONS_MAX: usize = 60;
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let room = prop_oneof![9 => Just(1000), 1 => 0..500_usize];
     prop_oneof![
         5 => milliseconds().prop_map(Operation::Pass),
         3 => Just(Operation::Timeout),
@@ -129,7 +129,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         30 => (attempt(), message()).prop_map(|(at, message)| Operation::Message(at, message)),
         1 => (attempt(), any::<bool>()).prop_map(|(at, text)| Operation::Other(at, text)),
         1 => Just(Operation::Wake),
-        12 => (push(), reply(), room)
+        12 => (push(), reply(), room())
             .prop_map(|(back, reply, room)| Operation::Acknowledge(back, reply, room)),
     ]
 }
@@ -153,6 +153,24 @@ fn ending() -> impl Strategy<Value = Vec<Operation>> {
             vec![attempt; again].concat(),
         ]
         .concat()
+    })
+}
+
+/// A split event comes in and is redeemed, perhaps without a link; then the same
+/// parts come once more.
+fn push_and_again() -> impl Strategy<Value = Vec<Operation>> {
+    let parts = ["0", "1"].map(|seq| part_frame("a", "2", seq, 0));
+    let parts = parts.map(|part| Operation::Message(0, Message::Frame(part)));
+    (weighted(0.3, reason()), reply(), room()).prop_map(move |(lost, reply, room)| {
+        let lost = lost.map(|reason| Operation::Closed(0, reason));
+        let redeemed = [Operation::Acknowledge(1, reply, room), Operation::Connect];
+        let redeemed = lost.into_iter().chain(redeemed);
+        parts
+            .iter()
+            .cloned()
+            .chain(redeemed)
+            .chain(parts.clone())
+            .collect()
     })
 }
 
@@ -239,6 +257,11 @@ fn reason() -> impl Strategy<Value = CloseReason> {
     ])
 }
 
+/// Bytes for an acknowledgement: enough, mostly.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![9 => Just(1000), 1 => 0..500_usize]
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         3 => Just(Reply::Done),
@@ -281,7 +304,7 @@ fn event() -> impl Strategy<Value = PlainFrame> {
 }
 
 /// Parts of few events, so that sets get complete; some impossible, some that
-/// contradict others.
+/// contradict others, some that nobody can read.
 fn part() -> impl Strategy<Value = PlainFrame> {
     let ids = ["", "a", "b", "c"].map(str::to_owned).to_vec();
     // The longest id whose parts are kept, and a longer one.
@@ -290,21 +313,27 @@ fn part() -> impl Strategy<Value = PlainFrame> {
     let sum = prop_oneof![20 => Just("2"), 4 => Just("3"), 1 => select(vec!["0", "1", "5", "x", "-1", "4294967296"])];
     let seq = prop_oneof![12 => select(vec!["0", "1"]), 2 => Just("2"), 1 => select(vec!["4", "y", "-1"])];
     let payload = prop_oneof![12 => Just(0), 2 => Just(12), 1 => Just(7)];
-    (id, sum, seq, payload).prop_map(|(id, sum, seq, longer)| {
-        let payload = [
-            id.get(..1).unwrap_or_default(),
-            seq,
-            &"more"[..4].repeat(longer),
-        ]
-        .concat();
-        let headers = [
-            ("type", "event"),
-            ("message_id", &*id),
-            ("sum", sum),
-            ("seq", seq),
-        ];
-        PlainFrame::new(1, &headers, payload.as_bytes())
+    let encoding = weighted(0.05, Just("br".to_owned()));
+    (id, sum, seq, payload, encoding).prop_map(|(id, sum, seq, longer, encoding)| PlainFrame {
+        payload_encoding: encoding,
+        ..part_frame(&id, sum, seq, longer)
     })
+}
+
+fn part_frame(id: &str, sum: &str, seq: &str, longer: usize) -> PlainFrame {
+    let payload = [
+        id.get(..1).unwrap_or_default(),
+        seq,
+        &"more"[..4].repeat(longer),
+    ]
+    .concat();
+    let headers = [
+        ("type", "event"),
+        ("message_id", id),
+        ("sum", sum),
+        ("seq", seq),
+    ];
+    PlainFrame::new(1, &headers, payload.as_bytes())
 }
 
 fn pong() -> impl Strategy<Value = PlainFrame> {

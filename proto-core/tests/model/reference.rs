@@ -33,7 +33,7 @@ pub(crate) const LIMITS: Limits = Limits {
     event_bytes_max: 64,
     parts_max: 4,
 };
-/// Refusals that make credentials look bad, until they count as bad.
+/// Refusals in a row that make credentials look bad, until they count as bad.
 const SUSPICIONS_MAX: u32 = 5;
 
 pub(crate) struct Model {
@@ -151,6 +151,7 @@ impl Model {
         if self.epoch != Some(epoch) || is_over {
             return Vec::new();
         }
+        self.suspicions = 0;
         vec![self.down(now, epoch, reason, self.next_wait())]
     }
 
@@ -229,7 +230,11 @@ impl Model {
         refusal: Refusal,
         verdict: Verdict,
     ) -> Vec<Said> {
-        self.suspicions += u32::from(verdict == Verdict::Suspicious);
+        if verdict == Verdict::Suspicious {
+            self.suspicions += 1;
+        } else {
+            self.suspicions = 0;
+        }
         if verdict == Verdict::Fatal || self.suspicions == SUSPICIONS_MAX {
             self.state = State::Refused;
             return vec![Said::Event(Event::Fatal(refusal))];

@@ -107,6 +107,10 @@ impl Model {
                 return (None, vec![Said::Send(refusal.encode_to_vec())]);
             }
         };
+        let parts = number("sum", 1).unwrap_or_default().max(1);
+        if parts > 1 {
+            self.parts.remember(now, id, self.pushes.len());
+        }
         self.pushes.push(push(true));
         self.stats.delivered += 1;
         let delivered = Delivered {
@@ -115,7 +119,7 @@ impl Model {
             encoding,
             push_id: id.to_owned(),
             trace_id: header(frame, "trace_id").to_owned(),
-            parts: number("sum", 1).unwrap_or_default().max(1),
+            parts,
         };
         (Some(delivered), Vec::new())
     }
@@ -124,15 +128,16 @@ impl Model {
     pub(crate) fn acknowledge(
         &mut self,
         now: Instant,
-        push: usize,
+        index: usize,
         reply: &Reply,
         room: usize,
     ) -> Result<Vec<u8>, AckError> {
-        let Some(push) = self.pushes.get_mut(push).filter(|push| push.waits) else {
+        let Some(push) = self.pushes.get_mut(index).filter(|push| push.waits) else {
             return Err(AckError::TooLate);
         };
         push.waits = false;
         if !matches!(self.state, State::Open(_)) {
+            self.parts.forget(index);
             self.stats.link_lost += 1;
             return Err(AckError::LinkDown);
         }
@@ -143,8 +148,12 @@ impl Model {
         };
         let ack = push.acknowledgement(now, payload.as_bytes());
         if ack.len() > room {
+            self.parts.forget(index);
             self.stats.overdue += 1;
             return Err(AckError::BufferFull);
+        }
+        if matches!(reply, Reply::Failed) {
+            self.parts.forget(index);
         }
         self.stats.acknowledged += 1;
         Ok(ack)

@@ -11,14 +11,22 @@ use super::{LIMITS, SETS};
 /// The longest id whose parts are kept.
 const ID_BYTES_MAX: usize = 128;
 const KEPT_FOR: Duration = Duration::from_secs(10);
-/// How long a completed event is remembered, and how many of them.
+/// How long an event is remembered that was delivered and not refused since, and
+/// how many of them.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 const REMEMBERED_MAX: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Parts {
     open: BTreeMap<String, Set>,
-    completed: Vec<(String, Instant)>,
+    completed: Vec<Completed>,
+}
+
+struct Completed {
+    id: String,
+    since: Instant,
+    /// Which push it became.
+    push: usize,
 }
 
 struct Set {
@@ -48,8 +56,8 @@ impl Parts {
             return Joining::Dropped(Discard::Impossible);
         }
         self.completed
-            .retain(|(_, since)| *since + REMEMBERED_FOR > now);
-        if self.completed.iter().any(|(completed, _)| completed == id) {
+            .retain(|completed| completed.since + REMEMBERED_FOR > now);
+        if self.completed.iter().any(|completed| completed.id == id) {
             return Joining::Double;
         }
         let is_new = !self.open.contains_key(id);
@@ -65,12 +73,19 @@ impl Parts {
         if matches!(joining, Joining::Complete(_) | Joining::Dropped(_)) {
             self.open.remove(id);
         }
-        if matches!(joining, Joining::Complete(_)) {
-            self.completed.push((id.to_owned(), now));
-            let too_many = self.completed.len().saturating_sub(REMEMBERED_MAX);
-            self.completed.drain(..too_many);
-        }
         joining
+    }
+
+    pub(super) fn remember(&mut self, now: Instant, id: &str, push: usize) {
+        let (id, since) = (id.to_owned(), now);
+        self.completed.push(Completed { id, since, push });
+        let too_many = self.completed.len().saturating_sub(REMEMBERED_MAX);
+        self.completed.drain(..too_many);
+    }
+
+    /// A push that was not accepted comes again, and is then joined again.
+    pub(super) fn forget(&mut self, push: usize) {
+        self.completed.retain(|completed| completed.push != push);
     }
 
     /// How many sets have been open for too long, and are no more.

@@ -30,9 +30,10 @@ impl Model {
             expired
         ]);
         let is_open = matches!(self.state, State::Open(_));
-        for (push, id) in self.pushes.iter_mut().zip(ids) {
+        for (index, (push, id)) in self.pushes.iter_mut().zip(ids).enumerate() {
             if push.waits && push.at + ACK_WITHIN <= now {
                 push.waits = false;
+                self.parts.forget(index);
                 self.stats.overdue += 1;
                 if is_open {
                     said.push(Said::Send(push.acknowledgement(now, br#"{"code":500}"#)));
@@ -65,6 +66,7 @@ impl Model {
             | State::Refused
             | State::Closed => return Vec::new(),
         };
+        self.suspicions = 0;
         let epoch = self.epoch.unwrap();
         let wait = self.next_wait();
         vec![
