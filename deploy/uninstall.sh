@@ -4,7 +4,7 @@
 # usage: deploy/uninstall.sh [--purge] [--root DIR]
 #
 #   --purge     remove the configuration, the secrets, the agents' files, the store with
-#               all conversations, and the user, too
+#               all conversations, and the user, too; a checkout in /opt/xiaoo/src stays
 #   --root DIR  uninstall below DIR, as from an image [default: $DESTDIR]
 #
 # May be run again. Without --purge a later install.sh goes on where this one stopped.
@@ -65,7 +65,11 @@ fi
 remove /opt/xiaoo/bin
 
 if [ "$purge" = yes ]; then
-    remove /opt/xiaoo
+    for ours in config app adt; do
+        remove "/opt/xiaoo/$ours"
+    done
+    # What else is there is somebody's, such as the checkout that this was built from.
+    rmdir "$root/opt/xiaoo" 2>/dev/null || true
     remove /var/lib/xiaoo
     if is_live && id "$user" >/dev/null 2>&1; then
         userdel "$user"

@@ -117,7 +117,11 @@ uninstalls() {
         [ ! -e "$scratch/etc/nginx/conf.d/xiaoo.conf" ] &&
         [ -e "$scratch/opt/xiaoo/config/xiaoo.env" ] &&
         [ -e "$scratch/var/lib/xiaoo/agents/main/xiaoo.db" ] || return 1
-    "$deploy/uninstall.sh" --purge --root "$scratch" && "$deploy/uninstall.sh" --purge --root "$scratch"
+    # The guide has people build there.
+    mkdir "$scratch/opt/xiaoo/src" && echo work >"$scratch/opt/xiaoo/src/uncommitted" || return 1
+    "$deploy/uninstall.sh" --purge --root "$scratch" &&
+        same "$scratch/opt/xiaoo/src/uncommitted" "$(find "$scratch" ! -type d)" &&
+        rm -r "$scratch/opt/xiaoo/src" && "$deploy/uninstall.sh" --purge --root "$scratch"
     same "" "$(find "$scratch" ! -type d)" && [ ! -e "$scratch/opt/xiaoo" ] &&
         [ ! -e "$scratch/var/lib/xiaoo" ]
 }
@@ -177,7 +181,8 @@ package_installs() {
     dpkg_in "$box" --install "$package" && dpkg_in "$box" --remove xiaoo || return 1
     grep -q 'changed by hand' "$box/opt/xiaoo/config/config.toml" &&
         [ ! -e "$box/opt/xiaoo/bin/xiaoo-app" ] || return 1
-    dpkg_in "$box" --purge xiaoo && [ ! -e "$box/opt/xiaoo" ] && [ ! -e "$box/var/lib/xiaoo" ]
+    mkdir "$box/opt/xiaoo/src" && dpkg_in "$box" --purge xiaoo &&
+        rmdir "$box/opt/xiaoo/src" "$box/opt/xiaoo" && [ ! -e "$box/var/lib/xiaoo" ]
 }
 
 check "systemd finds nothing wrong with the unit" unit_is_right
