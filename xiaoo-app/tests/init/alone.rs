@@ -134,6 +134,37 @@ async fn with_all_flags_it_writes_and_with_one_more_changes_that_alone() {
     }
 }
 
+/// What is only in the environment of the service is not known here, and is there all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_that_are_not_known_here_stay_and_are_named() {
+    let place = Place::new().await;
+    let channel = "app_id = 'cli_00000000000000f1'\napp_secret_env = 'S'\n\
+                   encrypt_key_env = 'ENCRYPT'\nverification_token = 't'\n";
+    let text = written(&place, channel).replace("[llm]\n", "[llm]\napi_key_env = 'GATEWAY_KEY'\n");
+    std::fs::write(place.path("config.toml"), &text).unwrap();
+    let work = place.path("work");
+    let flags = ["--untested", "--yes", "--workspace", work.to_str().unwrap()];
+    let all = [("S", SECRET), ("GATEWAY_KEY", KEY), ("ENCRYPT", "key")];
+    for known in 1..all.len() {
+        let output = init(&place, &flags, &all[..known]);
+        assert_ne!(output.status.code(), Some(0), "{}", said(&output));
+        let missing = all[known].0;
+        assert!(said(&output).contains(missing), "{}", said(&output));
+        assert_eq!(place.read("config.toml"), text);
+    }
+    let output = init(&place, &flags, &all);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let now = place.read("config.toml");
+    for line in text.lines().filter(|line| line.contains("_env = ")) {
+        assert!(now.contains(line), "{line} is gone:\n{now}");
+    }
+    assert!(
+        said(&output).contains("  + workspace = "),
+        "{}",
+        said(&output)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_unit_is_for_its_own_place_and_the_site_for_webhooks() {
     let place = Place::new().await;

@@ -33,6 +33,9 @@ pub(super) struct Secret {
     pub(super) origin: Origin,
     /// Whether this run was told, and need not ask.
     pub(super) is_given: bool,
+    /// Whether a person has said that there is none. One that is merely not known here may be in
+    /// the environment of the service.
+    pub(super) is_none: bool,
 }
 
 /// Where a secret was found.
@@ -97,6 +100,7 @@ impl Secret {
 
     pub(super) fn set(&mut self, value: Option<String>) {
         *self = Self {
+            is_none: value.is_none(),
             value: value.map(SecretString::from),
             ..Self::default()
         };
@@ -116,7 +120,7 @@ impl Variable {
             secret: Secret {
                 value: value.map(SecretString::from),
                 origin,
-                is_given: false,
+                ..Secret::default()
             },
             name,
         }
@@ -168,7 +172,7 @@ impl Answers {
                 value: token
                     .or_else(|| bot("verification_token"))
                     .map(SecretString::from),
-                origin: Origin::Known,
+                ..Secret::default()
             },
             encrypt_key: variable("encrypt_key_env", ENCRYPT_VARIABLE),
             api_base: Answer::new(args.api_base.as_deref(), of_same(llm("api_base")), None),

@@ -85,13 +85,16 @@ impl Document {
         text
     }
 
-    /// Lines that were not there: never a secret.
-    pub(super) fn new_lines(&self) -> Vec<String> {
-        let before = self.before.as_deref().unwrap_or_default();
-        let is_new = |line: &&str| !before.lines().any(|old| old == *line);
-        let now = self.text_now();
-        let lines = now.lines().filter(is_new);
-        lines.map(without_token).collect()
+    /// Lines that are not there any more, and those that were not there, each behind its sign:
+    /// never a secret.
+    pub(super) fn changed_lines(&self) -> Vec<String> {
+        let (before, now) = (self.before.as_deref().unwrap_or_default(), self.text_now());
+        let missing_in = |other: &str, line: &str| !other.lines().any(|known| known == line);
+        let gone = before.lines().filter(|line| missing_in(&now, line));
+        let gone = gone.map(|line| format!("- {}", without_token(line)));
+        let new = now.lines().filter(|line| missing_in(before, line));
+        let new = new.map(|line| format!("+ {}", without_token(line)));
+        gone.chain(new).collect()
     }
 
     /// The bots' names, the first one in front.
@@ -222,12 +225,18 @@ impl Document {
         let texts = self.texts;
         let is_new = self.is_new();
         let llm = table(self.document.as_table_mut(), "llm", texts)?;
-        set(llm, "provider", answers.provider.text());
+        let provider = answers.provider.text();
+        let is_another = llm.get("provider").and_then(Item::as_str) != Some(provider);
+        set(llm, "provider", provider);
         let usual_base = answers
             .known_provider()
             .and_then(Provider::default_api_base);
         set_unless_usual(llm, "api_base", answers.api_base.text(), usual_base);
         set(llm, "model", answers.model.text());
+        if is_another {
+            // Its key is none of this one's.
+            llm.remove("api_key_env");
+        }
         set_variable(llm, "api_key_env", &answers.api_key);
 
         let base_url = answers.base_url.text();
@@ -353,7 +362,8 @@ fn set_unless_usual(table: &mut dyn TableLike, key: &str, value: &str, usual: Op
 fn set_variable(table: &mut dyn TableLike, key: &str, variable: &Variable) {
     match variable.secret.expose() {
         Some(_) => set(table, key, &variable.name),
-        None => drop(table.remove(key)),
+        None if variable.secret.is_none => drop(table.remove(key)),
+        None => {}
     }
 }
 

@@ -127,7 +127,7 @@ impl Files {
             changes.push(format!("{config} ({})", texts.new));
         } else if self.document.has_changed() {
             changes.push(format!("{config} ({})", texts.changed));
-            let lines = self.document.new_lines().into_iter();
+            let lines = self.document.changed_lines().into_iter();
             changes.extend(lines.map(|line| format!("  {line}")));
         }
         let how = match &self.env_before {
