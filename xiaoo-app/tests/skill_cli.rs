@@ -346,6 +346,14 @@ fn a_directory_is_installed_as_a_whole_and_never_over_another() {
     );
     assert_eq!(machine.installed(), ["tidy"]);
 
+    // Where a configuration says so: the daemon may be another user.
+    machine.put("etc/config.toml", "[skills]\ndirs = [\"team\"]\n");
+    let config = machine.path("etc/config.toml");
+    machine
+        .run(&["install", "--config", text(&config), text(&source)])
+        .worked();
+    assert_eq!(names_in(&machine.path("etc/team")), ["tidy"]);
+
     // Somewhere that no daemon reads.
     let elsewhere = machine.path("elsewhere");
     let ended = machine

@@ -16,10 +16,14 @@ use crate::cli::SkillInstallArgs;
 
 /// Gets the skills, looks at all of them, and only then places them.
 pub(super) fn run(args: &SkillInstallArgs, places: &Places, out: &mut impl Write) -> Result<()> {
-    let into = match (&args.into, &places.home) {
-        (Some(into), _) => into.clone(),
-        (None, Some(home)) => home.join(".xiaoo/skills"),
-        (None, None) => bail!("HOME is not set: name the directory to install into with --into"),
+    let into = match (&args.into, places.configured(), &places.home) {
+        (Some(into), _, _) => into.clone(),
+        // The home is of whoever types, and a daemon may be somebody else.
+        (None, Some(configured), _) => configured.to_path_buf(),
+        (None, None, Some(home)) => home.join(".xiaoo/skills"),
+        (None, None, None) => {
+            bail!("HOME is not set: name the directory to install into with --into")
+        }
     };
     let fetched = source::fetch(&args.source)?;
     let found = chosen(find(fetched.path(), &args.source)?, &args.only)?;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use xiaoo_agent::Origin;
 use xiaoo_agent::skill::{Skill, SkillLimits, SkillRegistry, SkillRoot, Skills};
 
 use crate::cli::{SkillCommand, SkillPlaceArgs};
@@ -59,6 +60,13 @@ impl Places {
 
     fn skills(&self) -> Arc<Skills> {
         SkillRegistry::new(self.roots.clone(), SkillLimits::default()).snapshot()
+    }
+
+    /// The first directory that the configuration names.
+    fn configured(&self) -> Option<&Path> {
+        let mut roots = self.roots.iter();
+        let root = roots.find(|root| root.origin == Origin::Configured)?;
+        Some(&root.path)
     }
 
     /// The root that a directory is in.
