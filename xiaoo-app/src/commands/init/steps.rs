@@ -72,12 +72,16 @@ fn public_url(files: &Files) -> String {
 
 fn start(program: &str, files: &Files, service: &Service) -> Vec<String> {
     if service.has_unit {
-        let mut lines = vec![
+        let mut lines = Vec::new();
+        if !has_user(Path::new("/etc/passwd")) {
+            lines.extend(USER.iter().map(|line| (*line).to_owned()));
+        }
+        lines.extend([
             "systemctl daemon-reload".to_owned(),
             "systemctl enable xiaoo-rebuild.service".to_owned(),
             // One that runs has read the old files.
             "systemctl restart xiaoo-rebuild.service".to_owned(),
-        ];
+        ]);
         if service.site.is_some() {
             lines.push("nginx -t && systemctl reload nginx".to_owned());
         }
@@ -87,6 +91,20 @@ fn start(program: &str, files: &Files, service: &Service) -> Vec<String> {
         format!("set -a; . {}; set +a", path_word(files.env_path())),
         format!("{program} daemon --config {}", path_word(files.path())),
     ]
+}
+
+/// As install.sh does, for whoever has made the directories by hand: the unit's user, and what the
+/// daemon writes.
+const USER: [&str; 2] = [
+    "useradd --system --user-group --home-dir /var/lib/xiaoo --no-create-home \
+     --shell /usr/sbin/nologin xiaoo",
+    "chown -R xiaoo:xiaoo /opt/xiaoo/app /var/lib/xiaoo",
+];
+
+/// One that is not there, or is known to another directory of users only, gets a line too many.
+fn has_user(passwd: &Path) -> bool {
+    let users = std::fs::read_to_string(passwd).unwrap_or_default();
+    users.lines().any(|line| line.starts_with("xiaoo:"))
 }
 
 fn doctor(program: &str, files: &Files) -> String {
@@ -151,6 +169,22 @@ fn qr(link: &str, has_colours: bool) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_users_lines_are_those_of_install_sh() {
+        let script = include_str!("../../../../deploy/install.sh");
+        let script: Vec<_> = script.split_whitespace().collect();
+        let script = script
+            .join(" ")
+            .replace("\\ ", "")
+            .replace("\"$user\"", "xiaoo");
+        assert!(script.contains(USER[0]), "{script}");
+        let passwd = tempfile::NamedTempFile::new().unwrap();
+        assert!(!has_user(passwd.path()));
+        let users = "root:x:0:0::/root:/bin/sh\nxiaoo:x:999:999::/var/lib/xiaoo:/bin/false\n";
+        std::fs::write(passwd.path(), users).unwrap();
+        assert!(has_user(passwd.path()));
+    }
 
     #[test]
     fn the_code_is_dark_on_light_and_the_same_without_colours() {
