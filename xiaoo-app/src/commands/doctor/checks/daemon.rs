@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use runtime_tokio::http;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::super::findings as found;
@@ -48,7 +49,7 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
         checks.push(Check::unknown("events", EVENTS, NEEDS_THE_STEP_BEFORE));
         return checks;
     }
-    let answer = ready(&base).await;
+    let answer = ready(&base, Some(config)).await;
     checks.push(judged("ready", READY, judge_ready(answer.as_ref())));
     let age = Process::at(args.port).and_then(|daemon| daemon.age);
     for bot in &config.channels {
@@ -69,12 +70,21 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
 
 /// Whether the daemon here has a long connection open for this bot; `None` if one is there and
 /// doesn't say.
-pub(super) async fn has_link(args: &DoctorArgs, instance: &str) -> Option<bool> {
+pub(super) async fn has_link(
+    config: Option<&Config>,
+    args: &DoctorArgs,
+    instance: &str,
+) -> Option<bool> {
     let base = base(args);
-    let Some(answer) = ready(&base).await else {
+    let Some(answer) = ready(&base, config).await else {
         let is_silent = matches!(health(&base).await, Err((why, _)) if is_silence(why));
         return (!is_silent).then_some(false);
     };
+    let is_brief = answer.get("ready").is_some() && answer.get("channels").is_none();
+    if is_brief {
+        // That is all that it says to whoever has not its token.
+        return None;
+    }
     let state = answer.pointer(&format!("/channels/{instance}/link/state"));
     Some(state.is_some_and(|state| state == "open"))
 }
@@ -112,10 +122,14 @@ async fn health(base: &str) -> Judged {
     }
 }
 
-async fn ready(base: &str) -> Option<Value> {
-    let asked = http::loopback_client()
+/// What the daemon says of its readiness, with all that it says to whoever has its token.
+async fn ready(base: &str, config: Option<&Config>) -> Option<Value> {
+    let mut asked = http::loopback_client()
         .ok()?
         .get(format!("{base}/api/v1/ready"));
+    if let Some(token) = config.and_then(|config| config.http.bearer_token.as_ref()) {
+        asked = asked.bearer_auth(token.expose_secret());
+    }
     let answer = asked.timeout(ANSWER_WITHIN).send().await.ok()?;
     answer.json().await.ok()
 }

@@ -283,7 +283,7 @@ async fn connections(
         let Ok(open) = api.online_connections().await else {
             return Check::unknown("connections", CONNECTIONS, NOT_TOLD);
         };
-        let own = match daemon::has_link(args, &bot.instance).await {
+        let own = match daemon::has_link(config, args, &bot.instance).await {
             Some(has_link) => u64::from(has_link),
             // It may be the daemon's that hangs.
             None => open.min(1),
