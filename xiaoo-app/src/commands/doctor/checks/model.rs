@@ -23,12 +23,29 @@ const MODEL: Words = Words {
 
 pub(in super::super) async fn checks(config: &Config) -> Vec<Check> {
     let ca_file = config.channels.first().and_then(|bot| bot.ca_file.clone());
-    let asked = config.llm.model_configs(None).into_iter();
-    let asked = asked.map(|model| {
+    let asked = asked_by_agents(config).into_iter().map(|(agent, model)| {
         let clients = Clients::new(ca_file.clone());
-        async move { judged("model", MODEL, ask(model, clients).await) }
+        async move { judged("model", MODEL, ask(model, clients).await).about(agent) }
     });
     futures_util::future::join_all(asked).await
+}
+
+/// The models that some agent asks, each once, in their order; with the agent's name where not
+/// all of them ask it.
+fn asked_by_agents(config: &Config) -> Vec<(Option<&str>, ModelConfig)> {
+    let mut asked: Vec<(Option<&str>, ModelConfig)> = Vec::new();
+    for agent in &config.agents {
+        for model in config.llm.model_configs(agent.model.as_deref()) {
+            let is_same = |known: &ModelConfig| {
+                known.model == model.model && known.api_base == model.api_base
+            };
+            if !asked.iter().any(|(_, known)| is_same(known)) {
+                let own = agent.model.is_some() && agent.model.as_deref() == Some(&model.model);
+                asked.push((own.then_some(agent.id.as_str()), model));
+            }
+        }
+    }
+    asked
 }
 
 async fn ask(config: ModelConfig, mut clients: Clients) -> Judged {
