@@ -150,6 +150,14 @@ async fn each_trouble_of_the_model_is_named() {
     let thinks = Script::error(400, "max_tokens must be greater than budget_tokens");
     rig.model.script(thinks);
     assert_eq!(findings(&rig, Run::default()).await, [""; 0]);
+    // The model that the only agent asks, and no other.
+    let own = "[[agents.list]]\nmodel = \"of-its-own\"\n";
+    let before = rig.model.requests().len();
+    let run = Run::config("[[agents.list]]\n", own);
+    assert_eq!(findings(&rig, run).await, [""; 0]);
+    let asked = rig.model.requests().split_off(before);
+    let asked: Vec<_> = asked.iter().map(|asked| &asked.body["model"]).collect();
+    assert_eq!(asked, ["of-its-own"]);
     let elsewhere = Run::config(rig.model.base_url(), "http://127.0.0.1:9/v1");
     produced.by(&rig, elsewhere, &["model-unreachable"]).await;
     produced.are(MODEL);
@@ -176,6 +184,20 @@ async fn each_trouble_of_the_machine_is_named() {
     );
     let own = folder.join("doctor.toml");
     let own = own.display();
+    // This shell has the secrets, the service has not; or it has, one way or the other.
+    let serves = |name: &str, file: &str, more: &str| {
+        let unit = "[Service]\nExecStart=/x daemon --config";
+        let text = format!("{unit} {own}\nEnvironmentFile={file}\n{more}");
+        put(name, &text, 0o644)
+    };
+    let secret = &rig.sim.config().app_secret;
+    let secrets = format!("E2E_SECRET={secret}\nE2E_MODEL_KEY=k\n");
+    let full = serves("full.service", &put("full.env", &secrets, 0o600), "");
+    let half = serves("half.service", &good, "Environment=E2E_MODEL_KEY=k\n");
+    let sets = format!("Environment=\"E2E_SECRET={secret}\" E2E_MODEL_KEY=k\n");
+    let sets = serves("sets.service", &good, &sets);
+    let joins = format!("EnvironmentFile={good}\n");
+    let joins = serves("joins.service", &good, &joins);
     let bare = format!("[Service]\nExecStart=/x daemon --config {own}\n");
     let bare = put("bare.service", &bare, 0o644);
     let damaged = put("damaged.db", &"not a database ".repeat(1_000), 0o600);
@@ -215,6 +237,10 @@ async fn each_trouble_of_the_machine_is_named() {
         (Run::args(["--unit", &other]), &["unit-other-config"]),
         (Run::args(["--unit", &joined]), &["unit-other-config"]),
         (Run::args(["--unit", &bare]), &["unit-no-secrets"]),
+        (Run::args(["--unit", &full]), &[]),
+        (Run::args(["--unit", &half]), &["variable-missing"]),
+        (Run::args(["--unit", &sets]), &[]),
+        (Run::args(["--unit", &joins]), &[]),
         (
             Run::config(
                 "[agents]",

@@ -8,7 +8,7 @@ use super::super::findings::Words;
 use super::super::report::Check;
 use crate::cli::DoctorArgs;
 use crate::config::environment::EnvFile;
-use crate::config::{Config, Env, FeishuConfig, locate};
+use crate::config::{Config, ConfigErrors, Env, FeishuConfig, locate};
 use crate::systemd::unit;
 
 const CONFIG: Words = Words {
@@ -43,10 +43,10 @@ impl Surroundings {
         let unit = Unit::find(args);
         let named = args.env_file.clone();
         let env_file = named.or_else(|| unit.as_ref().and_then(|unit| unit.env_file.clone()));
-        let mut variables = EnvFile::default();
+        let (mut variables, mut was_read) = (EnvFile::default(), false);
         if let Some(path) = &env_file {
             match fs::read_to_string(path) {
-                Ok(text) => variables = EnvFile::read(&text),
+                Ok(text) => (variables, was_read) = (EnvFile::read(&text), true),
                 Err(why) => {
                     let detail = format!("{}: {why}", path.display());
                     let finding = &found::ENV_FILE_UNREADABLE;
@@ -58,7 +58,13 @@ impl Surroundings {
         let both = |name: &str| variables.of_service(name).or_else(|| env.var(name));
         let (config, check) = load(&config_path, &both);
         checks.insert(0, check);
-        checks.push(judge_unit(unit.as_ref(), &config_path));
+        // What this shell has, a service has not.
+        let missing = unit.as_ref().and_then(|unit| {
+            let service = |name: &str| variables.of_service(name).or_else(|| unit.sets(name));
+            let is_known = was_read && unit.env_file == env_file && unit.tells_all;
+            (config.is_some() && is_known).then(|| Config::load(&config_path, &service).err())?
+        });
+        checks.push(judge_unit(unit.as_ref(), &config_path, missing));
         let surroundings = Self {
             config_path,
             config,
@@ -109,6 +115,10 @@ struct Unit {
     path: PathBuf,
     config: Option<PathBuf>,
     env_file: Option<PathBuf>,
+    /// What it sets itself: the values of `Environment=`.
+    environment: Vec<String>,
+    /// Whether nothing else gives the service variables.
+    tells_all: bool,
 }
 
 impl Unit {
@@ -126,15 +136,41 @@ impl Unit {
         let config = words
             .find_map(|word| word.strip_prefix("--config"))
             .and_then(|behind| behind.strip_prefix('=').or_else(|| words.next()));
+        let all = |key: &str| -> Vec<String> {
+            let lines = text.lines().map(str::trim);
+            let values = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            values.map(str::to_owned).collect()
+        };
+        // What an operator adds by `systemctl edit` may be anything.
+        let has_more = path.with_added_extension("d").exists();
+        let others = ["PassEnvironment", "LoadCredential", "SetCredential"];
+        let tells_all = !has_more
+            && all("EnvironmentFile").len() == 1
+            && others.iter().all(|other| all(other).is_empty());
         Some(Self {
             config: config.map(PathBuf::from),
             env_file: value("EnvironmentFile").map(|file| file.trim_start_matches('-').into()),
+            environment: all("Environment"),
+            tells_all,
             path,
         })
     }
+
+    /// What the unit itself sets a variable to.
+    fn sets(&self, name: &str) -> Option<String> {
+        let words = self
+            .environment
+            .iter()
+            .flat_map(|line| line.split_whitespace());
+        let mut values = words.filter_map(|word| {
+            let word = word.trim_matches(['"', '\'']);
+            word.strip_prefix(name)?.strip_prefix('=')
+        });
+        values.next_back().map(str::to_owned)
+    }
 }
 
-fn judge_unit(unit: Option<&Unit>, config: &Path) -> Check {
+fn judge_unit(unit: Option<&Unit>, config: &Path, missing: Option<ConfigErrors>) -> Check {
     const ID: &str = "unit";
     const NO_UNIT: Words = Words {
         en: "no unit is installed here",
@@ -148,12 +184,17 @@ fn judge_unit(unit: Option<&Unit>, config: &Path) -> Check {
         real(other) == real(config)
     };
     let path = unit.path.display();
-    match (&unit.config, &unit.env_file) {
-        (Some(other), _) if !same(other) => {
+    match (&unit.config, &unit.env_file, missing) {
+        (Some(other), _, _) if !same(other) => {
             let detail = format!("{path} names {}", other.display());
             Check::fails(ID, UNIT, &found::UNIT_OTHER_CONFIG, detail)
         }
-        (_, None) => Check::fails(ID, UNIT, &found::UNIT_NO_SECRETS, path.to_string()),
-        (_, Some(_)) => Check::holds(ID, UNIT, path.to_string()),
+        (_, None, _) => Check::fails(ID, UNIT, &found::UNIT_NO_SECRETS, path.to_string()),
+        (_, Some(file), Some(missing)) => {
+            let file = file.display();
+            let detail = format!("{path} takes variables from {file} alone:\n{missing}");
+            Check::fails(ID, UNIT, &found::VARIABLE_MISSING, detail)
+        }
+        (_, Some(_), None) => Check::holds(ID, UNIT, path.to_string()),
     }
 }
