@@ -40,7 +40,17 @@ async fn a_healthy_webhook_gives_no_alarm_plain_and_encrypted() {
         let port = rig.daemon.port;
         let good = health(port) + &location(EVENTS, port, INNER);
         let nginx = Nginx::start(&good).await;
-        for url in [nginx.url(), nginx.url() + EVENTS] {
+        // A tunnel has nothing between, a team's gateway one route and nothing else.
+        let tunnel = format!("http://127.0.0.1:{port}");
+        let callback = "/api/v1/channels/mybot/events";
+        let gateway = Nginx::start(&location(callback, port, INNER)).await;
+        for url in [
+            nginx.url(),
+            nginx.url() + EVENTS,
+            tunnel.clone() + EVENTS,
+            tunnel + INNER,
+            gateway.url() + callback,
+        ] {
             let run = Run::args(["--public-url", &url]);
             assert_eq!(findings(&rig, run).await, [""; 0], "{via:?} {url}");
         }
@@ -82,6 +92,13 @@ async fn each_mistake_in_front_of_the_daemon_is_named() {
     for (locations, id) in cases {
         let nginx = Nginx::start(&locations).await;
         let run = Run::args(["--public-url", &nginx.url()]);
+        produced.by(&rig, run, &[id]).await;
+    }
+    let good = health(port) + &location(EVENTS, port, INNER);
+    let inner = health(port) + &location(INNER, port, INNER);
+    for (locations, id) in [(good, "route-missing"), (inner, "internal-published")] {
+        let nginx = Nginx::start(&locations).await;
+        let run = Run::args(["--public-url", &(nginx.url() + INNER)]);
         produced.by(&rig, run, &[id]).await;
     }
     for (url, id) in [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Url};
+use reqwest::{Client, StatusCode, Url};
 
 use super::super::findings as found;
 use super::super::findings::{Finding, Words};
@@ -53,7 +53,17 @@ pub(in super::super) async fn checks(config: &Config, args: &DoctorArgs) -> Vec<
     };
     let health = health(&client, &base, url).await;
     let is_shut = matches!(&health, Err((finding, _)) if is_shut(finding));
-    let mut checks = vec![judged("public-health", HEALTH, health)];
+    const NO_HEALTH: Words = Words {
+        en: "no health page there; the callback is asked by itself",
+        zh: "那里没有健康检查页面；单独检查回调地址",
+    };
+    // Whoever publishes one callback and nothing else has not forgotten a route.
+    let is_callback_alone = url.path() != "/"
+        && matches!(&health, Err((finding, _)) if finding.id == found::ROUTE_MISSING.id);
+    let mut checks = vec![match is_callback_alone {
+        true => Check::unknown("public-health", HEALTH, NO_HEALTH),
+        false => judged("public-health", HEALTH, health),
+    }];
     if is_shut {
         checks.push(Check::unknown(
             "public-challenge",
@@ -123,8 +133,7 @@ enum Asked<'a> {
 
 /// Whom the URL means: the whole machine, or the bot whose callback it is.
 fn asked<'a>(mut routes: Vec<Route<'a>>, path: &str) -> Asked<'a> {
-    // What is said of the internal one is said with the health page.
-    if matches!(path, "/" | route::INTERNAL) {
+    if path == "/" {
         return Asked::Each(routes);
     }
     let at_it = |route: Route<'a>| Route {
@@ -151,6 +160,17 @@ fn is_shut(finding: &Finding) -> bool {
         &found::PROXY_UNREACHABLE,
     ];
     shut.iter().any(|shut| std::ptr::eq(*shut, finding))
+}
+
+/// Whether the internal route is published in place of the public one. A daemon that is reached
+/// without a server in between answers both.
+async fn takes_the_other_place(client: &Client, base: &str) -> bool {
+    let is_there = async |path: &str| {
+        let asked = client.post(format!("{base}{path}")).timeout(ANSWER_WITHIN);
+        let answer = asked.send().await.ok()?;
+        Some(answer.status() != StatusCode::NOT_FOUND)
+    };
+    is_there(route::PUBLIC).await == Some(false) && is_there(route::INTERNAL).await == Some(true)
 }
 
 async fn health(client: &Client, base: &str, url: &Url) -> Judged {
@@ -180,10 +200,12 @@ async fn health(client: &Client, base: &str, url: &Url) -> Judged {
         300..=399 => Err((&found::PUBLIC_REDIRECTS, seen)),
         502..=504 => Err((&found::NGINX_NO_DAEMON, seen)),
         200 => match route::health_version(answer).await {
-            Some(version) if url.path().contains("/channels/feishu/") => Err((
-                &found::INTERNAL_PUBLISHED,
-                format!("{seen}, version {version}"),
-            )),
+            Some(version)
+                if url.path() == route::INTERNAL && takes_the_other_place(client, base).await =>
+            {
+                let seen = format!("{seen}, version {version}");
+                Err((&found::INTERNAL_PUBLISHED, seen))
+            }
             Some(version) => Ok(format!("{seen}, version {version}")),
             None => Err((&found::PUBLIC_FOREIGN, seen)),
         },

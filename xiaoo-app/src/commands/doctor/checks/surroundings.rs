@@ -142,7 +142,9 @@ impl Unit {
             values.map(str::to_owned).collect()
         };
         // What an operator adds by `systemctl edit` may be anything.
-        let has_more = path.with_added_extension("d").exists();
+        let mut more = path.clone().into_os_string();
+        more.push(".d");
+        let has_more = Path::new(&more).exists();
         let others = ["PassEnvironment", "LoadCredential", "SetCredential"];
         let tells_all = !has_more
             && all("EnvironmentFile").len() == 1
