@@ -24,6 +24,7 @@ use futures_util::future::join3;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 
 use super::admission::{self, Room};
 use super::batch::{Counts, LOCK, commands_of, in_order, is_news, lanes};
@@ -391,10 +392,22 @@ async fn arrive(server: &Server, xid: Option<&str>) -> (Link, bool) {
 }
 
 /// Whether a transaction was committed, once the server has made up its mind.
+///
+/// After a fail-over that lost the newest transactions, or a restore, the server that answers now
+/// may never have come to that number. Then it was not committed there, and is not asked about
+/// again: the number would soon be another transaction's. (One that has come to it by then by
+/// transactions of others cannot be told from the first server.)
 async fn fate(link: &Link, xid: &str) -> Result<bool, Error> {
     loop {
         let sql = "SELECT pg_xact_status($1::text::xid8)";
-        let status: Option<String> = link.row(sql, &[&xid]).await?.get(0);
+        let status: Option<String> = match link.row(sql, &[&xid]).await {
+            Ok(row) => row.get(0),
+            // "transaction ID … is in the future"
+            Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
         match status.as_deref() {
             Some("in progress") => sleep(FATE_POLL).await,
             Some("committed") => return Ok(true),
