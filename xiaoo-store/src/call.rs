@@ -1,6 +1,6 @@
 //! A command on its way: from a caller, through an engine, and back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -11,6 +11,8 @@ use crate::error::StoreError;
 pub(crate) struct Job {
     pub(crate) task: Task,
     reply: Option<Reply>,
+    /// Where it comes from when nobody waits: if it is refused it goes there again.
+    home: Option<Weak<Orphans>>,
 }
 
 /// What is to be done.
@@ -47,6 +49,7 @@ pub(crate) trait Orphanage: Send + Sync {
 pub(crate) struct Orphans {
     jobs: Mutex<Vec<Job>>,
     wake: mpsc::WeakSender<Job>,
+    own: Weak<Self>,
 }
 
 impl Job {
@@ -64,7 +67,8 @@ impl Job {
     ) -> (Self, oneshot::Receiver<Result<Delivery, StoreError>>) {
         let (to, wait) = oneshot::channel();
         let reply = Some(Reply { to, orphanage });
-        (Self { task, reply }, wait)
+        let home = None;
+        (Self { task, reply, home }, wait)
     }
 
     /// A command that nobody waits for.
@@ -72,6 +76,7 @@ impl Job {
         Self {
             task: Task::Command(command),
             reply: None,
+            home: None,
         }
     }
 
@@ -89,8 +94,8 @@ impl Job {
     }
 
     /// Answers. The command must be durable by now, or have changed nothing.
-    pub(crate) fn answer(self, result: Result<Answer, StoreError>) {
-        match (self.reply, result) {
+    pub(crate) fn answer(mut self, result: Result<Answer, StoreError>) {
+        match (self.reply.take(), result) {
             (Some(Reply { to, orphanage }), result) => {
                 let delivery = result.map(|answer| Delivery {
                     answer: Some(answer),
@@ -102,7 +107,16 @@ impl Job {
             }
             (None, Ok(_)) => {}
             (None, Err(error)) => {
-                tracing::warn!(%error, "what a cancelled call had taken stays taken until the next start");
+                let home = self.home.as_ref().and_then(Weak::upgrade);
+                match home.filter(|_| !error.is_final()) {
+                    Some(orphans) => {
+                        tracing::warn!(%error, "what a cancelled call had taken is not put back yet");
+                        orphans.keep(self);
+                    }
+                    None => {
+                        tracing::warn!(%error, "what a cancelled call had taken stays taken until the next start");
+                    }
+                }
             }
         }
     }
@@ -131,15 +145,23 @@ impl Drop for Delivery {
 }
 
 impl Orphans {
-    pub(crate) fn new(wake: mpsc::WeakSender<Job>) -> Self {
-        Self {
+    pub(crate) fn new(wake: mpsc::WeakSender<Job>) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
             jobs: Mutex::default(),
             wake,
-        }
+            own: own.clone(),
+        })
     }
 
     pub(crate) fn take(&self) -> Vec<Job> {
         core::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps one that was refused for the next batch. It calls for none by itself, or a full disk
+    /// would be asked without a pause.
+    fn keep(&self, job: Job) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.push(job);
     }
 }
 
@@ -148,12 +170,16 @@ impl Orphanage for Orphans {
         self.jobs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .extend(undo.into_iter().map(Job::unheard));
+            .extend(undo.into_iter().map(|command| Job {
+                home: Some(self.own.clone()),
+                ..Job::unheard(command)
+            }));
         // A full queue means that the writer has a batch to gather anyway.
         if let Some(commands) = self.wake.upgrade() {
             drop(commands.try_send(Job {
                 task: Task::Wake,
                 reply: None,
+                home: None,
             }));
         }
     }

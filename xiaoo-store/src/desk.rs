@@ -71,7 +71,7 @@ pub(crate) fn open(lock: Option<Box<dyn Send + Sync>>) -> (Desk, Threads, Behind
     let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
     let (reads, read_queue) = mpsc::channel(READS_MAX);
     let told = Told::new();
-    let orphans = Arc::new(Orphans::new(commands.downgrade()));
+    let orphans = Orphans::new(commands.downgrade());
     let desk = Desk {
         commands: commands.downgrade(),
         reads: reads.downgrade(),

@@ -112,6 +112,50 @@ async fn a_server_that_hangs_runs_into_the_deadline_and_loses_nothing() {
     );
 }
 
+/// What was handed to nobody is put back, also when the server refuses that at first.
+#[tokio::test]
+async fn what_a_cancelled_call_took_is_put_back_when_the_server_is_well_again() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    let (store, _guard) = database.open(&patient());
+    let admin = database.client().await;
+    store.admit(message("a", 1)).await.unwrap();
+    // A number that is drawn stays drawn when its transaction is undone.
+    let sql = "CREATE SEQUENCE tries;
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF nextval('tries') <= 3 THEN
+                RAISE EXCEPTION 'could not write' USING ERRCODE = '58030';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON turn FOR EACH ROW
+        WHEN (OLD.state = 'running' AND NEW.state = 'ready') EXECUTE FUNCTION refuse()";
+    admin.batch_execute(sql).await.unwrap();
+
+    let frozen = cluster.frozen();
+    let cancelled = tokio::time::timeout(Duration::from_millis(200), store.claim(9, Claim::Any));
+    assert!(cancelled.await.is_err());
+    drop(frozen);
+    let claimed_again = async {
+        loop {
+            match store.claim(9, Claim::Any).await {
+                Ok(claimed) if claimed.is_empty() => {}
+                claimed => return claimed.unwrap(),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let claimed = tokio::time::timeout(Duration::from_secs(20), claimed_again).await;
+    assert_eq!(ids(&claimed.unwrap()), ["e1"]);
+    let tries: i64 = admin
+        .query_one("SELECT last_value FROM tries", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(tries, 4, "it was refused");
+}
+
 /// The commit is on disk, its answer is not on the way: what a waiting for a standby
 /// that is not there makes of every commit.
 #[tokio::test]
