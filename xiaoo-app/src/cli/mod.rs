@@ -463,7 +463,7 @@ pub struct SkillInstallArgs {
     /// Of several skills, install only this one; may be given several times
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
-    /// The directory to install into [default: the first of [skills] dirs, else ~/.xiaoo/skills]
+    /// The directory to install into [default: the first of `[skills] dirs`, else ~/.xiaoo/skills]
     #[arg(long, value_name = "DIR")]
     pub into: Option<PathBuf>,
     /// Install in spite of what the audit found, and replace what is there
