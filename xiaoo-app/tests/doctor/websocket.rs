@@ -7,6 +7,7 @@ use feishu_sim::{Fault, FaultKind, SimConfig};
 use model_sim::Script;
 
 use crate::doctor::{Produced, Run, findings, output};
+use crate::harness::daemon::PLANTED;
 use crate::harness::{Daemon, Rig, Setup, Via};
 
 pub const PLATFORM: &[&str] = &[
@@ -184,22 +185,29 @@ async fn each_trouble_of_the_machine_is_named() {
     );
     let own = folder.join("doctor.toml");
     let own = own.display();
-    // This shell has the secrets, the service has not; or it has, one way or the other.
-    let serves = |name: &str, file: &str, more: &str| {
-        let unit = "[Service]\nExecStart=/x daemon --config";
-        let text = format!("{unit} {own}\nEnvironmentFile={file}\n{more}");
-        put(name, &text, 0o644)
-    };
-    let secret = &rig.sim.config().app_secret;
-    let secrets = format!("E2E_SECRET={secret}\nE2E_MODEL_KEY=k\n");
-    let full = serves("full.service", &put("full.env", &secrets, 0o600), "");
-    let half = serves("half.service", &good, "Environment=E2E_MODEL_KEY=k\n");
-    let sets = format!("Environment=\"E2E_SECRET={secret}\" E2E_MODEL_KEY=k\n");
-    let sets = serves("sets.service", &good, &sets);
-    let joins = format!("EnvironmentFile={good}\n");
-    let joins = serves("joins.service", &good, &joins);
     let bare = format!("[Service]\nExecStart=/x daemon --config {own}\n");
     let bare = put("bare.service", &bare, 0o644);
+    let started = |env: &str| format!("[Service]\nExecStart=/x daemon --config {own}\n{env}");
+    let lacking = started(&format!("EnvironmentFile={good}\n"));
+    let lacking = put("lacking.service", &lacking, 0o644);
+    let secrets = format!(
+        "E2E_SECRET={}\nE2E_MODEL_KEY={}\n",
+        rig.sim.config().app_secret,
+        PLANTED[0]
+    );
+    let whole = put("whole.env", &secrets, 0o600);
+    let whole = started(&format!(
+        "EnvironmentFile={good}\nEnvironmentFile={whole}\n"
+    ));
+    let whole = put("whole.service", &whole, 0o644);
+    let half = started(&format!(
+        "EnvironmentFile={good}\nEnvironment=E2E_MODEL_KEY=k\n"
+    ));
+    let half = put("half.service", &half, 0o644);
+    let passed = started(&format!(
+        "EnvironmentFile={good}\nPassEnvironment=E2E_SECRET E2E_MODEL_KEY\n"
+    ));
+    let passed = put("passed.service", &passed, 0o644);
     let damaged = put("damaged.db", &"not a database ".repeat(1_000), 0o600);
     let base = format!("base_url = \"{}\"", rig.sim.base_url());
     let at = |url: &str| Run::config(base.clone(), format!("base_url = \"{url}\""));
@@ -237,10 +245,17 @@ async fn each_trouble_of_the_machine_is_named() {
         (Run::args(["--unit", &other]), &["unit-other-config"]),
         (Run::args(["--unit", &joined]), &["unit-other-config"]),
         (Run::args(["--unit", &bare]), &["unit-no-secrets"]),
-        (Run::args(["--unit", &full]), &[]),
+        // What this shell has is nothing that the service has.
+        (Run::args(["--unit", &lacking]), &["variable-missing"]),
         (Run::args(["--unit", &half]), &["variable-missing"]),
-        (Run::args(["--unit", &sets]), &[]),
-        (Run::args(["--unit", &joins]), &[]),
+        (Run::args(["--unit", &passed]), &[]),
+        (
+            Run {
+                env: vec![("E2E_SECRET", None), ("E2E_MODEL_KEY", None)],
+                ..Run::args(["--unit", &whole])
+            },
+            &[],
+        ),
         (
             Run::config(
                 "[agents]",

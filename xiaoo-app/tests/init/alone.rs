@@ -134,37 +134,6 @@ async fn with_all_flags_it_writes_and_with_one_more_changes_that_alone() {
     }
 }
 
-/// What is only in the environment of the service is not known here, and is there all the same.
-#[tokio::test(flavor = "multi_thread")]
-async fn variables_that_are_not_known_here_stay_and_are_named() {
-    let place = Place::new().await;
-    let channel = "app_id = 'cli_00000000000000f1'\napp_secret_env = 'S'\n\
-                   encrypt_key_env = 'ENCRYPT'\nverification_token = 't'\n";
-    let text = written(&place, channel).replace("[llm]\n", "[llm]\napi_key_env = 'GATEWAY_KEY'\n");
-    std::fs::write(place.path("config.toml"), &text).unwrap();
-    let work = place.path("work");
-    let flags = ["--untested", "--yes", "--workspace", work.to_str().unwrap()];
-    let all = [("S", SECRET), ("GATEWAY_KEY", KEY), ("ENCRYPT", "key")];
-    for known in 1..all.len() {
-        let output = init(&place, &flags, &all[..known]);
-        assert_ne!(output.status.code(), Some(0), "{}", said(&output));
-        let missing = all[known].0;
-        assert!(said(&output).contains(missing), "{}", said(&output));
-        assert_eq!(place.read("config.toml"), text);
-    }
-    let output = init(&place, &flags, &all);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let now = place.read("config.toml");
-    for line in text.lines().filter(|line| line.contains("_env = ")) {
-        assert!(now.contains(line), "{line} is gone:\n{now}");
-    }
-    assert!(
-        said(&output).contains("  + workspace = "),
-        "{}",
-        said(&output)
-    );
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_unit_is_for_its_own_place_and_the_site_for_webhooks() {
     let place = Place::new().await;
@@ -263,6 +232,50 @@ async fn what_the_file_means_without_saying_it_stays_as_it_is() {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let expected = before.replace("model = 'm'", "model = \"another\"");
         assert_eq!(place.read("config.toml"), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_named_stays_where_its_value_is_known_nowhere() {
+    let place = Place::new().await;
+    let home = place.folder.path().display();
+    let before = format!(
+        "[llm]\nprovider = 'compatible'\napi_base = 'http://127.0.0.1:9/v1'\nmodel = 'm'\n\
+         api_key_env = 'GATEWAY_KEY'\n[channels.feishu]\napp_id = 'cli_00000000000000f1'\n\
+         app_secret_env = 'S'\nverification_token = 't'\nencrypt_key_env = 'E'\n\
+         [agents]\n[[agents.list]]\nid = 'main'\nworkspace = '{home}'\nagent_dir = '{home}'\n"
+    );
+    std::fs::write(place.path("config.toml"), &before).unwrap();
+    let flags = ["--untested", "--yes", "--model", "another"];
+    let output = init(&place, &flags, &[("S", SECRET)]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for named in ["variable GATEWAY_KEY is not set", "variable E is not set"] {
+        assert!(said(&output).contains(named), "{}", said(&output));
+    }
+    assert_eq!(place.read("config.toml"), before);
+
+    let secrets = [("S", SECRET), ("GATEWAY_KEY", KEY), ("E", "planted-e")];
+    let output = init(&place, &flags, &secrets);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let kept = before.replace("model = 'm'", "model = \"another\"");
+    assert_eq!(place.read("config.toml"), kept);
+
+    // Another provider wants another key, and what goes away is listed.
+    let flags = [
+        "--untested",
+        "--yes",
+        "--provider",
+        "ollama",
+        "--model",
+        "m",
+    ];
+    let output = init(&place, &flags, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let written = place.read("config.toml");
+    assert!(!written.contains("api_key_env"), "{written}");
+    assert!(written.contains("encrypt_key_env = 'E'"), "{written}");
+    for line in ["- api_key_env = 'GATEWAY_KEY'", "+ provider = \"ollama\""] {
+        assert!(said(&output).contains(line), "{}", said(&output));
     }
 }
 

@@ -211,8 +211,8 @@ async fn run_again_it_changes_one_thing_and_asks_before_it_does() {
             .types("");
         terminal.until("It answers.").until("works in [").types("");
         if !consent.is_empty() {
-            terminal.until("- model = \"scripted\"");
-            terminal.until("+ model = \"another\"");
+            terminal.until("  - model = \"scripted\"");
+            terminal.until("  + model = \"another\"");
             terminal.until("Write this? [no]: ").types(consent);
         }
         assert_eq!(terminal.ended(), Some(0), "{}", terminal.shown());

@@ -55,7 +55,7 @@ findings! {
     VARIABLE_MISSING "variable-missing" Credentials
         "An environment variable with a secret is missing" "缺少保存密钥的环境变量"
         "The variable that a key ending in _env names is not set where the daemon runs." "以 _env 结尾的配置项所指的变量，在守护进程的环境里没有设置。"
-        "Put it into xiaoo.env (or export it in this shell) and restart the daemon." "写进 xiaoo.env（或在当前终端 export），然后重启守护进程。"
+        "Put it into xiaoo.env and restart the daemon; export it where the daemon is started by hand. A service sees nothing of a shell." "写进 xiaoo.env，然后重启守护进程；手动启动时在该终端 export。服务看不到终端里的变量。"
         says ["environment variable is not set", "FEISHU_APP_SECRET is not set", "is empty"] codes [];
     ENV_FILE_UNREADABLE "env-file-unreadable" Nowhere
         "The environment file can't be read" "环境变量文件无法读取"

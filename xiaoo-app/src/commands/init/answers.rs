@@ -33,9 +33,6 @@ pub(super) struct Secret {
     pub(super) origin: Origin,
     /// Whether this run was told, and need not ask.
     pub(super) is_given: bool,
-    /// Whether a person has said that there is none. One that is merely not known here may be in
-    /// the environment of the service.
-    pub(super) is_none: bool,
 }
 
 /// Where a secret was found.
@@ -53,6 +50,9 @@ pub(super) enum Origin {
 pub(super) struct Variable {
     /// The variable's name.
     pub(super) name: String,
+    /// Whether a flag or the configuration names it. Its value may be known to the daemon alone:
+    /// that it isn't known here is no answer.
+    pub(super) is_named: bool,
     pub(super) secret: Secret,
 }
 
@@ -100,7 +100,6 @@ impl Secret {
 
     pub(super) fn set(&mut self, value: Option<String>) {
         *self = Self {
-            is_none: value.is_none(),
             value: value.map(SecretString::from),
             ..Self::default()
         };
@@ -109,7 +108,7 @@ impl Secret {
 
 impl Variable {
     /// What is known of it.
-    pub(super) fn new(name: String, env: &dyn Env, files: &Files) -> Self {
+    pub(super) fn new(name: String, is_named: bool, env: &dyn Env, files: &Files) -> Self {
         let from_env = env.var(&name).filter(|value| !value.is_empty());
         let origin = match from_env {
             Some(_) => Origin::Environment,
@@ -120,8 +119,9 @@ impl Variable {
             secret: Secret {
                 value: value.map(SecretString::from),
                 origin,
-                ..Secret::default()
+                is_given: false,
             },
+            is_named,
             name,
         }
     }
@@ -144,15 +144,16 @@ impl Answers {
         let is_another = args.provider.is_some() && llm("provider") != args.provider;
         // Another provider's address, model and key are others.
         let of_same = |value: Option<String>| value.filter(|_| !is_another);
+        let known_as = |name: Option<String>, usual: &dyn Fn() -> String| {
+            let is_named = name.is_some();
+            Variable::new(name.unwrap_or_else(usual), is_named, env, files)
+        };
         let key_variable = args
             .api_key_env
             .clone()
-            .or_else(|| of_same(llm("api_key_env")))
-            .unwrap_or_else(|| usual_key_variable(provider.text()));
-        let variable = |key, usual| {
-            let name = bot(key).unwrap_or_else(|| document.variable_of_bot(usual));
-            Variable::new(name, env, files)
-        };
+            .or_else(|| of_same(llm("api_key_env")));
+        let api_key = known_as(key_variable, &|| usual_key_variable(provider.text()));
+        let variable = |key, usual| known_as(bot(key), &|| document.variable_of_bot(usual));
         let token = args.verification_token.clone();
         Self {
             app_id: Answer::new(args.app_id.as_deref(), bot("app_id"), None),
@@ -172,12 +173,12 @@ impl Answers {
                 value: token
                     .or_else(|| bot("verification_token"))
                     .map(SecretString::from),
-                ..Secret::default()
+                origin: Origin::Known,
             },
             encrypt_key: variable("encrypt_key_env", ENCRYPT_VARIABLE),
             api_base: Answer::new(args.api_base.as_deref(), of_same(llm("api_base")), None),
             model: Answer::new(args.model.as_deref(), of_same(llm("model")), None),
-            api_key: Variable::new(key_variable, env, files),
+            api_key,
             provider,
             workspace: Answer::new(
                 args.workspace.as_deref().and_then(|path| path.to_str()),

@@ -85,15 +85,15 @@ impl Document {
         text
     }
 
-    /// Lines that are not there any more, and those that were not there, each behind its sign:
-    /// never a secret.
+    /// Lines that go and lines that come, marked: never a secret.
     pub(super) fn changed_lines(&self) -> Vec<String> {
-        let (before, now) = (self.before.as_deref().unwrap_or_default(), self.text_now());
-        let missing_in = |other: &str, line: &str| !other.lines().any(|known| known == line);
-        let gone = before.lines().filter(|line| missing_in(&now, line));
-        let gone = gone.map(|line| format!("- {}", without_token(line)));
-        let new = now.lines().filter(|line| missing_in(before, line));
-        let new = new.map(|line| format!("+ {}", without_token(line)));
+        let before = self.before.as_deref().unwrap_or_default();
+        let now = self.text_now();
+        let marked = |mark: char, line: &str| format!("{mark} {}", without_token(line));
+        let gone = lines_of_first_alone(before, &now).into_iter();
+        let new = lines_of_first_alone(&now, before).into_iter();
+        let gone = gone.map(|line| marked('-', line));
+        let new = new.map(|line| marked('+', line));
         gone.chain(new).collect()
     }
 
@@ -225,18 +225,12 @@ impl Document {
         let texts = self.texts;
         let is_new = self.is_new();
         let llm = table(self.document.as_table_mut(), "llm", texts)?;
-        let provider = answers.provider.text();
-        let is_another = llm.get("provider").and_then(Item::as_str) != Some(provider);
-        set(llm, "provider", provider);
+        set(llm, "provider", answers.provider.text());
         let usual_base = answers
             .known_provider()
             .and_then(Provider::default_api_base);
         set_unless_usual(llm, "api_base", answers.api_base.text(), usual_base);
         set(llm, "model", answers.model.text());
-        if is_another {
-            // Its key is none of this one's.
-            llm.remove("api_key_env");
-        }
         set_variable(llm, "api_key_env", &answers.api_key);
 
         let base_url = answers.base_url.text();
@@ -360,10 +354,10 @@ fn set_unless_usual(table: &mut dyn TableLike, key: &str, value: &str, usual: Op
 }
 
 fn set_variable(table: &mut dyn TableLike, key: &str, variable: &Variable) {
-    match variable.secret.expose() {
-        Some(_) => set(table, key, &variable.name),
-        None if variable.secret.is_none => drop(table.remove(key)),
-        None => {}
+    if variable.is_named || variable.secret.value.is_some() {
+        set(table, key, &variable.name);
+    } else {
+        table.remove(key);
     }
 }
 
@@ -389,6 +383,19 @@ fn answered(item: &Item) -> Option<String> {
 pub(super) fn is_placeholder(text: &str) -> bool {
     let rest = text.strip_prefix("cli_").unwrap_or(text);
     text.starts_with("your-real-") || (!rest.is_empty() && rest.bytes().all(|byte| byte == b'x'))
+}
+
+/// A line that stands there twice is gone when one of both is.
+fn lines_of_first_alone<'a>(first: &'a str, second: &str) -> Vec<&'a str> {
+    let mut others: Vec<&str> = second.lines().collect();
+    let mut is_alone = |line: &&str| match others.iter().position(|other| other == line) {
+        Some(at) => {
+            others.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    first.lines().filter(|line| is_alone(line)).collect()
 }
 
 /// The token is no secret of the first order, and still nobody else's.

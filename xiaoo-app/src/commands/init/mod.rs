@@ -61,7 +61,7 @@ pub async fn run(args: &InitArgs, env: &dyn Env, out: &mut impl Write) -> anyhow
     let clients = Clients::new(answers.ca_file.clone());
     place::app(&mut answers, &mut talk, clients, args).await?;
     let clients = Clients::new(answers.ca_file.clone());
-    let find_secret = |variable| Variable::new(variable, env, &files);
+    let find_secret = |variable, is_named| Variable::new(variable, is_named, env, &files);
     place::model(&mut answers, &mut talk, clients, args, find_secret).await?;
     place::workspace(&mut answers, &mut talk)?;
     let service = Service::wanted(args, &answers, &files, &mut talk)?;

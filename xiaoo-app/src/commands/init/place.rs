@@ -96,7 +96,7 @@ pub(super) async fn app(
     if answers.is_webhook() {
         let token = &mut answers.verification_token;
         talk.asks_secretly(token, texts.verification_token)?;
-        let key = &mut answers.encrypt_key.secret;
+        let key = &mut answers.encrypt_key;
         talk.asks_secretly_if_any(key, texts.has_encrypt_key, texts.encrypt_key)?;
     }
     Ok(())
@@ -121,7 +121,7 @@ pub(super) async fn model(
     talk: &mut Talk<'_, impl Write>,
     mut clients: Clients,
     args: &InitArgs,
-    find_secret: impl Fn(String) -> Variable,
+    find_secret: impl Fn(String, bool) -> Variable,
 ) -> anyhow::Result<()> {
     let texts = talk.texts;
     let names = Provider::ALL.map(Provider::name).join(", ");
@@ -134,9 +134,10 @@ pub(super) async fn model(
         };
         talk.asks(&mut answers.provider, texts.provider, is_known)?;
         if answers.provider.text() != before {
-            let variable = args.api_key_env.clone();
-            let variable = variable.unwrap_or_else(|| usual_key_variable(answers.provider.text()));
-            answers.provider_has_changed(find_secret(variable));
+            let name = args.api_key_env.clone();
+            let is_named = name.is_some();
+            let name = name.unwrap_or_else(|| usual_key_variable(answers.provider.text()));
+            answers.provider_has_changed(find_secret(name, is_named));
         }
         let provider = answers.known_provider().unwrap_or(Provider::Compatible);
         if answers.api_base.value.is_none() {
@@ -156,7 +157,7 @@ pub(super) async fn model(
         if answers.needs_api_key() {
             talk.asks_secretly(&mut answers.api_key.secret, texts.key)?;
         } else {
-            let key = &mut answers.api_key.secret;
+            let key = &mut answers.api_key;
             talk.asks_secretly_if_any(key, texts.wants_key, texts.key)?;
         }
         if args.untested {

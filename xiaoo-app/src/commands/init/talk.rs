@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::bail;
 
-use super::answers::{Answer, Origin, Secret};
+use super::answers::{Answer, Origin, Secret, Variable};
 use super::terminal::{Person, Unsaid, Unseen};
 use super::texts::{self, Texts};
 use crate::render::language::Language;
@@ -83,13 +83,18 @@ impl<'a, W: Write> Talk<'a, W> {
     /// Asks for a secret that there need not be: whether there is one, unless that is known.
     pub(super) fn asks_secretly_if_any(
         &mut self,
-        secret: &mut Secret,
+        variable: &mut Variable,
         whether: &str,
         question: &str,
     ) -> anyhow::Result<()> {
+        let secret = &mut variable.secret;
         let is_known = secret.value.is_some();
-        if is_known || self.agrees(whether, false)? == Some(true) {
+        if is_known || self.agrees(whether, variable.is_named)? == Some(true) {
             self.asks_unseen(secret, question, is_known)?;
+        }
+        // Whoever was asked has said that there is none; where nobody was, the name stands.
+        if self.has_person() && secret.value.is_none() {
+            variable.is_named = false;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub(super) mod route;
 pub(super) mod silence;
 pub(super) mod subscription;
 pub(super) mod surroundings;
+pub(super) mod unit;
 
 use std::error::Error;
 

@@ -6,18 +6,14 @@ use std::path::{Path, PathBuf};
 use super::super::findings as found;
 use super::super::findings::Words;
 use super::super::report::Check;
+use super::unit::{self, Unit};
 use crate::cli::DoctorArgs;
 use crate::config::environment::EnvFile;
-use crate::config::{Config, ConfigErrors, Env, FeishuConfig, locate};
-use crate::systemd::unit;
+use crate::config::{Config, Env, FeishuConfig, locate};
 
 const CONFIG: Words = Words {
     en: "the configuration is complete and right",
     zh: "配置完整且正确",
-};
-const UNIT: Words = Words {
-    en: "the systemd unit starts the daemon with this configuration",
-    zh: "systemd 单元用这份配置启动",
 };
 const ENV_FILE: Words = Words {
     en: "the environment file can be read",
@@ -40,35 +36,46 @@ impl Surroundings {
     pub(in super::super) fn look(args: &DoctorArgs, env: &dyn Env) -> (Self, Vec<Check>) {
         let config_path = locate(args.config.as_deref(), env);
         let mut checks = Vec::new();
-        let unit = Unit::find(args);
-        let named = args.env_file.clone();
-        let env_file = named.or_else(|| unit.as_ref().and_then(|unit| unit.env_file.clone()));
-        let (mut variables, mut was_read) = (EnvFile::default(), false);
-        if let Some(path) = &env_file {
+        let unit = Unit::find(args.unit.clone());
+        let of_unit = unit.as_ref().map(Unit::env_files).unwrap_or_default();
+        let env_files = args.env_file.clone().map_or(of_unit, |named| vec![named]);
+        let mut assigned = unit.as_ref().map(Unit::assigned).unwrap_or_default();
+        let mut are_read = !env_files.is_empty();
+        for path in &env_files {
             match fs::read_to_string(path) {
-                Ok(text) => (variables, was_read) = (EnvFile::read(&text), true),
+                Ok(text) => assigned.extend([text.as_str(), "\n"]),
                 Err(why) => {
+                    are_read = false;
                     let detail = format!("{}: {why}", path.display());
                     let finding = &found::ENV_FILE_UNREADABLE;
                     checks.push(Check::fails("env-file", ENV_FILE, finding, detail));
                 }
             }
         }
-        // As a service's: the file first, and what the shell has where it is silent.
+        let variables = EnvFile::read(&assigned);
+        // The file first, and what the shell has where it is silent.
         let both = |name: &str| variables.of_service(name).or_else(|| env.var(name));
-        let (config, check) = load(&config_path, &both);
+        let (mut config, mut check) = load(&config_path, &both);
+        // A service has nothing of the shell. What the shell has is for the checks that follow.
+        let is_services = unit
+            .as_ref()
+            .is_some_and(|unit| unit.runs(&config_path) && !unit.passes_others());
+        if is_services && are_read {
+            let alone = |name: &str| match name {
+                // systemd's own gift.
+                "HOME" => both(name),
+                _ => variables.of_service(name),
+            };
+            let (of_service, judged) = load(&config_path, &alone);
+            config = of_service.or(config);
+            check = judged;
+        }
         checks.insert(0, check);
-        // What this shell has, a service has not.
-        let missing = unit.as_ref().and_then(|unit| {
-            let service = |name: &str| variables.of_service(name).or_else(|| unit.sets(name));
-            let is_known = was_read && unit.env_file == env_file && unit.tells_all;
-            (config.is_some() && is_known).then(|| Config::load(&config_path, &service).err())?
-        });
-        checks.push(judge_unit(unit.as_ref(), &config_path, missing));
+        checks.push(unit::judge(unit.as_ref(), &config_path));
         let surroundings = Self {
             config_path,
             config,
-            env_file,
+            env_file: env_files.into_iter().next(),
         };
         (surroundings, checks)
     }
@@ -108,95 +115,5 @@ fn load(path: &Path, env: &dyn Env) -> (Option<Config>, Check) {
             };
             (None, Check::fails(ID, CONFIG, finding, errors.to_string()))
         }
-    }
-}
-
-struct Unit {
-    path: PathBuf,
-    config: Option<PathBuf>,
-    env_file: Option<PathBuf>,
-    /// What it sets itself: the values of `Environment=`.
-    environment: Vec<String>,
-    /// Whether nothing else gives the service variables.
-    tells_all: bool,
-}
-
-impl Unit {
-    /// The one that --unit names, else the machine's.
-    fn find(args: &DoctorArgs) -> Option<Self> {
-        let named = args.unit.clone().filter(|path| path.is_file());
-        let path = named.or_else(|| unit::installed(Path::new("/")))?;
-        let text = fs::read_to_string(&path).ok()?;
-        let value = |key: &str| {
-            let mut lines = text.lines().map(str::trim);
-            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-        };
-        let start = value("ExecStart").unwrap_or_default();
-        let mut words = start.split_whitespace();
-        let config = words
-            .find_map(|word| word.strip_prefix("--config"))
-            .and_then(|behind| behind.strip_prefix('=').or_else(|| words.next()));
-        let all = |key: &str| -> Vec<String> {
-            let lines = text.lines().map(str::trim);
-            let values = lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-            values.map(str::to_owned).collect()
-        };
-        // What an operator adds by `systemctl edit` may be anything.
-        let mut more = path.clone().into_os_string();
-        more.push(".d");
-        let has_more = Path::new(&more).exists();
-        let others = ["PassEnvironment", "LoadCredential", "SetCredential"];
-        let tells_all = !has_more
-            && all("EnvironmentFile").len() == 1
-            && others.iter().all(|other| all(other).is_empty());
-        Some(Self {
-            config: config.map(PathBuf::from),
-            env_file: value("EnvironmentFile").map(|file| file.trim_start_matches('-').into()),
-            environment: all("Environment"),
-            tells_all,
-            path,
-        })
-    }
-
-    /// What the unit itself sets a variable to.
-    fn sets(&self, name: &str) -> Option<String> {
-        let words = self
-            .environment
-            .iter()
-            .flat_map(|line| line.split_whitespace());
-        let mut values = words.filter_map(|word| {
-            let word = word.trim_matches(['"', '\'']);
-            word.strip_prefix(name)?.strip_prefix('=')
-        });
-        values.next_back().map(str::to_owned)
-    }
-}
-
-fn judge_unit(unit: Option<&Unit>, config: &Path, missing: Option<ConfigErrors>) -> Check {
-    const ID: &str = "unit";
-    const NO_UNIT: Words = Words {
-        en: "no unit is installed here",
-        zh: "本机没有安装单元",
-    };
-    let Some(unit) = unit else {
-        return Check::unknown(ID, UNIT, NO_UNIT);
-    };
-    let same = |other: &PathBuf| {
-        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        real(other) == real(config)
-    };
-    let path = unit.path.display();
-    match (&unit.config, &unit.env_file, missing) {
-        (Some(other), _, _) if !same(other) => {
-            let detail = format!("{path} names {}", other.display());
-            Check::fails(ID, UNIT, &found::UNIT_OTHER_CONFIG, detail)
-        }
-        (_, None, _) => Check::fails(ID, UNIT, &found::UNIT_NO_SECRETS, path.to_string()),
-        (_, Some(file), Some(missing)) => {
-            let file = file.display();
-            let detail = format!("{path} takes variables from {file} alone:\n{missing}");
-            Check::fails(ID, UNIT, &found::VARIABLE_MISSING, detail)
-        }
-        (_, Some(_), None) => Check::holds(ID, UNIT, path.to_string()),
     }
 }
