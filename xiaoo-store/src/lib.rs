@@ -143,8 +143,8 @@
 //! stops in good order they are free at once. A lost connection is not final: health is
 //! [`Health::Unreachable`], admissions and claims are refused at once so that the
 //! platform sends again, what has happened waits to be written, and all goes on by
-//! itself. A commit whose answer was lost is asked for by its number before anything is
-//! done again. The tables are made and changed when a store is opened, by one of the
+//! itself. A commit whose answer was lost is looked for by the mark that it left before
+//! anything is done again. The tables are made and changed when a store is opened, by one of the
 //! daemons that start together. Several stores can be in one database, each in a schema
 //! of its own.
 //!

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_postgres::Error;
+use tokio_postgres::types::ToSql;
 
 use super::link::{Link, Trouble, detail};
 use super::writer::unreachable;
@@ -129,8 +130,9 @@ pub(super) async fn renew(server: &Server, link: &Link) -> Result<(), Error> {
 
 /// Gives our lease up: what we had under way is anybody's from here on.
 pub(super) async fn give_up(server: &Server, link: &Link) -> Result<(), StoreError> {
-    let sql = "DELETE FROM owner WHERE id = $1";
-    let given_up = timeout(ANSWER_TIMEOUT, link.run(sql, &[&server.owner])).await;
+    let sql = "DELETE FROM owner WHERE id IN ($1, $2)";
+    let rows: [&(dyn ToSql + Sync); 2] = [&server.owner, &server.mark];
+    let given_up = timeout(ANSWER_TIMEOUT, link.run(sql, &rows)).await;
     match given_up {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(unreachable(&detail(&error))),

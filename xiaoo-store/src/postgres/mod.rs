@@ -61,6 +61,8 @@ struct Server {
     schema: Box<str>,
     /// Who we are in the tables: random, new for each opening.
     owner: String,
+    /// The row that each transaction of our writer writes, see `writer::fate`.
+    mark: String,
     lease: Duration,
     told: Told,
     /// Why each connection is down.
@@ -155,6 +157,7 @@ async fn start(
         config: url.config().clone(),
         schema: url.schema().into(),
         owner: row.get(0),
+        mark: format!("{} mark", row.get::<_, &str>(0)),
         lease,
         told: behind.told,
         down: RefCell::default(),

@@ -6,7 +6,8 @@
 //!
 //! - `owner`: one row for each daemon, with the end of its lease by the server's
 //!   clock. A turn that runs and a row that is being sent name their owner; when
-//!   its lease is out, or its row is gone, others may take them.
+//!   its lease is out, or its row is gone, others may take them. A second row of each
+//!   is the mark of its last transaction, see `writer`.
 //! - Bodies stay in the row: the server keeps large ones elsewhere and does not
 //!   write them anew when the row changes.
 //!

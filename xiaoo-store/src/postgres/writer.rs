@@ -221,13 +221,13 @@ impl Writer {
         batch: &[Job],
     ) -> Result<(String, Vec<Result<Answer, StoreError>>), End> {
         let (turns, sends, names) = lanes(batch);
-        let xid = prepared(link).await?;
+        let mark = prepared(link).await?;
         // Sent in one go, as the join looks at its parts in the order in which they are
         // written; the locks are taken in the order of their keys.
         let (begun, locked, xid) = join3(
             link.batch("BEGIN"),
             link.rows(LOCK, &[&LOCKS, &turns, &sends, &names]),
-            link.client().query_one(&xid, &[]),
+            link.client().query_one(&mark, &[&self.server.mark]),
         )
         .await;
         begun?;
@@ -379,49 +379,62 @@ async fn arrive(server: &Server, xid: Option<&str>) -> (Link, bool) {
         let link = server.reach(Who::Writer).await;
         let fate = match xid {
             None => return (link, false),
-            Some(xid) => fate(&link, xid).await,
+            Some(xid) => fate(server, &link, xid).await,
         };
         match fate {
-            Ok(committed) => return (link, committed),
-            Err(error) => {
-                server.unreachable(Who::Writer, &super::link::detail(&error));
-                sleep(FATE_POLL).await;
-            }
+            Ok(Some(committed)) => return (link, committed),
+            Ok(None) => server.unreachable(Who::Writer, "the server is a standby"),
+            Err(error) => server.unreachable(Who::Writer, &super::link::detail(&error)),
         }
+        sleep(FATE_POLL).await;
     }
 }
 
-/// Whether a transaction was committed, once the server has made up its mind.
+/// Whether a transaction was committed, as far as this server goes; `None` when it can't say.
 ///
-/// After a fail-over that lost the newest transactions, or a restore, the server that answers now
-/// may never have come to that number. Then it was not committed there, and is not asked about
-/// again: the number would soon be another transaction's. (One that has come to it by then by
-/// transactions of others cannot be told from the first server.)
-async fn fate(link: &Link, xid: &str) -> Result<bool, Error> {
+/// Its number only tells when it has ended, not how. A server gives numbers anew that it does not
+/// remember: those of transactions that a crash kept from the disk, and after a fail-over or a
+/// restore those that did not come along. So the number may be nobody's yet (an error), or that
+/// of somebody who has committed, and neither the server's identity nor its timeline tells: a
+/// crash changes neither. What cannot be mistaken is the mark, which is there exactly if the rest
+/// of the transaction is. What is not there now will not come later either, so it may be done
+/// again; but not by the word of a standby, which may not have come to what it has received.
+async fn fate(server: &Server, link: &Link, xid: &str) -> Result<Option<bool>, Error> {
+    if link.row("SELECT pg_is_in_recovery()", &[]).await?.get(0) {
+        return Ok(None);
+    }
     loop {
         let sql = "SELECT pg_xact_status($1::text::xid8)";
         let status: Option<String> = match link.row(sql, &[&xid]).await {
             Ok(row) => row.get(0),
             // "transaction ID … is in the future"
-            Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
-                return Ok(false);
-            }
+            Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => None,
             Err(error) => return Err(error),
         };
-        match status.as_deref() {
-            Some("in progress") => sleep(FATE_POLL).await,
-            Some("committed") => return Ok(true),
-            // Aborted; or so long ago that nobody knows, which then nobody waits for.
-            Some(_) | None => return Ok(false),
+        if status.as_deref() != Some("in progress") {
+            break;
         }
+        sleep(FATE_POLL).await;
     }
+    // By a statement of its own, or it might not see what has ended just now. A row says by
+    // which transaction it was written, and nobody else writes this one.
+    let sql = "SELECT EXISTS
+         (SELECT FROM owner WHERE id = $1 AND xmin = $2::text::xid8::xid)";
+    Ok(Some(link.row(sql, &[&server.mark, &xid]).await?.get(0)))
 }
 
-/// Also gives the transaction its number, in case it must be asked for.
+/// Leaves the mark, see [`fate`], and says the transaction's number. It is a row of `owner`
+/// without a lease, so that its end needs no care: rows that are long out are removed.
+const MARK: &str = "
+INSERT INTO owner (id, until) VALUES ($1, now())
+ON CONFLICT (id) DO UPDATE SET until = excluded.until
+RETURNING pg_current_xact_id()::text";
+
+/// Also leaves the mark, in case the transaction must be asked for.
 async fn prepared(link: &Link) -> Result<tokio_postgres::Statement, Error> {
     link.prepare(LOCK).await?;
     link.prepare(admission::ADMIT).await?;
-    link.prepare("SELECT pg_current_xact_id()::text").await
+    link.prepare(MARK).await
 }
 
 pub(super) fn unreachable(why: &str) -> StoreError {

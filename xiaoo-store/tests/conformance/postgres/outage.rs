@@ -9,6 +9,7 @@ use xiaoo_store::{
 };
 
 use crate::postgres::cluster::Cluster;
+use crate::postgres::server::connect;
 use crate::rig::{ids, message, patient, result};
 
 #[tokio::test]
@@ -223,6 +224,115 @@ async fn a_commit_that_was_undone_is_done_again_or_refused() {
     assert!(matches!(again, Ok(Admission::New(_))), "{again:?}");
 }
 
+/// A crash takes what the disk did not have yet, and numbers are given anew: the one that is asked
+/// for belongs to somebody else, who has committed, before the store is back.
+#[tokio::test]
+async fn a_number_that_is_another_s_by_now_is_not_believed() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    let (store, _guard) = database.open(&StoreOptions {
+        // A renewal would bring to the disk what is to be lost.
+        lease: Duration::from_secs(120),
+        ..patient()
+    });
+    let admin = database.client().await;
+    store.admit(message("a", 1)).await.unwrap();
+    let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
+    let name: String = admin
+        .query_one("SELECT current_database()::text", &[])
+        .await
+        .unwrap()
+        .get(0);
+    admin
+        .batch_execute(
+            "CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_advisory_xact_lock(1, 1); RETURN NULL; END';
+             CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON step
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION stand_still();
+             SELECT pg_advisory_lock(1, 1)",
+        )
+        .await
+        .unwrap();
+    let shut = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+    connect(&cluster.url("postgres"))
+        .await
+        .batch_execute(&shut)
+        .await
+        .unwrap();
+    let step = Step {
+        kind: "model".to_owned(),
+        body: "{}".into(),
+    };
+    let lost = async {
+        let number = number_of_who_waits_for(&admin, "advisory").await;
+        cluster.tell("stop");
+        cluster.tell("start");
+        // Whoever comes first; the store can't.
+        let admin = connect(&cluster.url("postgres")).await;
+        let mut given = 0;
+        while given < number {
+            let sql = "SELECT pg_current_xact_id()::text::bigint";
+            given = admin.query_one(sql, &[]).await.unwrap().get(0);
+        }
+        admin
+            .batch_execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+            .await
+            .unwrap();
+        let sql = "SELECT pg_xact_status($1::bigint::text::xid8)";
+        let status = admin.query_one(sql, &[&number]).await.unwrap();
+        assert_eq!(status.get::<_, Option<&str>>(0), Some("committed"));
+    };
+    let (noted, ()) = tokio::join!(store.note_step(turn, step.clone()), lost);
+    assert_eq!(noted, Ok(Fenced::Done));
+    // The other connection may still be on its way.
+    assert_eq!(until_done(|| store.steps(turn.id)).await, [step]);
+}
+
+/// A standby may not have come yet to what it has received: it is asked when it is promoted.
+#[tokio::test]
+async fn a_standby_is_believed_when_it_is_promoted() {
+    let cluster = Cluster::start();
+    let database = cluster.new_database().await;
+    let (store, _guard) = database.open(&patient());
+    let admin = database.client().await;
+    store.admit(message("a", 1)).await.unwrap();
+    let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
+    let wait = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'";
+    admin.batch_execute(wait).await.unwrap();
+    admin.execute("SELECT pg_reload_conf()", &[]).await.unwrap();
+    let sql = "SELECT current_setting('synchronous_standby_names')";
+    while admin.query_one(sql, &[]).await.unwrap().get::<_, String>(0) != "nobody" {}
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    let step = Step {
+        kind: "model".to_owned(),
+        body: "{}".into(),
+    };
+    let mut noting = std::pin::pin!(store.note_step(turn, step.clone()));
+    let failed_over = async {
+        number_of_who_waits_for(&admin, "SyncRep").await;
+        cluster.will_be_a_standby();
+        cluster.tell("stop");
+        cluster.tell("start");
+    };
+    tokio::select! {
+        noted = &mut noting => panic!("{noted:?}"),
+        () = failed_over => {}
+    }
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut noting).await;
+    assert!(early.is_err(), "{early:?}");
+    let admin = connect(&cluster.url("postgres")).await;
+    let go = "ALTER SYSTEM RESET synchronous_standby_names";
+    admin.batch_execute(go).await.unwrap();
+    admin
+        .execute("SELECT pg_reload_conf(), pg_promote()", &[])
+        .await
+        .unwrap();
+    assert_eq!(noting.await, Ok(Fenced::Done));
+    // The other connection may still be on its way.
+    assert_eq!(until_done(|| store.steps(turn.id)).await, [step]);
+}
+
 #[tokio::test]
 async fn connections_that_break_at_any_moment_lose_and_double_nothing() {
     let database = Cluster::shared().new_database().await;
@@ -307,6 +417,20 @@ async fn with_commit_undone<T>(admin: &Client, call: impl Future<Output = T>) ->
         admin.execute(go, &[]).await.unwrap();
     };
     tokio::join!(call, kill).0
+}
+
+/// The number of the transaction of ours that stands still at that.
+async fn number_of_who_waits_for(admin: &Client, event: &str) -> i64 {
+    let sql = "SELECT backend_xid::text::bigint FROM pg_stat_activity
+         WHERE wait_event = $1 AND application_name = 'xiaoo' AND datname = current_database()";
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(row) = admin.query_opt(sql, &[&event]).await.unwrap() {
+            return row.get::<_, Option<i64>>(0).unwrap_or(0);
+        }
+        assert!(Instant::now() < patience, "nobody waited for {event}");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn kill_who_waits_for(admin: &Client, event: &str) {

@@ -69,6 +69,11 @@ impl Cluster {
         assert_eq!(talk.hear(), "done");
     }
 
+    /// From the next start on the server is a standby, until it is promoted.
+    pub(crate) fn will_be_a_standby(&self) {
+        std::fs::write(format!("{}/data/standby.signal", self.directory), "").unwrap();
+    }
+
     /// The URL of a new, empty database.
     pub(crate) async fn new_url(&self) -> String {
         let n = self.databases.fetch_add(1, Ordering::Relaxed);
