@@ -1,6 +1,7 @@
 //! A command on its way: from a caller, through an engine, and back.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,10 +48,21 @@ pub(crate) trait Orphanage: Send + Sync {
 /// be full at that moment; each belongs to a command that has left the queue, so
 /// their number is bounded by the callers that wait.
 pub(crate) struct Orphans {
-    jobs: Mutex<Vec<Job>>,
+    jobs: Mutex<Jobs>,
     wake: mpsc::WeakSender<Job>,
     own: Weak<Self>,
 }
+
+#[derive(Default)]
+struct Jobs {
+    new: Vec<Job>,
+    /// Those that were refused, and when they go out again.
+    refused: Vec<Job>,
+    again_at: Option<Instant>,
+}
+
+/// How long those that were refused wait: what the database does not want fails its whole batch.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Job {
     /// A command, and the way its answer comes.
@@ -153,27 +165,42 @@ impl Orphans {
         })
     }
 
+    /// Those that are due.
     pub(crate) fn take(&self) -> Vec<Job> {
-        core::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut jobs = self.jobs();
+        let mut due = core::mem::take(&mut jobs.new);
+        if jobs.again_at.is_some_and(|at| at <= Instant::now()) {
+            due.append(&mut jobs.refused);
+            jobs.again_at = None;
+        }
+        due
     }
 
-    /// Keeps one that was refused for the next batch. It calls for none by itself, or a full disk
+    /// All of them, at the end.
+    pub(crate) fn take_all(&self) -> Vec<Job> {
+        let Jobs { new, refused, .. } = core::mem::take(&mut *self.jobs());
+        new.into_iter().chain(refused).collect()
+    }
+
+    /// Keeps one that was refused for a later batch. It calls for none by itself, or a full disk
     /// would be asked without a pause.
     fn keep(&self, job: Job) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.push(job);
+        let mut jobs = self.jobs();
+        jobs.refused.push(job);
+        jobs.again_at = Some(Instant::now() + AGAIN_AFTER);
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Orphanage for Orphans {
     fn adopt(&self, undo: Vec<Command>) {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(undo.into_iter().map(|command| Job {
-                home: Some(self.own.clone()),
-                ..Job::unheard(command)
-            }));
+        self.jobs().new.extend(undo.into_iter().map(|command| Job {
+            home: Some(self.own.clone()),
+            ..Job::unheard(command)
+        }));
         // A full queue means that the writer has a batch to gather anyway.
         if let Some(commands) = self.wake.upgrade() {
             drop(commands.try_send(Job {

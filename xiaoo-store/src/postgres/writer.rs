@@ -112,7 +112,7 @@ impl Writer {
                 }
             }
         }
-        let left = self.orphans.take();
+        let left = self.orphans.take_all();
         // After this the lease is given up, which puts back what could not be now.
         drop(self.commit(&link, left).await);
     }

@@ -52,7 +52,7 @@ impl Writer {
             self.commit(batch);
             self.nudge.after_commit(&self.db);
         }
-        let left = self.orphans.take();
+        let left = self.orphans.take_all();
         self.commit(left);
     }
 
