@@ -116,8 +116,7 @@ async fn a_server_that_hangs_runs_into_the_deadline_and_loses_nothing() {
 /// What was handed to nobody is put back, also when the server refuses that at first.
 #[tokio::test]
 async fn what_a_cancelled_call_took_is_put_back_when_the_server_is_well_again() {
-    let cluster = Cluster::start();
-    let database = cluster.new_database().await;
+    let database = Cluster::shared().new_database().await;
     let (store, _guard) = database.open(&patient());
     let admin = database.client().await;
     store.admit(message("a", 1)).await.unwrap();
@@ -131,13 +130,20 @@ async fn what_a_cancelled_call_took_is_put_back_when_the_server_is_well_again() 
             RETURN NEW;
         END $$;
         CREATE TRIGGER refuse BEFORE UPDATE ON turn FOR EACH ROW
-        WHEN (OLD.state = 'running' AND NEW.state = 'ready') EXECUTE FUNCTION refuse()";
+        WHEN (OLD.state = 'running' AND NEW.state = 'ready') EXECUTE FUNCTION refuse();
+        CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock(1, 1); RETURN NEW; END';
+        CREATE TRIGGER stand_still BEFORE UPDATE ON turn FOR EACH ROW
+        WHEN (NEW.state = 'running') EXECUTE FUNCTION stand_still();
+        SELECT pg_advisory_lock(1, 1)";
     admin.batch_execute(sql).await.unwrap();
 
-    let frozen = cluster.frozen();
-    let cancelled = tokio::time::timeout(Duration::from_millis(200), store.claim(9, Claim::Any));
-    assert!(cancelled.await.is_err());
-    drop(frozen);
+    tokio::select! {
+        claimed = store.claim(9, Claim::Any) => panic!("{claimed:?}"),
+        _ = number_of_who_waits_for(&admin, "advisory") => {}
+    }
+    let go = "SELECT pg_advisory_unlock(1, 1)";
+    admin.batch_execute(go).await.unwrap();
     let claimed_again = async {
         loop {
             match store.claim(9, Claim::Any).await {
