@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use super::super::findings as found;
-use super::super::findings::{Finding, Words};
+use super::super::findings::Words;
 use super::super::report::Check;
 use super::super::{NEEDS_THE_STEP_BEFORE, judged, name_among};
 use super::process::Process;
@@ -76,21 +76,17 @@ pub(super) async fn has_link(
     instance: &str,
 ) -> Option<bool> {
     let base = base(args);
-    let Some(answer) = ready(&base, config).await else {
-        let is_silent = matches!(health(&base).await, Err((why, _)) if is_silence(why));
-        return (!is_silent).then_some(false);
-    };
-    let is_brief = answer.get("ready").is_some() && answer.get("channels").is_none();
-    if is_brief {
-        // That is all that it says to whoever has not its token.
-        return None;
+    // The token is for our daemon, and for nobody else who has the port.
+    match health(&base).await {
+        Err((why, _)) if why.id == found::DAEMON_SILENT.id => return None,
+        Err((why, _)) if why.id != found::BINARY_DIFFERS.id => return Some(false),
+        Ok(_) | Err(_) => {}
     }
-    let state = answer.pointer(&format!("/channels/{instance}/link/state"));
+    let answer = ready(&base, config).await?;
+    // To whoever has not its token it says nothing of channels.
+    let channels = answer.get("channels")?;
+    let state = channels.pointer(&format!("/{instance}/link/state"));
     Some(state.is_some_and(|state| state == "open"))
-}
-
-fn is_silence(finding: &Finding) -> bool {
-    finding.id == found::DAEMON_SILENT.id
 }
 
 /// Where the daemon is, from here.
