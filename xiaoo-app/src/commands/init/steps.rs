@@ -48,7 +48,7 @@ pub(super) fn print(
     };
     step(steps.bot, page(Page::Bot).collect())?;
     step(steps.permissions, permissions.collect())?;
-    step(steps.start, start(&program, files, service))?;
+    step(steps.start, start(&program, answers, files, service))?;
     step(&events, page(Page::Events).collect())?;
     step(steps.publish, page(Page::Versions).collect())?;
     step(steps.write, vec![doctor(&program, files)])?;
@@ -70,11 +70,11 @@ fn public_url(files: &Files) -> String {
     format!("http://YOUR-DOMAIN{}", crate::bot::event_route(&name))
 }
 
-fn start(program: &str, files: &Files, service: &Service) -> Vec<String> {
+fn start(program: &str, answers: &Answers, files: &Files, service: &Service) -> Vec<String> {
     if service.has_unit {
         let mut lines = Vec::new();
         if !has_user(Path::new("/etc/passwd")) {
-            lines.extend(USER.iter().map(|line| (*line).to_owned()));
+            lines.extend([USER.to_owned(), owned(answers)]);
         }
         lines.extend([
             "systemctl daemon-reload".to_owned(),
@@ -93,13 +93,21 @@ fn start(program: &str, files: &Files, service: &Service) -> Vec<String> {
     ]
 }
 
-/// As install.sh does, for whoever has made the directories by hand: the unit's user, and what the
-/// daemon writes.
-const USER: [&str; 2] = [
-    "useradd --system --user-group --home-dir /var/lib/xiaoo --no-create-home \
-     --shell /usr/sbin/nologin xiaoo",
-    "chown -R xiaoo:xiaoo /opt/xiaoo/app /var/lib/xiaoo",
-];
+/// As install.sh makes the unit's user, for whoever has made the directories by hand.
+const USER: &str = "useradd --system --user-group --home-dir /var/lib/xiaoo --no-create-home \
+     --shell /usr/sbin/nologin xiaoo";
+/// The user's home.
+const HOME: &str = "/var/lib/xiaoo";
+
+/// What the daemon writes is that user's.
+fn owned(answers: &Answers) -> String {
+    let own = [Some(answers.workspace.text()), answers.agent_dir.as_deref()];
+    let own = own.into_iter().flatten();
+    let outside = own.filter(|path| !path.is_empty() && !Path::new(path).starts_with(HOME));
+    let words = outside.map(shell_word);
+    let words: Vec<_> = core::iter::once(HOME.to_owned()).chain(words).collect();
+    format!("chown -R xiaoo:xiaoo {}", words.join(" "))
+}
 
 /// One that is not there, or is known to another directory of users only, gets a line too many.
 fn has_user(passwd: &Path) -> bool {
@@ -178,7 +186,7 @@ mod tests {
             .join(" ")
             .replace("\\ ", "")
             .replace("\"$user\"", "xiaoo");
-        assert!(script.contains(USER[0]), "{script}");
+        assert!(script.contains(USER), "{script}");
         let passwd = tempfile::NamedTempFile::new().unwrap();
         assert!(!has_user(passwd.path()));
         let users = "root:x:0:0::/root:/bin/sh\nxiaoo:x:999:999::/var/lib/xiaoo:/bin/false\n";
