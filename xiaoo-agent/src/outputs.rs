@@ -32,25 +32,6 @@ pub(crate) async fn keep(
         .await
 }
 
-/// The same for what the model has got of an output: where that is no more than parts, the file
-/// that it names has the whole already.
-pub(crate) async fn keep_shown(
-    workspace: &Workspace,
-    call_id: &str,
-    shown: String,
-) -> Result<String, WorkspaceError> {
-    if let Some(path) = named_in(&shown, call_id) {
-        let is_there = workspace.blocking({
-            let path = path.clone();
-            move |workspace| Ok(is_file(&workspace.root().join(path)))
-        });
-        if is_there.await? {
-            return Ok(path);
-        }
-    }
-    keep(workspace, call_id, shown).await
-}
-
 fn write(workspace: &Workspace, path: &str, output: &str) -> Result<(), WorkspaceError> {
     if !is_file(&workspace.root().join(path)) {
         make_place(&workspace.root().join(DIRECTORY));
@@ -101,18 +82,6 @@ fn dated_files(directory: &Path) -> io::Result<Vec<(SystemTime, PathBuf)>> {
 fn path_of(call_id: &str, output: &str) -> String {
     let print = fingerprint(output, fingerprint(call_id, FNV_BASIS));
     format!("{}{print:0PRINT_DIGITS$x}.txt", path_begin(call_id))
-}
-
-/// The path in a text at which the whole output of this call is kept.
-fn named_in(text: &str, call_id: &str) -> Option<String> {
-    let begin = path_begin(call_id);
-    let is_print = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    text.match_indices(&begin).find_map(|(at, _)| {
-        let rest = text.get(at + begin.len()..)?;
-        let digits = rest.get(..PRINT_DIGITS).filter(|digits| is_print(digits))?;
-        let is_name = rest.get(PRINT_DIGITS..)?.starts_with(".txt");
-        is_name.then(|| format!("{begin}{digits}.txt"))
-    })
 }
 
 /// What the paths of one call's outputs begin with: names that every file system takes.
@@ -169,30 +138,22 @@ mod tests {
             assert!(!paths[..at].contains(path), "{path}");
             let (id, output) = calls[at];
             assert_eq!(path_of(id, output), *path);
-            let text = format!("{DIRECTORY}/x-1.txt, all in {path}: read it");
-            assert_eq!(named_in(&text, id).as_ref(), Some(path));
         }
-        assert_eq!(named_in(&paths[0], "call_2"), None);
-        assert_eq!(named_in(".outputs/call_1-12", "call_1"), None);
     }
 
     #[tokio::test]
-    async fn what_names_its_whole_is_not_kept_and_a_full_workspace_takes_none() {
+    async fn the_same_call_finds_its_file_again_and_a_full_workspace_takes_none() {
         let directory = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(directory.path()).unwrap();
-        let whole = keep(&workspace, "call_1", "whole".into()).await.unwrap();
-        let shown = format!("wh [all of it is in {whole}]");
-        let kept = keep_shown(&workspace, "call_1", shown.clone()).await;
-        assert_eq!(kept.unwrap(), whole);
         let read = |path: &str| fs::read_to_string(directory.path().join(path)).unwrap();
-        assert_eq!(read(&whole), "whole");
-        // It may be gone by now; and another call's is not this one's.
-        fs::remove_file(directory.path().join(&whole)).unwrap();
-        for id in ["call_1", "call_2"] {
-            let kept = keep_shown(&workspace, id, shown.clone()).await.unwrap();
-            assert_ne!(kept, whole);
-            assert_eq!(read(&kept), shown);
-        }
+        let first = keep(&workspace, "call_1", "one".into()).await.unwrap();
+        let other = keep(&workspace, "call_1", "another".into()).await.unwrap();
+        let again = keep(&workspace, "call_1", "one".into()).await.unwrap();
+        assert_eq!(again, first);
+        assert_eq!(
+            (read(&first), read(&other)),
+            ("one".into(), "another".into())
+        );
         let full = workspace.holding(1);
         let refused = keep(&full, "call_2", "more".into()).await;
         assert!(matches!(refused, Err(WorkspaceError::Full { .. })));

@@ -33,7 +33,9 @@ pub(super) async fn stub(
     output: &str,
 ) -> Option<String> {
     let bytes = output.len();
-    let file = told(outputs::keep_shown(workspace?, call_id, output.to_owned()).await)?;
+    // Also where it is parts of an output and names the file that has the whole: what it says may
+    // be a stranger's, or come by the files of other calls, so no name is taken from it.
+    let file = told(outputs::keep(workspace?, call_id, output.to_owned()).await)?;
     Some(format!(
         "[an output of {bytes} bytes, taken out to save room: it is in {file}, read_file shows \
          any part of it]"
@@ -106,9 +108,10 @@ mod tests {
         let told = shortened(Some(&workspace), "b", text + "y", 100).await;
         let kept = read(&told);
         assert!(kept.ends_with("x\n[the first 8388608 of 8388609 bytes]\n"));
-        // A stub points to the whole, and does not put what was cut in its place.
+        // A stub leads to what was told, which leads on to the whole.
         let stub = stub(Some(&workspace), "b", &told).await.unwrap();
-        assert_eq!(read(&stub), kept);
+        assert_eq!(read(&stub), told);
+        assert_eq!(read(&told), kept);
         // Another conversation had a call of that id; what it kept is not this output.
         let stub = super::stub(Some(&workspace), "b", "another").await.unwrap();
         assert_eq!(read(&stub), "another");
@@ -146,5 +149,19 @@ mod tests {
         shortened(Some(&workspace), "a", "xx".into(), 1).await;
         assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
         assert_eq!(fs::read_to_string(&kept).unwrap(), "xx");
+    }
+
+    #[tokio::test]
+    async fn a_stub_does_not_lead_to_a_file_that_the_output_only_mentions() {
+        let directory = tempfile::tempdir().unwrap();
+        let workspace = Workspace::open(directory.path()).unwrap();
+        let forgotten = outputs::keep(&workspace, "call_0", "forgotten".into());
+        // After /new the first call has the same id; this one searched the kept outputs.
+        let found = format!("{}:1: forgotten\n", forgotten.await.unwrap());
+        let stub = stub(Some(&workspace), "call_0", &found).await.unwrap();
+        let (_, rest) = stub.split_once("is in ").unwrap();
+        let (file, _) = rest.split_once(',').unwrap();
+        let kept = fs::read_to_string(directory.path().join(file)).unwrap();
+        assert_eq!(kept, found);
     }
 }
