@@ -13,13 +13,41 @@ pub(crate) async fn save(
     bytes: &[u8],
 ) -> Result<String, WorkspaceError> {
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let saved = workspace.write_new(FOLDER, name, bytes, length).await?;
+    let name = safe_name(name);
+    let saved = workspace.write_new(FOLDER, &name, bytes, length).await?;
     Ok(saved.path)
+}
+
+/// A stranger chose it, and a model may put it on a command line as it is: letters and digits of
+/// any script, a few signs between them, and nothing else.
+fn safe_name(name: &str) -> String {
+    let is_safe = |c: &char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+    let safe: String = name
+        .chars()
+        .map(|c| if is_safe(&c) { c } else { '_' })
+        .collect();
+    safe.trim_matches(['.', '_', '-', '+']).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_words_for_any_shell() {
+        for (name, expected) in [
+            ("report.pdf", "report.pdf"),
+            ("季度 报告(1).pdf", "季度_报告_1_.pdf"),
+            ("../../etc/passwd", "etc_passwd"),
+            (".bashrc", "bashrc"),
+            ("a\0b\n<c>.txt", "a_b__c_.txt"),
+            ("x$(id);`y`.pdf", "x__id___y_.pdf"),
+            ("-rf", "rf"),
+            ("..", ""),
+        ] {
+            assert_eq!(safe_name(name), expected, "{name:?}");
+        }
+    }
 
     #[tokio::test]
     async fn nothing_is_overwritten() {
@@ -57,6 +85,7 @@ mod tests {
         assert_eq!(path, "downloads/a-2.txt");
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     }
+
     #[tokio::test]
     async fn no_more_is_kept_than_there_is_room_for() {
         let root = tempfile::tempdir().unwrap();
