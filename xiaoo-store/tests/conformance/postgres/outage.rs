@@ -303,12 +303,7 @@ async fn a_standby_is_believed_when_it_is_promoted() {
     let admin = database.client().await;
     store.admit(message("a", 1)).await.unwrap();
     let turn = store.claim(1, Claim::Any).await.unwrap()[0].key;
-    let wait = "ALTER SYSTEM SET synchronous_standby_names = 'nobody'";
-    admin.batch_execute(wait).await.unwrap();
-    admin.execute("SELECT pg_reload_conf()", &[]).await.unwrap();
-    let sql = "SELECT current_setting('synchronous_standby_names')";
-    while admin.query_one(sql, &[]).await.unwrap().get::<_, String>(0) != "nobody" {}
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    commits_wait_for(&admin, "nobody").await;
 
     let step = Step {
         kind: "model".to_owned(),
@@ -396,20 +391,22 @@ async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn()
     }
 }
 
+/// Every commit waits for this standby from now on; for none, if it has no name.
+async fn commits_wait_for(admin: &Client, standby: &str) {
+    let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'");
+    admin.batch_execute(&sql).await.unwrap();
+    admin.execute("SELECT pg_reload_conf()", &[]).await.unwrap();
+    // The checkpointer tells the others.
+    let sql = "SELECT current_setting('synchronous_standby_names')";
+    while admin.query_one(sql, &[]).await.unwrap().get::<_, String>(0) != standby {}
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
 async fn with_lost_answer<T>(admin: &Client, call: impl Future<Output = T>) -> T {
-    let standby = |name: &'static str| async move {
-        let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
-        admin.batch_execute(&sql).await.unwrap();
-        admin.execute("SELECT pg_reload_conf()", &[]).await.unwrap();
-        // The checkpointer tells the others.
-        let sql = "SELECT current_setting('synchronous_standby_names')";
-        while admin.query_one(sql, &[]).await.unwrap().get::<_, String>(0) != name {}
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    };
-    standby("nobody").await;
+    commits_wait_for(admin, "nobody").await;
     let kill = async {
         kill_who_waits_for(admin, "SyncRep").await;
-        standby("").await;
+        commits_wait_for(admin, "").await;
     };
     tokio::join!(call, kill).0
 }
